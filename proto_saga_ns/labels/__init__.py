@@ -1,0 +1,32 @@
+"""Label maps: integer images, one per view, 0 = unlabelled, 1..L = the masks of that view."""
+
+from proto_saga_ns.labels.atomic import write_atomically
+from proto_saga_ns.labels.cache import ensure_masks, find_cached_masks, read_rgb
+from proto_saga_ns.labels.folder import (
+    MASK_FOLDERS,
+    LabelMapCheck,
+    check_label_maps,
+    find_mask_folder,
+    index_masks,
+)
+from proto_saga_ns.labels.maps import compact_labels, label_ids, renumber, resize_label_map
+from proto_saga_ns.labels.png import MAX_ID, read_label_map, write_label_map
+
+__all__ = [
+    "MASK_FOLDERS",
+    "MAX_ID",
+    "LabelMapCheck",
+    "check_label_maps",
+    "compact_labels",
+    "ensure_masks",
+    "find_cached_masks",
+    "find_mask_folder",
+    "index_masks",
+    "label_ids",
+    "read_label_map",
+    "read_rgb",
+    "renumber",
+    "resize_label_map",
+    "write_atomically",
+    "write_label_map",
+]

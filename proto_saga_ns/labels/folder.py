@@ -1,0 +1,156 @@
+"""Folders of label maps beside a folder of images: finding them, matching stems, checking them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int32
+from PIL import Image
+
+from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.labels.maps import label_ids
+from proto_saga_ns.labels.png import read_label_map
+
+MASK_FOLDERS = ("masks", "raw_sam_mask", "sam_mask", "object_mask")
+"""Names looked for beside the images, the first one wins: ours, Gaga's two, Gaussian Grouping's."""
+
+_DOWNSCALED = re.compile(r"(.+)_\d+")
+
+
+@dataclass(frozen=True)
+class LabelMapCheck:
+    """What a look at every label map found; the lists are parallel to the views."""
+
+    ids: list[Int32[np.ndarray, " L"]]
+    """ids in each view's file, ascending; empty without a file"""
+    labelled: list[float]
+    """share of labelled pixels; 0 without a file"""
+
+    def summary(self) -> str:
+        """One line: label maps, masks a view, labelled pixels."""
+        shares = [share for share, ids in zip(self.labelled, self.ids, strict=True) if len(ids)]
+        masks = [len(ids) for ids in self.ids if len(ids)]
+        return (
+            f"{len(masks)} label maps, {np.mean(masks):.0f} masks a view ({min(masks)} to {max(masks)}), "
+            f"{np.mean(shares):.0%} of the pixels labelled"
+        )
+
+
+def find_mask_folder(folder: Path) -> Path | None:
+    """The first of ``MASK_FOLDERS`` in ``folder`` that holds a PNG."""
+    for name in MASK_FOLDERS:
+        if (folder / name).is_dir() and any(_pngs(folder / name)):
+            return folder / name
+    return None
+
+
+def index_masks(folder: Path, image_paths: Sequence[Path]) -> list[Path | None]:
+    """The label map of every image, matched by file-name stem; None where there is none.
+
+    Raises:
+        ProtoSagaError: the folder does not exist, two images or two masks share a stem, or no image has a
+            mask.
+    """
+    if not folder.is_dir():
+        raise ProtoSagaError(
+            f"The mask folder {folder} does not exist. Give an existing one with --mask-dir."
+        )
+    unique_stems(image_paths, "images")
+    masks = unique_stems(_pngs(folder), "masks")
+    found = [masks.get(path.stem) for path in image_paths]
+    if not any(found):
+        example = f"{folder / image_paths[0].stem}.png" if image_paths else f"{folder}/<image name>.png"
+        raise ProtoSagaError(
+            f"None of the {len(image_paths)} images has a label map in {folder} ({len(masks)} PNG files "
+            f"there). Expected one PNG per image with the same name, for example {example}."
+        )
+    return found
+
+
+def unique_stems(paths: Iterable[Path], what: str) -> dict[str, Path]:
+    """Paths by stem.
+
+    Raises:
+        ProtoSagaError: two paths share a stem; the message names both.
+    """
+    by_stem: dict[str, Path] = {}
+    for path in paths:
+        other = by_stem.setdefault(path.stem, path)
+        if other != path:
+            raise ProtoSagaError(
+                f"Two {what} share the name {path.stem!r}: {other} and {path}. Label maps are matched to "
+                "images by name without extension, so names must differ: rename one of them."
+            )
+    return by_stem
+
+
+def check_label_maps(mask_paths: Sequence[Path | None], image_paths: Sequence[Path]) -> LabelMapCheck:
+    """Read every label map once.
+
+    Args:
+        mask_paths: parallel to ``image_paths``; None for a view without a label map.
+
+    Raises:
+        ProtoSagaError: a file is unreadable, is of another size than its image, or no file has any label.
+    """
+    ids, labelled = [], []
+    for mask_path, image_path in zip(mask_paths, image_paths, strict=True):
+        labels = np.zeros((1, 1), np.int32) if mask_path is None else read_label_map(mask_path)
+        if mask_path is not None:
+            check_size(mask_path, (labels.shape[1], labels.shape[0]), image_path)
+        ids.append(label_ids(labels))
+        labelled.append(float(np.count_nonzero(labels) / labels.size))
+    files = [path for path in mask_paths if path is not None]
+    if files and not any(len(view) for view in ids):
+        raise ProtoSagaError(
+            f"All {len(files)} label maps in {files[0].parent} are empty (0 everywhere). Expected ids from 1 "
+            "for the masks of a view: make the masks again, or choose another source with --mask-source."
+        )
+    return LabelMapCheck(ids, labelled)
+
+
+def check_size(mask_path: Path, mask_size: tuple[int, int], image_path: Path) -> None:
+    """A label map fits its image, or the full-size original of an image that was downscaled.
+
+    Args:
+        mask_size: width and height.
+
+    Raises:
+        ProtoSagaError: neither size is the mask's.
+    """
+    image_size = _size(image_path)
+    if mask_size == image_size:
+        return
+    original = full_size_image(image_path)
+    if original is not None and mask_size == _size(original):
+        return
+    raise ProtoSagaError(
+        f"The label map {mask_path} is {mask_size[0]}x{mask_size[1]}, but its image {image_path} is "
+        f"{image_size[0]}x{image_size[1]}. Make the label map from this image, at its full size."
+    )
+
+
+def full_size_image(image_path: Path) -> Path | None:
+    """The original of an image in a downscaled folder of nerfstudio: images_4/a.jpg came from images/a.jpg."""
+    for folder in image_path.parents:
+        if match := _DOWNSCALED.fullmatch(folder.name):
+            original = folder.with_name(match[1]) / image_path.relative_to(folder)
+            if original.is_file():
+                return original
+    return None
+
+
+def _size(path: Path) -> tuple[int, int]:
+    try:
+        with Image.open(path) as image:
+            return image.size
+    except (OSError, ValueError, SyntaxError) as error:
+        raise ProtoSagaError(f"Cannot read the image {path}: {error}.") from error
+
+
+def _pngs(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() == ".png" and path.is_file())

@@ -1,0 +1,92 @@
+"""Label maps on disk: single-channel PNG, 8 or 16 bit in, 16 bit out."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int, Int32
+from PIL import Image, PngImagePlugin
+
+from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.labels.atomic import write_atomically
+
+MAX_ID = 65535
+
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_GREY, _PALETTE = 0, 3
+_COLOR_TYPES = {0: "grey", 2: "RGB", 3: "palette", 4: "grey with alpha", 6: "RGB with alpha"}
+
+
+def read_label_map(path: Path) -> Int32[np.ndarray, "H W"]:
+    """Read a label map; a palette PNG is read by index, not by colour.
+
+    Raises:
+        ProtoSagaError: missing, not a PNG, damaged, more than one channel, or fewer than 8 bits.
+    """
+    _check_format(path)
+    try:
+        with Image.open(path) as image:
+            return np.asarray(image).astype(np.int32)
+    except (OSError, ValueError, SyntaxError) as error:
+        raise ProtoSagaError(
+            f"The label map {path} is damaged ({error}). Make it again, or remove it to train without it."
+        ) from error
+
+
+def write_label_map(
+    path: Path, labels: Int[np.ndarray, "H W"], text: Mapping[str, str] | None = None
+) -> None:
+    """Write a label map as a 16-bit PNG, atomically.
+
+    Args:
+        labels: ids in [0, 65535].
+        text: notes for the PNG's text chunks, read again by ``read_text``.
+
+    Raises:
+        ProtoSagaError: an id that 16 bits cannot hold, or a file that cannot be written.
+    """
+    if labels.size and (labels.min() < 0 or labels.max() > MAX_ID):
+        raise ProtoSagaError(
+            f"Cannot write {path}: its ids run from {labels.min()} to {labels.max()}, but 16-bit PNG holds "
+            f"0 to {MAX_ID}. Renumber them first."
+        )
+    notes = PngImagePlugin.PngInfo()
+    for key, value in (text or {}).items():
+        notes.add_text(key, value)
+    buffer = io.BytesIO()
+    Image.fromarray(labels.astype(np.uint16)).save(buffer, format="PNG", pnginfo=notes, compress_level=3)
+    write_atomically(path, buffer.getvalue())
+
+
+def read_text(path: Path) -> dict[str, str]:
+    """The text chunks of a PNG; empty if the file is missing or is no PNG. Does not decode the pixels."""
+    try:
+        with Image.open(path) as image:
+            return {key: str(value) for key, value in image.info.items() if isinstance(key, str)}
+    except (OSError, ValueError, SyntaxError):
+        return {}
+
+
+def _check_format(path: Path) -> None:
+    """Look at the header: PIL would scale 1, 2 and 4 bit grey to 0..255 without a word."""
+    try:
+        with path.open("rb") as file:
+            header = file.read(26)
+    except OSError as error:
+        raise ProtoSagaError(f"Cannot read the label map {path}: {error.strerror}.") from error
+    if header[:8] != _SIGNATURE or len(header) < 26:
+        raise ProtoSagaError(
+            f"The label map {path} is not a PNG, or is cut off. Expected a single-channel PNG of 8 or 16 "
+            "bits."
+        )
+    depth, color_type = header[24], header[25]
+    if color_type == _PALETTE or (color_type == _GREY and depth in (8, 16)):
+        return
+    found = f"{_COLOR_TYPES.get(color_type, 'unknown')}, {depth} bits a channel"
+    raise ProtoSagaError(
+        f"The label map {path} is {found}. Expected one channel of 8 or 16 bits whose value is the mask's id "
+        "(0 = unlabelled), not a colour picture: save the ids themselves as a grey or palette PNG."
+    )

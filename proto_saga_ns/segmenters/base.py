@@ -1,0 +1,27 @@
+"""What a segmenter is: anything that takes an image apart into masks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+from jaxtyping import Int32, UInt8
+
+
+class Segmenter(Protocol):
+    """Image to label map. The mask cache keeps what it makes, under its name and settings."""
+
+    @property
+    def name(self) -> str:
+        """Short name of the backend, fit for a folder."""
+        ...
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """All that changes the result, as JSON values; other settings mean another cache folder."""
+        ...
+
+    def __call__(self, image: UInt8[np.ndarray, "H W 3"]) -> Int32[np.ndarray, "H W"]:
+        """Label map of an RGB image (HWC, uint8): 0 = unlabelled, 1..L without gaps."""
+        ...
