@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,11 +40,16 @@ class LabelMapCheck:
         )
 
 
-def find_mask_folder(folder: Path) -> Path | None:
-    """The first of ``MASK_FOLDERS`` in ``folder`` that holds a PNG."""
-    for name in MASK_FOLDERS:
-        if (folder / name).is_dir() and any(_pngs(folder / name)):
-            return folder / name
+def find_mask_folder(folder: Path, exclude: Collection[Path] = ()) -> Path | None:
+    """The first of ``MASK_FOLDERS`` in ``folder`` that holds a PNG, there or one level down.
+
+    Args:
+        exclude: folders known to hold something else.
+    """
+    for candidate in (folder / name for name in MASK_FOLDERS):
+        has_masks = any(candidate.glob("*.png")) or any(candidate.glob("*/*.png"))
+        if has_masks and candidate not in exclude:
+            return candidate
     return None
 
 
@@ -135,7 +140,7 @@ def check_size(mask_path: Path, mask_size: tuple[int, int], image_path: Path) ->
 
 
 def full_size_image(image_path: Path) -> Path | None:
-    """The original of an image in a downscaled folder of nerfstudio: images_4/a.jpg came from images/a.jpg."""
+    """The original of an image in nerfstudio's downscaled folders: images_4/a.jpg came from images/a.jpg."""
     for folder in image_path.parents:
         if match := _DOWNSCALED.fullmatch(folder.name):
             original = folder.with_name(match[1]) / image_path.relative_to(folder)

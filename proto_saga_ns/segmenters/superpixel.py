@@ -1,7 +1,7 @@
 """A segmenter without weights: regions of similar colour, from Felzenszwalb's graph cuts and region merging.
 
-A stand-in. It knows nothing of objects: a red ball on a red sofa is one region, a striped shirt is many. It lets
-any folder of photos be tried offline and without a GPU; for real results use masks of a real segmenter.
+A stand-in. It knows nothing of objects: a red ball on a red sofa is one region, a striped shirt is many. It
+lets any folder of photos be tried offline and without a GPU; for real results use masks of a real segmenter.
 """
 
 from __future__ import annotations
@@ -64,8 +64,8 @@ def merge_regions(
 ) -> Int32[np.ndarray, "H W"]:
     """Merge the most similar neighbours of a region adjacency graph, over and over.
 
-    Regions differ by the distance of their mean colours, less so if one of them is small: a large region needs
-    a clear difference to be kept apart, specks vanish.
+    Regions differ by the distance of their mean colours, less so if one of them is small: a large region
+    needs a clear difference to be kept apart, specks vanish.
 
     Args:
         regions: ids 0..R-1.

@@ -1,0 +1,1 @@
+"""Where Nerfstudio's data meets label maps: data parsers, dataset and data manager."""

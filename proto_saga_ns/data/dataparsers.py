@@ -1,0 +1,138 @@
+"""Nerfstudio's posed-image data parsers with the mask options, and the choice of them on the command line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import tyro
+from nerfstudio.data.dataparsers.base_dataparser import DataParser, DataParserConfig, DataparserOutputs
+from nerfstudio.data.dataparsers.blender_dataparser import Blender, BlenderDataParserConfig
+from nerfstudio.data.dataparsers.colmap_dataparser import ColmapDataParser, ColmapDataParserConfig
+from nerfstudio.data.dataparsers.nerfstudio_dataparser import Nerfstudio, NerfstudioDataParserConfig
+
+from proto_saga_ns.data.checks import check_outputs, check_pose_file, without_missing_images
+from proto_saga_ns.data.label_maps import (
+    SplitImages,
+    ViewLabelMaps,
+    existing_label_maps_for,
+    label_maps_for,
+)
+from proto_saga_ns.data.mask_options import MaskOptions
+from proto_saga_ns.errors import ProtoSagaError
+
+
+@dataclass
+class MaskedNerfstudioConfig(MaskOptions, NerfstudioDataParserConfig):
+    """Nerfstudio's own format (transforms.json), with masks."""
+
+    _target: type = field(default_factory=lambda: MaskedNerfstudio)
+    load_3D_points: bool = True
+    """Whether to load the 3D points that transforms.json names; training starts from random ones otherwise."""
+
+
+@dataclass
+class MaskedColmapConfig(MaskOptions, ColmapDataParserConfig):
+    """A COLMAP reconstruction, with masks."""
+
+    _target: type = field(default_factory=lambda: MaskedColmap)
+
+
+@dataclass
+class MaskedBlenderConfig(MaskOptions, BlenderDataParserConfig):
+    """The format of the synthetic NeRF scenes (transforms_train.json, ...), with masks."""
+
+    _target: type = field(default_factory=lambda: MaskedBlender)
+
+
+class MaskAware(DataParser):
+    """Goes before a parser of nerfstudio: checks what it reads, and knows the label maps of its views.
+
+    Label maps are not made while parsing: viewing and rendering parse the data too, and need none.
+    """
+
+    splits_share_stems = False
+    """whether images of different splits have the same names"""
+
+    config: Any
+
+    def pose_file(self, split: str) -> Path | None:
+        """The JSON file that has the poses of a split, if the format has one."""
+        del split
+        return None
+
+    def label_maps(self, outputs: DataparserOutputs, split: str) -> ViewLabelMaps | None:
+        """The label maps of a split: found or made for training, for the others only those that are there.
+
+        Raises:
+            ProtoSagaError: the training views have none, or they are bad.
+        """
+        images = SplitImages(
+            data_dir=self.data_dir,
+            paths=outputs.image_filenames,
+            taken=frozenset(path.parent for path in outputs.mask_filenames or ()),
+            shares_stems=self.splits_share_stems,
+            is_train=split == "train",
+        )
+        return (label_maps_for if images.is_train else existing_label_maps_for)(images, self.config)
+
+    @property
+    def data_dir(self) -> Path:
+        """The folder of the data; nerfstudio's parser also takes the path of the JSON file in it."""
+        data = self.config.data
+        return data.parent if data.suffix == ".json" else data
+
+    def _generate_dataparser_outputs(self, split: str = "train", **kwargs: Any) -> DataparserOutputs:
+        data = self.config.data
+        if not data.exists():
+            raise ProtoSagaError(f"The data {data} does not exist. Give an existing folder with --data.")
+        if pose_file := self.pose_file(split):
+            check_pose_file(pose_file)
+        try:
+            outputs = super()._generate_dataparser_outputs(split, **kwargs)
+        except (AssertionError, KeyError, IndexError, ValueError, RuntimeError, OSError) as error:
+            reason = str(error) or repr(error)
+            raise ProtoSagaError(
+                f"The {split} views of {data} cannot be read: {reason} Check the files, or choose another "
+                "data parser (nerfstudio-data, colmap, blender-data)."
+            ) from error
+        check_outputs(outputs, data)
+        return without_missing_images(outputs)
+
+
+class MaskedNerfstudio(MaskAware, Nerfstudio):
+    """Nerfstudio's parser with label maps."""
+
+    def pose_file(self, split: str) -> Path:
+        data = self.config.data
+        return data if data.suffix == ".json" else data / "transforms.json"
+
+
+class MaskedColmap(MaskAware, ColmapDataParser):
+    """COLMAP parser with label maps."""
+
+
+class MaskedBlender(MaskAware, Blender):
+    """Blender parser with label maps."""
+
+    splits_share_stems = True
+
+    def pose_file(self, split: str) -> Path:
+        return self.config.data / f"transforms_{split}.json"
+
+
+if TYPE_CHECKING:
+    AnnotatedMaskedDataParser = DataParserConfig
+else:
+    # The same names and flags as nerfstudio's own choice of data parsers.
+    AnnotatedMaskedDataParser = tyro.conf.OmitSubcommandPrefixes[
+        tyro.extras.subcommand_type_from_defaults(
+            {
+                "nerfstudio-data": MaskedNerfstudioConfig(),
+                "colmap": MaskedColmapConfig(),
+                "blender-data": MaskedBlenderConfig(),
+            },
+            prefix_names=False,
+        )
+    ]

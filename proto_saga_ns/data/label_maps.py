@@ -1,0 +1,163 @@
+"""From the mask options and the images of a split to one checked label map per view."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Int, Int32
+from nerfstudio.utils.rich_utils import CONSOLE
+from rich.progress import track
+from torch import Tensor
+
+from proto_saga_ns.data.mask_options import MaskOptions
+from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.labels import (
+    MASK_FOLDERS,
+    check_label_maps,
+    ensure_masks,
+    find_cached_masks,
+    find_mask_folder,
+    index_masks,
+    read_label_map,
+    renumber,
+    resize_label_map,
+)
+from proto_saga_ns.segmenters import SuperpixelSegmenter
+
+
+@dataclass(frozen=True)
+class ViewLabelMaps:
+    """The label maps of a split; the lists are parallel to its views."""
+
+    paths: list[Path | None]
+    """None for a view without a label map"""
+    ids: list[Int32[np.ndarray, " L"]]
+    """the ids in each file; label l of a view is ids[l - 1] in its file"""
+    source: str
+    """where they come from, for people"""
+
+    def read(self, view: int, height: int, width: int) -> Int[Tensor, "height width"]:
+        """Label map of a view with labels 1..L without gaps, resized to an image of this size.
+
+        All zeros without a file, so that batches always have the same keys. 16 bits where they suffice: the
+        label maps of all views stay in memory.
+        """
+        path, ids = self.paths[view], self.ids[view]
+        if path is None:
+            return torch.zeros((height, width), dtype=torch.int16)
+        labels = renumber(resize_label_map(read_label_map(path), height, width), ids)
+        return torch.from_numpy(labels.astype(np.int16 if len(ids) < 2**15 else np.int32))
+
+
+@dataclass(frozen=True)
+class SplitImages:
+    """The images of a split, and where they belong."""
+
+    data_dir: Path
+    paths: Sequence[Path]
+    taken: frozenset[Path] = frozenset()
+    """folders that hold something other than label maps, such as the masks of moving things of the parser"""
+    shares_stems: bool = False
+    """whether the images of other splits have the same names, as Blender's do"""
+    is_train: bool = True
+
+
+def label_maps_for(images: SplitImages, options: MaskOptions) -> ViewLabelMaps:
+    """Find or make the label maps of a split, check them, and say what was found.
+
+    Raises:
+        ProtoSagaError: there are none and none can be made, or they are bad (see ``proto_saga_ns.labels``).
+    """
+    folder = _folder(images, options)
+    if folder is None:
+        folder = _superpixels(images, options)
+    paths = index_masks(folder, images.paths)
+    check = check_label_maps(paths, images.paths)
+    CONSOLE.log(f"Masks from {folder}: {check.summary()}")
+    _report_missing(paths, images.paths)
+    return ViewLabelMaps(paths, check.ids, str(folder))
+
+
+def existing_label_maps_for(images: SplitImages, options: MaskOptions) -> ViewLabelMaps | None:
+    """The label maps of a split that does without them if need be, such as the test views; makes none."""
+    folder = _folder(images, options)
+    if folder is None:
+        segmenter = SuperpixelSegmenter(options.superpixel)
+        folder = find_cached_masks(images.paths, segmenter, images.data_dir)
+    if folder is None or not any((folder / f"{path.stem}.png").is_file() for path in images.paths):
+        return None
+    paths = index_masks(folder, images.paths)
+    return ViewLabelMaps(paths, check_label_maps(paths, images.paths).ids, str(folder))
+
+
+def _folder(images: SplitImages, options: MaskOptions) -> Path | None:
+    """The folder of given masks; None if superpixels are to be made."""
+    if options.mask_source == "superpixel":
+        if options.mask_dir is not None:
+            raise ProtoSagaError(
+                "--mask-dir names a folder of masks, but --mask-source superpixel makes them anew. Give one "
+                "of the two, or --mask-source folder."
+            )
+        return None
+    folder = _given_folder(images, options)
+    if folder is None and options.mask_source == "folder" and images.is_train:
+        raise ProtoSagaError(
+            f"No masks: none of {', '.join(MASK_FOLDERS)} in {images.data_dir} holds PNG files. Put one PNG "
+            "per image there, with the image's name, or give their folder with --mask-dir."
+        )
+    return folder
+
+
+def _given_folder(images: SplitImages, options: MaskOptions) -> Path | None:
+    if options.mask_dir is not None:
+        folder: Path | None = images.data_dir / options.mask_dir
+    else:
+        folder = next(
+            filter(None, (find_mask_folder(place, images.taken) for place in _places(images))), None
+        )
+    if folder is None or not images.shares_stems:
+        return folder
+    # Blender's train/r_0.png and test/r_0.png: masks/train/ if there is one, else masks/ is of the training
+    # views.
+    nested = folder / images.paths[0].parent.name
+    if nested.is_dir():
+        return nested
+    return folder if images.is_train else None
+
+
+def _places(images: SplitImages) -> list[Path]:
+    """Where to look for a mask folder: in the data folder, and beside the folder of the images."""
+    beside = {path.parent.parent: None for path in images.paths[:1]}
+    return list({images.data_dir: None, **beside})
+
+
+def _superpixels(images: SplitImages, options: MaskOptions) -> Path:
+    if options.mask_source == "auto":
+        CONSOLE.print(
+            f"[bold yellow]No folder of masks ({', '.join(MASK_FOLDERS)}) beside the images: cutting them "
+            "into regions of similar colour instead (superpixel). This stand-in knows no objects, and the "
+            "segmentation will be no better than it is. Better: put label maps of a real segmenter, such as "
+            f"Segment Anything, into {images.data_dir / MASK_FOLDERS[0]}, or name their folder with "
+            "--mask-dir."
+        )
+    else:
+        CONSOLE.log("Masks are regions of similar colour (superpixel), a stand-in that knows no objects.")
+
+    def progress(paths: Iterable[Path]) -> Iterable[Path]:
+        return track(list(paths), description="Making masks (superpixel)", console=CONSOLE, transient=True)
+
+    return ensure_masks(images.paths, SuperpixelSegmenter(options.superpixel), images.data_dir, progress)
+
+
+def _report_missing(paths: Sequence[Path | None], image_paths: Sequence[Path]) -> None:
+    missing = [image.name for path, image in zip(paths, image_paths, strict=True) if path is None]
+    if missing:
+        names = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
+        CONSOLE.print(
+            f"[bold yellow]{len(missing)} of {len(image_paths)} training views have no label map and train "
+            f"colour alone: {names}"
+        )

@@ -1,0 +1,23 @@
+"""The options of the data parsers that say where the masks come from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from proto_saga_ns.segmenters.superpixel import SuperpixelSettings
+
+
+@dataclass
+class MaskOptions:
+    """Where the label maps of the training views come from."""
+
+    mask_source: Literal["auto", "folder", "superpixel"] = "auto"
+    """folder: one PNG per image, from mask_dir, or else from masks/, raw_sam_mask/, sam_mask/ or
+    object_mask/ beside the images. superpixel: regions of similar colour, a stand-in that needs no weights
+    and knows no objects. auto: a folder if there is one, else superpixel."""
+    mask_dir: Path | None = None
+    """folder of label maps, absolute or relative to the data, for the sources auto and folder"""
+    superpixel: SuperpixelSettings = field(default_factory=SuperpixelSettings)
+    """how finely the superpixel source cuts the images"""
