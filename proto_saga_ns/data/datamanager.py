@@ -19,7 +19,7 @@ from torch import Tensor
 from proto_saga_ns.data.dataparsers import AnnotatedMaskedDataParser, MaskAware, MaskedNerfstudioConfig
 from proto_saga_ns.data.dataset import LabelMapDataset
 from proto_saga_ns.data.label_maps import ViewLabelMaps
-from proto_saga_ns.data.undistortion import undistort_label_map
+from proto_saga_ns.data.undistortion import LabelMapUndistorter
 
 
 @dataclass
@@ -111,9 +111,10 @@ class ProtoSagaDatamanager(FullImageDatamanager[LabelMapDataset]):
         # self.device.
         place = cache_images_device if torch.cuda.is_available() else "gpu"
         cached = super()._load_images(split, place)
+        undistort = LabelMapUndistorter()
         for view, data in enumerate(cached):
             if "label_map" in data:
-                undistorted = undistort_label_map(data["label_map"], cameras[view].reshape(()))
+                undistorted = undistort(data["label_map"], cameras[view].reshape(()))
                 data["label_map"] = (
                     undistorted.to(self.device) if place == "gpu" else undistorted.pin_memory()
                 )
@@ -121,12 +122,12 @@ class ProtoSagaDatamanager(FullImageDatamanager[LabelMapDataset]):
 
     def _add_late_label_maps(self) -> None:
         """Give label maps to training images that were cached before anybody asked for label maps."""
-        label_maps = self.view_label_maps
+        label_maps, undistort = self.view_label_maps, LabelMapUndistorter()
         for view, data in enumerate(self.cached_train):
             if "label_map" not in data:
                 camera = self._distorted_train_cameras[view].reshape(())
                 size = int(camera.height.item()), int(camera.width.item())
-                data["label_map"] = undistort_label_map(label_maps.read(view, *size), camera)
+                data["label_map"] = undistort(label_maps.read(view, *size), camera)
 
     def _to_device(self, camera: Cameras, data: dict[str, Any]) -> tuple[Cameras, dict[str, Any]]:
         if "label_map" in data:

@@ -29,7 +29,7 @@ class MaskedNerfstudioConfig(MaskOptions, NerfstudioDataParserConfig):
 
     _target: type = field(default_factory=lambda: MaskedNerfstudio)
     load_3D_points: bool = True
-    """Whether to load the 3D points that transforms.json names; training starts from random ones otherwise."""
+    """Whether to load the 3D points that transforms.json names; else training starts from random points."""
 
 
 @dataclass
