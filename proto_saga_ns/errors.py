@@ -1,9 +1,34 @@
-"""The one exception for mistakes that a user can mend."""
+"""The one exception for mistakes that a user can mend, and how commands report it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+USER_ERROR_EXIT_CODE = 2
 
 
-class ProtoSagaError(RuntimeError):
+class ProtoSagaError(Exception):
     """Bad input or a missing prerequisite.
 
     The message says what is wrong, in which file, what was expected and what to do next. Commands print it as
     one line on stderr and exit with code 2.
     """
+
+
+@contextmanager
+def user_errors_end_the_process() -> Iterator[None]:
+    """Turn a ``ProtoSagaError`` into one line on stderr and exit code 2.
+
+    For the outermost layer only: our own commands, and the objects that nerfstudio's commands call first.
+
+    Raises:
+        SystemExit: with code 2, in place of the ``ProtoSagaError``.
+    """
+    try:
+        yield
+    except ProtoSagaError as error:
+        message = " ".join(str(error).split())
+        print(f"proto-saga: error: {message}", file=sys.stderr, flush=True)
+        raise SystemExit(USER_ERROR_EXIT_CODE) from error

@@ -1,0 +1,1 @@
+"""The ``proto-saga`` command, one sub-command a file."""

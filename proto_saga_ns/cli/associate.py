@@ -1,0 +1,54 @@
+"""``proto-saga associate``: association and prototypes again, with other settings."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from proto_saga_ns.association import AssociationOptions
+from proto_saga_ns.model.options import SceneOptions
+
+PREVIOUS_FOLDER = "nerfstudio_models_before_associate"
+
+
+@dataclass
+class Associate:
+    """Associate the masks of a trained scene again and rewrite its checkpoint.
+
+    The checkpoint that was there is kept in nerfstudio_models_before_associate/.
+    """
+
+    load_config: Path
+    """config.yml of a training run"""
+    association: AssociationOptions = field(default_factory=AssociationOptions)
+    scene: SceneOptions = field(default_factory=SceneOptions)
+    data: Path | None = None
+    """where the data lies now, if it has moved since training"""
+
+    def run(self) -> None:
+        from rich.console import Console
+
+        from proto_saga_ns.cli.run import load_run
+        from proto_saga_ns.model.segmentation import segment_scene
+
+        run = load_run(self.load_config, self.data)
+        scene = segment_scene(run.model, run.pipeline.datamanager, self.association, self.scene)
+        run.model.scene = scene
+        kept = _rewrite(run.checkpoint, run.pipeline.state_dict())
+        Console().print(f"{len(scene.instances)} instances; the checkpoint before is {kept}")
+
+
+def _rewrite(checkpoint: Path, pipeline_state: dict[str, object]) -> Path:
+    """Replace the model in a checkpoint in one step; optimizers and step stay. Returns where the old one is kept."""
+    import torch
+
+    from proto_saga_ns.files import atomic_write
+
+    content = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    kept = checkpoint.parent.parent / PREVIOUS_FOLDER / checkpoint.name
+    kept.parent.mkdir(exist_ok=True)
+    shutil.copy2(checkpoint, kept)
+    with atomic_write(checkpoint) as file:
+        torch.save({**content, "pipeline": pipeline_state}, file)
+    return kept

@@ -1,0 +1,39 @@
+"""Entry point of the ``proto-saga`` command."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import tyro
+
+from proto_saga_ns.cli.associate import Associate
+from proto_saga_ns.cli.demo import Demo
+from proto_saga_ns.cli.evaluate import Evaluate
+from proto_saga_ns.cli.info import Info
+from proto_saga_ns.cli.segment import Segment
+from proto_saga_ns.errors import user_errors_end_the_process
+
+Command = (
+    Annotated[Segment, tyro.conf.subcommand("segment")]
+    | Annotated[Associate, tyro.conf.subcommand("associate")]
+    | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
+    | Annotated[Info, tyro.conf.subcommand("info")]
+    | Annotated[Demo, tyro.conf.subcommand("demo")]
+)
+
+
+def entrypoint() -> None:
+    """Parse the command line and run the sub-command; a user error is one line on stderr and exit code 2."""
+    command = tyro.cli(
+        Command,  # type: ignore[arg-type]
+        prog="proto-saga",
+        description="Take 3D Gaussian Splatting scenes apart into objects. Scenes are trained by "
+        "`ns-train proto-saga --data DIR` or `ns-train proto-saga-lite --data DIR`.",
+        config=(tyro.conf.OmitArgPrefixes,),
+    )
+    with user_errors_end_the_process():
+        command.run()
+
+
+if __name__ == "__main__":
+    entrypoint()

@@ -1,0 +1,130 @@
+"""Opening a training run: its configuration, its pipeline and its last checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from proto_saga_ns.errors import ProtoSagaError
+
+if TYPE_CHECKING:
+    from nerfstudio.cameras.cameras import Cameras
+    from torch import Tensor
+
+    from proto_saga_ns.model.pipeline import ProtoSagaPipeline
+    from proto_saga_ns.model.proto_saga import ProtoSagaModel
+    from proto_saga_ns.model.trainer import ProtoSagaTrainerConfig
+    from proto_saga_ns.scene import SegmentedScene
+
+Split = Literal["train", "test", "all"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A training run, loaded for evaluation.
+
+    Attributes:
+        config: as it was trained, paths made to fit where the run lies now.
+        pipeline: with the last checkpoint loaded.
+        checkpoint: file of that checkpoint.
+    """
+
+    config: ProtoSagaTrainerConfig
+    pipeline: ProtoSagaPipeline
+    checkpoint: Path
+
+    @property
+    def model(self) -> ProtoSagaModel:
+        """The model in evaluation mode."""
+        return self.pipeline.model
+
+    @property
+    def scene(self) -> SegmentedScene:
+        """The segmentation in the checkpoint.
+
+        Raises:
+            ProtoSagaError: if the masks were not associated yet.
+        """
+        if self.model.scene is None:
+            raise ProtoSagaError(
+                f"{self.checkpoint} holds no segmentation yet: training ended before association. Resume it with "
+                "ns-train ... --load-dir, or run `proto-saga associate --load-config` on it."
+            )
+        return self.model.scene
+
+    def cameras(self, split: Split) -> Iterator[tuple[Path, Cameras, Tensor]]:
+        """Image file, camera (undistorted) and image (H, W, 3, in [0, 1]) of every view of a split."""
+        manager = self.pipeline.datamanager
+        if split in ("train", "all"):
+            yield from _views(manager.train_dataset, manager.cached_train)
+        if split in ("test", "all"):
+            yield from _views(manager.eval_dataset, manager.cached_eval)
+
+
+def _views(dataset: object, cached: list[dict[str, Tensor]]) -> Iterator[tuple[Path, Cameras, Tensor]]:
+    for index, data in enumerate(cached):
+        image = data["image"][..., :3]
+        unit = image if image.is_floating_point() else image / 255
+        yield Path(dataset.image_filenames[index]), dataset.cameras[index : index + 1], unit  # type: ignore
+
+
+def load_run(load_config: Path, data: Path | None = None) -> Run:
+    """Load the last checkpoint of a training run.
+
+    Args:
+        load_config: its ``config.yml``.
+        data: where the data lies now, if it has moved since.
+
+    Raises:
+        ProtoSagaError: if the file is missing or of another method, or the run has no checkpoint.
+    """
+    config = _read_config(load_config)
+    _check_checkpoint(config, load_config)
+
+    from nerfstudio.utils.eval_utils import eval_setup
+
+    def moved_here(config: ProtoSagaTrainerConfig) -> ProtoSagaTrainerConfig:
+        config.output_dir = _output_dir(load_config)
+        if data is not None:
+            config.data = config.pipeline.datamanager.data = config.pipeline.datamanager.dataparser.data = data
+        return config
+
+    config, pipeline, checkpoint, _ = eval_setup(load_config, update_config_callback=moved_here)  # type: ignore
+    return Run(config, pipeline, checkpoint)  # type: ignore[arg-type]
+
+
+def _output_dir(load_config: Path) -> Path:
+    return load_config.resolve().parents[3]
+
+
+def _read_config(load_config: Path) -> ProtoSagaTrainerConfig:
+    import yaml
+
+    from proto_saga_ns.model.trainer import ProtoSagaTrainerConfig
+
+    if not load_config.is_file():
+        raise ProtoSagaError(
+            f"There is no configuration {load_config}. Give the config.yml that ns-train wrote, such as "
+            "outputs/SCENE/proto-saga/DATE/config.yml."
+        )
+    try:
+        config = yaml.load(load_config.read_text(), Loader=yaml.Loader)
+    except (yaml.YAMLError, UnicodeDecodeError, ImportError, AttributeError) as error:
+        raise ProtoSagaError(f"{load_config} is not a nerfstudio configuration ({error}).") from error
+    if not isinstance(config, ProtoSagaTrainerConfig):
+        method = getattr(config, "method_name", "no method at all")
+        raise ProtoSagaError(
+            f"{load_config} is a run of {method}, not of proto-saga or proto-saga-lite. To segment a splat that "
+            "splatfacto trained: ns-train proto-saga-lite --load-dir ITS/nerfstudio_models --data DIR."
+        )
+    return config
+
+
+def _check_checkpoint(config: ProtoSagaTrainerConfig, load_config: Path) -> None:
+    folder = load_config.resolve().parent / config.relative_model_dir
+    if not any(folder.glob("step-*.ckpt")):
+        raise ProtoSagaError(
+            f"{folder} holds no checkpoint (step-*.ckpt). The run was ended before it saved one; train it again."
+        )

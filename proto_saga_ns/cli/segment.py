@@ -1,0 +1,40 @@
+"""``proto-saga segment``: a consistent label map for every view."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from proto_saga_ns.cli.run import Split
+
+
+@dataclass
+class Segment:
+    """Write one 16-bit label map a view, with the same id for the same instance in all of them.
+
+    OUTPUT-DIR/<image stem>.png, and OUTPUT-DIR/instances.json with names, colours and sizes.
+    """
+
+    load_config: Path
+    """config.yml of a training run"""
+    output_dir: Path
+    """folder for the label maps; made if it is not there"""
+    split: Split = "test"
+    """which views"""
+    data: Path | None = None
+    """where the data lies now, if it has moved since training"""
+
+    def run(self) -> None:
+        from rich.progress import track
+
+        from proto_saga_ns.cli.run import load_run
+        from proto_saga_ns.files import write_json
+        from proto_saga_ns.labels import write_label_map
+        from proto_saga_ns.model.segmentation import segment_view
+
+        run = load_run(self.load_config, self.data)
+        scene = run.scene
+        self.output_dir.mkdir(parents=True, exist_ok=True)
+        for image, camera, _ in track(list(run.cameras(self.split)), "Segmenting views"):
+            write_label_map(self.output_dir / f"{image.stem}.png", segment_view(run.model, camera).labels)
+        write_json(self.output_dir / "instances.json", scene.to_json())

@@ -1,0 +1,1 @@
+"""Nerfstudio seams: the model, its pipeline and its trainer."""

@@ -1,0 +1,52 @@
+"""Fitting a model to a checkpoint: other numbers of Gaussians, plain splats, checkpoints of other methods."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from proto_saga_ns.errors import ProtoSagaError
+
+GAUSSIAN_PREFIX = "gauss_params."
+EMBEDDINGS = f"{GAUSSIAN_PREFIX}embeddings"
+SPLAT_PARAMETERS = ("means", "scales", "quats", "features_dc", "features_rest", "opacities")
+
+
+def is_plain_splat(state: Mapping[str, Any]) -> bool:
+    """Whether a model state has Gaussians but no embeddings: a splatfacto checkpoint."""
+    return f"{GAUSSIAN_PREFIX}means" in state and EMBEDDINGS not in state
+
+
+def check_is_splat(state: Mapping[str, Any]) -> None:
+    """Raise a ``ProtoSagaError`` if a model state holds no Gaussians at all."""
+    missing = [name for name in SPLAT_PARAMETERS if f"{GAUSSIAN_PREFIX}{name}" not in state]
+    if missing:
+        raise ProtoSagaError(
+            f"The checkpoint holds no Gaussians (missing: {', '.join(missing)}); it was written by another method. "
+            "Load one of proto-saga, proto-saga-lite or splatfacto."
+        )
+
+
+def check_shapes(parameters: nn.ParameterDict, state: Mapping[str, Tensor]) -> None:
+    """Raise a ``ProtoSagaError`` if a Gaussian of the checkpoint carries other numbers than the model's."""
+    for name, parameter in parameters.items():
+        found, expected = state[f"{GAUSSIAN_PREFIX}{name}"].shape[1:], parameter.shape[1:]
+        if found != expected:
+            raise ProtoSagaError(
+                f"The checkpoint has {name} of shape {tuple(found)} per Gaussian, this configuration expects "
+                f"{tuple(expected)}. Train or load with the sh-degree and embedding-dim that wrote the checkpoint."
+            )
+
+
+@torch.no_grad()
+def resize_gaussians(parameters: nn.ParameterDict, count: int) -> None:
+    """Make room for ``count`` Gaussians without replacing the parameters.
+
+    Optimizers hold on to the parameter objects: a new object would be loaded and shown, and never trained.
+    """
+    for parameter in parameters.values():
+        parameter.data = parameter.data.new_zeros(count, *parameter.shape[1:])
+        parameter.grad = None

@@ -1,0 +1,48 @@
+"""The instance protocol and PSNR on views of a trained model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from rich.progress import track
+
+from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.evaluation import InstanceProtocol, InstanceResult, psnr
+from proto_saga_ns.labels import read_label_map
+from proto_saga_ns.model.segmentation import segment_view
+
+if TYPE_CHECKING:
+    from nerfstudio.cameras.cameras import Cameras
+    from torch import Tensor
+
+    from proto_saga_ns.model.proto_saga import ProtoSagaModel
+
+
+def evaluate_views(
+    model: ProtoSagaModel, views: Iterable[tuple[Path, Cameras, Tensor]], ground_truth: Path
+) -> tuple[InstanceResult, float]:
+    """Segment views and compare them with ``ground_truth/<image stem>.png``.
+
+    Args:
+        model: with a segmented scene.
+        views: image file, camera and image (H, W, 3, in [0, 1]) of each.
+        ground_truth: folder of label maps with the true instance ids.
+
+    Returns:
+        The result of the instance protocol, and the mean PSNR in dB.
+
+    Raises:
+        ProtoSagaError: if a view has no ground truth.
+    """
+    protocol, psnrs = InstanceProtocol(), []
+    for path, camera, image in track(list(views), "Evaluating views"):
+        truth = ground_truth / f"{path.stem}.png"
+        if not truth.is_file():
+            raise ProtoSagaError(f"View {path.name} has no ground truth {truth}; every evaluated view needs one.")
+        shown = segment_view(model, camera)
+        protocol.add(read_label_map(truth), shown.labels)
+        psnrs.append(psnr(shown.rgb.cpu(), image.cpu()))
+    return protocol.result(), float(np.mean(psnrs))

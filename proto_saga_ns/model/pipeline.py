@@ -1,0 +1,59 @@
+"""The pipeline: data with label maps, a model with a classifier for each of them, and association at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from nerfstudio.pipelines.base_pipeline import VanillaPipeline, VanillaPipelineConfig
+
+from proto_saga_ns.association import AssociationOptions
+from proto_saga_ns.data.datamanager import ProtoSagaDatamanager, ProtoSagaDatamanagerConfig
+from proto_saga_ns.errors import user_errors_end_the_process
+from proto_saga_ns.model.proto_saga import ProtoSagaModel, ProtoSagaModelConfig
+from proto_saga_ns.model.segmentation import SceneOptions, segment_scene
+
+
+@dataclass
+class ProtoSagaPipelineConfig(VanillaPipelineConfig):
+    """Data, model and what happens after training."""
+
+    _target: type = field(default_factory=lambda: ProtoSagaPipeline)
+    datamanager: ProtoSagaDatamanagerConfig = field(default_factory=ProtoSagaDatamanagerConfig)
+    model: ProtoSagaModelConfig = field(default_factory=ProtoSagaModelConfig)
+    association: AssociationOptions = field(default_factory=AssociationOptions)
+    """how masks become instances after training; proto-saga associate does it again with other settings"""
+    scene: SceneOptions = field(default_factory=SceneOptions)
+    """how instances become the classifier of novel views"""
+
+
+class ProtoSagaPipeline(VanillaPipeline):
+    """Nerfstudio's pipeline; user errors end the process with one line and exit code 2."""
+
+    config: ProtoSagaPipelineConfig
+    datamanager: ProtoSagaDatamanager
+
+    def __init__(self, config: ProtoSagaPipelineConfig, *args: Any, **kwargs: Any) -> None:
+        with user_errors_end_the_process():
+            super().__init__(config, *args, **kwargs)
+            if self.test_mode == "val":
+                self.model.create_view_classifiers(self.datamanager.labels_per_view)
+
+    @property
+    def model(self) -> ProtoSagaModel:
+        return cast(ProtoSagaModel, super().model)
+
+    def load_pipeline(self, loaded_state: dict[str, Any], step: int) -> None:
+        with user_errors_end_the_process():
+            super().load_pipeline(loaded_state, step)
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool | None = None) -> None:
+        """Load strictly: a checkpoint that fits only in part would show a scene that was never trained."""
+        super().load_state_dict(state_dict, strict=True)
+
+    def associate(self) -> None:
+        """Associate the masks of all training views and put the segmented scene into the model."""
+        self.model.scene = segment_scene(
+            self.model, self.datamanager, self.config.association, self.config.scene
+        )

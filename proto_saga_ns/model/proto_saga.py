@@ -1,0 +1,281 @@
+"""Splatfacto with an embedding per Gaussian and a classifier per training view (Proto-SaGa, Sec. 3.1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from gsplat.strategy import DefaultStrategy
+from jaxtyping import Float, Int
+from nerfstudio.cameras.cameras import Cameras
+from nerfstudio.models.splatfacto import RGB2SH, SplatfactoModel, SplatfactoModelConfig
+from torch import Tensor, nn
+from torch.nn import Parameter
+
+from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.model import checkpoint
+from proto_saga_ns.model.cameras import CameraView, camera_view
+from proto_saga_ns.model.classifiers import ViewClassifiers, cosine_logits, labelled_cross_entropy
+from proto_saga_ns.model.lpips import lpips, without_lpips
+from proto_saga_ns.model.outputs import embedding_outputs, segmentation_outputs
+from proto_saga_ns.model.render import Gaussians, render
+from proto_saga_ns.scene import EmbeddingColors, SegmentedScene
+
+STATE_FORMAT = 1
+
+
+@dataclass
+class ProtoSagaModelConfig(SplatfactoModelConfig):
+    """Splatfacto, embeddings and view classifiers."""
+
+    _target: type = field(default_factory=lambda: ProtoSagaModel)
+    embedding_dim: int = 16
+    """numbers that each Gaussian carries for segmentation (D in the paper)"""
+    lambda_ce: float = 0.05
+    """weight of the cross entropy between view classifiers and label maps (Eq. 8)"""
+    tau: float = 10.0
+    """temperature of the cosine softmax (Eqs. 6, 14 and 19)"""
+    embedding_init_scale: float = 0.1
+    """standard deviation of the initial embeddings; only directions count, so small ones turn faster"""
+    classifier_init_scale: float = 0.1
+    """standard deviation of the initial view classifiers"""
+    segmentation_moves_geometry: bool = True
+    """whether the cross entropy also trains means, shapes and opacities, as in the paper; without it a step costs a
+    second rasterization"""
+    freeze_geometry: bool = False
+    """train embeddings and view classifiers only; for a splat that is good already (give it with --load-dir)"""
+    min_alpha: float = 0.5
+    """pixels that accumulate less opacity than this are left unlabelled"""
+    overlay_opacity: float = 0.6
+    """opacity of the instance colours in the output segmentation_overlay"""
+
+
+class ProtoSagaModel(SplatfactoModel):
+    """Gaussians with embeddings, classifiers for the training views, and after association a segmented scene.
+
+    Attributes:
+        scene: the segmentation, once association has run; saved in the state dict.
+        schedule_offset: where splatfacto's schedules (densification, resolution) stand at step 0; beyond their end
+            for an imported splat.
+        is_imported_splat: whether the checkpoint loaded last was a plain splatfacto one.
+    """
+
+    config: ProtoSagaModelConfig
+    strategy: DefaultStrategy
+
+    def populate_modules(self) -> None:
+        """Splatfacto's modules with seed colours set without a GPU, embeddings and (still no) classifiers."""
+        colors = self._take_seed_colors()
+        with without_lpips():
+            super().populate_modules()
+        if colors is not None:
+            self.gauss_params["features_dc"] = Parameter(self._encode_colors(colors))
+        self.strategy.verbose = False
+        self.gauss_params["embeddings"] = Parameter(self._new_embeddings(self.num_points))
+        self.view_classifiers = ViewClassifiers(
+            self.config.embedding_dim, init_scale=self.config.classifier_init_scale
+        )
+        self.scene: SegmentedScene | None = None
+        self.schedule_offset = 0
+        self.is_imported_splat = False
+        self._embedding_colors: EmbeddingColors | None = None
+
+    def _take_seed_colors(self) -> Float[Tensor, "N 3"] | None:
+        """Colours of the seed points, hidden from splatfacto, which would put them on the GPU unasked."""
+        if self.seed_points is None or self.config.random_init or len(self.seed_points[1]) == 0:
+            return None
+        means, colors = self.seed_points
+        self.seed_points = (means, colors[:0])
+        return colors
+
+    def _encode_colors(self, colors: Tensor) -> Float[Tensor, "N 3"]:
+        unit = colors.float() / 255
+        return RGB2SH(unit) if self.config.sh_degree > 0 else torch.logit(unit, eps=1e-10)
+
+    def _new_embeddings(self, count: int) -> Float[Tensor, "N D"]:
+        return self.config.embedding_init_scale * torch.randn(count, self.config.embedding_dim)
+
+    @property
+    def embeddings(self) -> Parameter:
+        """(N, D)"""
+        return self.gauss_params["embeddings"]
+
+    def create_view_classifiers(self, labels_per_view: list[int]) -> None:
+        """Give every training view its classifier; to be called before the optimizers are built."""
+        self.view_classifiers.create(labels_per_view, self.device)
+
+    def get_gaussian_param_groups(self) -> dict[str, list[Parameter]]:
+        groups = super().get_gaussian_param_groups()
+        for parameters in groups.values():
+            for parameter in parameters:
+                parameter.requires_grad_(not self.config.freeze_geometry)
+        return {**groups, "embeddings": [self.embeddings]}
+
+    def get_param_groups(self) -> dict[str, list[Parameter]]:
+        return {**super().get_param_groups(), "view_classifiers": list(self.view_classifiers.weights)}
+
+    def step_cb(self, optimizers: Any, step: int) -> None:
+        super().step_cb(optimizers, step + self.schedule_offset)
+
+    def step_post_backward(self, step: int) -> None:
+        if not self.config.freeze_geometry:
+            super().step_post_backward(step + self.schedule_offset)
+
+    def view_of(self, camera: Cameras, corrected: bool) -> CameraView:
+        """The view of one camera, by the camera optimizer's pose (training views only) or as it is."""
+        poses = self.camera_optimizer.apply_to_camera(camera) if corrected else camera.camera_to_worlds
+        return camera_view(camera, poses, self._get_downscale_factor(), self.device)
+
+    def gaussians(self) -> Gaussians:
+        """What the rasterizer takes of the Gaussians that are inside the crop box."""
+        inside = slice(None)
+        if self.crop_box is not None and not self.training:
+            inside = self.crop_box.within(self.means).reshape(-1)
+        return Gaussians.from_parameters({name: value[inside] for name, value in self.gauss_params.items()})
+
+    def get_outputs(self, camera: Cameras) -> dict[str, Tensor]:  # type: ignore[override]
+        """Render one camera.
+
+        Returns:
+            ``rgb`` (H, W, 3), ``depth`` (H, W, 1; not while training), ``accumulation`` (H, W, 1), ``background``,
+            and ``features`` (H, W, D) while training, else the outputs that ``model.outputs`` describes.
+        """
+        view = self.view_of(camera, corrected=self.training)
+        self.last_size = (view.height, view.width)
+        gaussians = self.gaussians()
+        if len(gaussians.means) == 0:
+            return self.get_empty_outputs(view.width, view.height, self.background_color.to(self.device))
+        rendered, self.info = render(
+            gaussians,
+            view,
+            sh_degree=self._active_sh_degree(),
+            with_depth=self.config.output_depth_during_training or not self.training,
+            antialiased=self.config.rasterize_mode == "antialiased",
+            absgrad=self.strategy.absgrad,
+            share_geometry_gradient=self.config.segmentation_moves_geometry,
+        )
+        if self.training and not self.config.freeze_geometry:
+            self.strategy.step_pre_backward(
+                self.gauss_params, self.optimizers, self.strategy_state, self.step, self.info
+            )
+        background = self._get_background_color()
+        rgb = self._composite(rendered.rgb, rendered.alpha, background, camera)
+        outputs = {"rgb": rgb, "accumulation": rendered.alpha, "background": background}
+        if rendered.depth is not None:
+            outputs["depth"] = rendered.depth
+        if self.training:
+            return {**outputs, "features": rendered.features}
+        outputs["background"] = background.expand(view.height, view.width, 3)
+        return {**outputs, **self._segmentation_outputs(rgb, rendered.features, rendered.alpha)}
+
+    def _active_sh_degree(self) -> int | None:
+        if self.config.sh_degree == 0:
+            return None
+        return min(self.step // self.config.sh_degree_interval, self.config.sh_degree)
+
+    def _composite(self, rgb: Tensor, alpha: Tensor, background: Tensor, camera: Cameras) -> Tensor:
+        rgb = (rgb + (1 - alpha) * background).clamp(0.0, 1.0)
+        correct_exposure = self.config.use_bilateral_grid and self.training
+        if correct_exposure and camera.metadata is not None and "cam_idx" in camera.metadata:
+            height, width = rgb.shape[:2]
+            rgb = self._apply_bilateral_grid(rgb[None], camera.metadata["cam_idx"], height, width)[0]
+        return rgb
+
+    def _segmentation_outputs(self, rgb: Tensor, features: Tensor, alpha: Tensor) -> dict[str, Tensor]:
+        if self.scene is None:
+            return embedding_outputs(self.embedding_colors(), features, alpha)
+        return {
+            **embedding_outputs(self.scene.embedding_colors, features, alpha),
+            **segmentation_outputs(self.scene, rgb, features, alpha, self.config.overlay_opacity),
+        }
+
+    def embedding_colors(self) -> EmbeddingColors:
+        """The colours of the output ``embedding`` before there is a scene; computed once, so they do not flicker."""
+        if self._embedding_colors is None:
+            self._embedding_colors = EmbeddingColors.fit(self.embeddings.detach())
+        return self._embedding_colors
+
+    def get_metrics_dict(self, outputs: dict[str, Tensor], batch: dict[str, Any]) -> dict[str, Any]:
+        metrics = super().get_metrics_dict(outputs, batch)
+        if self.training and "label_map" in batch:
+            metrics["ce"], metrics["label_accuracy"] = self.classify_view(
+                outputs["features"], batch["label_map"], int(batch["image_idx"])
+            )
+        return metrics
+
+    def classify_view(
+        self, features: Float[Tensor, "h w D"], label_map: Int[Tensor, "H W"], view: int
+    ) -> tuple[Tensor, Tensor]:
+        """L_CE (Eq. 7) of one training view and the share of labelled pixels that its classifier gets right."""
+        labels = _downscaled(label_map.to(self.device), self._get_downscale_factor())
+        logits = cosine_logits(features, self.view_classifiers[view], self.config.tau)
+        return labelled_cross_entropy(logits, labels)
+
+    def get_loss_dict(
+        self, outputs: dict[str, Tensor], batch: dict[str, Any], metrics_dict: dict[str, Any] | None = None
+    ) -> dict[str, Tensor]:
+        losses = super().get_loss_dict(outputs, batch, metrics_dict)
+        if metrics_dict is not None and "ce" in metrics_dict:
+            losses["ce_loss"] = self.config.lambda_ce * metrics_dict["ce"]
+            metrics_dict["ce"] = metrics_dict["ce"].detach()
+        return losses
+
+    def get_image_metrics_and_images(
+        self, outputs: dict[str, Tensor], batch: dict[str, Any]
+    ) -> tuple[dict[str, float], dict[str, Tensor]]:
+        """PSNR, SSIM and (where its weights are) LPIPS; ground truth beside what the model shows."""
+        target = self.composite_with_background(self.get_gt_img(batch["image"]), outputs["background"])
+        shown = [outputs[name] for name in ("rgb", "embedding", "segmentation") if name in outputs]
+        images = {"img": torch.cat([target, *shown], dim=1)}
+        target, rgb = (image.movedim(-1, 0)[None] for image in (target, outputs["rgb"]))
+        metrics = {"psnr": float(self.psnr(rgb, target)), "ssim": float(self.ssim(rgb, target))}
+        perceptual = lpips(target, rgb)
+        if perceptual is not None:
+            metrics["lpips"] = perceptual
+        return metrics, images
+
+    def get_extra_state(self) -> dict[str, Any]:
+        scene = None if self.scene is None else self.scene.to_state()
+        return {"format": STATE_FORMAT, "schedule_offset": self.schedule_offset, "scene": scene}
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        if state["format"] != STATE_FORMAT:
+            raise ProtoSagaError(
+                f"The checkpoint has model format {state['format']}, this version reads {STATE_FORMAT}. "
+                "Install the proto_saga_ns that wrote it."
+            )
+        self.schedule_offset = state["schedule_offset"]
+        self.scene = None if state["scene"] is None else SegmentedScene.from_state(state["scene"])
+
+    def load_state_dict(self, dict: dict[str, Any], **kwargs: Any) -> Any:  # type: ignore[override]
+        """Load a checkpoint of this method, or a plain splatfacto one, whose Gaussians get fresh embeddings.
+
+        Raises:
+            ProtoSagaError: if it holds no Gaussians or Gaussians of other shapes.
+        """
+        state = {key: value for key, value in dict.items() if not key.startswith("lpips.")}
+        checkpoint.check_is_splat(state)
+        self.is_imported_splat = checkpoint.is_plain_splat(state)
+        if self.is_imported_splat:
+            state = self._completed_splat(state)
+        checkpoint.check_shapes(self.gauss_params, state)
+        checkpoint.resize_gaussians(self.gauss_params, len(state["gauss_params.means"]))
+        self.view_classifiers.match_state(state, "view_classifiers.")
+        self.step = self.config.sh_degree * self.config.sh_degree_interval + self.schedule_offset
+        return nn.Module.load_state_dict(self, state, **kwargs)
+
+    def _completed_splat(self, state: dict[str, Any]) -> dict[str, Any]:
+        """A splatfacto state with what it lacks; the schedules go on where that training had ended."""
+        own = {key: value for key, value in self.state_dict().items() if key not in state}
+        own[checkpoint.EMBEDDINGS] = self._new_embeddings(len(state["gauss_params.means"]))
+        own["_extra_state"] = {**self.get_extra_state(), "schedule_offset": self.config.stop_split_at + 1}
+        return {**own, **state}
+
+
+def _downscaled(label_map: Int[Tensor, "H W"], factor: int) -> Int[Tensor, "h w"]:
+    """Every ``factor``-th label, from cell centres, in the size that splatfacto's image downscaling gives."""
+    if factor == 1:
+        return label_map
+    height, width = (size // factor * factor for size in label_map.shape)
+    return label_map[factor // 2 : height : factor, factor // 2 : width : factor]

@@ -1,0 +1,144 @@
+"""One rasterization of colour and embedding together (Eqs. 2 and 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from proto_saga_ns.model.cameras import CameraView
+from proto_saga_ns.rasterize import rasterization, spherical_harmonics
+
+
+@dataclass(frozen=True)
+class Gaussians:
+    """N Gaussians as the rasterizer takes them, activations applied.
+
+    Attributes:
+        means: world frame.
+        quats: w, x, y, z; of any length.
+        scales: standard deviations along the axes, world units.
+        opacities: in [0, 1].
+        colors: SH coefficients, or one row of colours in [0, 1] where the scene has no spherical harmonics.
+        embeddings: D numbers each.
+    """
+
+    means: Float[Tensor, "N 3"]
+    quats: Float[Tensor, "N 4"]
+    scales: Float[Tensor, "N 3"]
+    opacities: Float[Tensor, " N"]
+    colors: Float[Tensor, "N K 3"]
+    embeddings: Float[Tensor, "N D"]
+
+    @classmethod
+    def from_parameters(cls, parameters: Mapping[str, Tensor]) -> Gaussians:
+        """From splatfacto's parameters (log scales, opacity logits, SH in two parts) and ``embeddings``."""
+        constant, rest = parameters["features_dc"][:, None, :], parameters["features_rest"]
+        has_sh = rest.shape[1] > 0
+        return cls(
+            means=parameters["means"],
+            quats=parameters["quats"],
+            scales=parameters["scales"].exp(),
+            opacities=parameters["opacities"].sigmoid().squeeze(-1),
+            colors=torch.cat([constant, rest], dim=1) if has_sh else constant.sigmoid(),
+            embeddings=parameters["embeddings"],
+        )
+
+    def without_geometry_gradient(self) -> Gaussians:
+        """The same Gaussians; gradients reach their embeddings (and colours) only."""
+        return replace(
+            self,
+            means=self.means.detach(),
+            quats=self.quats.detach(),
+            scales=self.scales.detach(),
+            opacities=self.opacities.detach(),
+        )
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """One view.
+
+    Attributes:
+        rgb: colours over black, before any background, not clamped.
+        features: embeddings, alpha-blended.
+        alpha: accumulated opacity.
+        depth: expected depth along the camera's z axis; the largest depth where nothing was hit; None if not asked for.
+    """
+
+    rgb: Float[Tensor, "H W 3"]
+    features: Float[Tensor, "H W D"]
+    alpha: Float[Tensor, "H W 1"]
+    depth: Float[Tensor, "H W 1"] | None
+
+
+def view_dependent_colors(
+    gaussians: Gaussians, viewmats: Float[Tensor, "1 4 4"], sh_degree: int | None
+) -> Float[Tensor, "N 3"]:
+    """Colours of the Gaussians as seen from the camera's centre; ``sh_degree`` None means plain colours."""
+    if sh_degree is None:
+        return gaussians.colors[:, 0]
+    rotation, translation = viewmats[0, :3, :3], viewmats[0, :3, 3]
+    directions = gaussians.means - (-rotation.T @ translation)
+    return (spherical_harmonics(sh_degree, directions, gaussians.colors) + 0.5).clamp_min(0.0)
+
+
+def render(
+    gaussians: Gaussians,
+    view: CameraView,
+    *,
+    sh_degree: int | None,
+    with_depth: bool,
+    antialiased: bool = False,
+    absgrad: bool = False,
+    share_geometry_gradient: bool = True,
+) -> tuple[Rendered, dict[str, Any]]:
+    """Render colours, embeddings, opacity and perhaps depth of one view.
+
+    Args:
+        gaussians: what to render.
+        view: from where.
+        sh_degree: spherical harmonics in use; None for plain colours.
+        with_depth: whether to render the expected depth as well.
+        antialiased: gsplat's rasterize_mode.
+        absgrad: whether ``info["means2d"]`` shall get ``absgrad`` in the backward pass.
+        share_geometry_gradient: whether gradients of the features reach the geometry. If not, the embeddings are
+            rasterized a second time with everything else detached.
+
+    Returns:
+        The view, and the rasterizer's info (of the pass that moves the geometry).
+    """
+    options: dict[str, Any] = {
+        "viewmats": view.viewmats,
+        "Ks": view.intrinsics,
+        "width": view.width,
+        "height": view.height,
+        "packed": False,
+        "rasterize_mode": "antialiased" if antialiased else "classic",
+    }
+    colors = view_dependent_colors(gaussians, view.viewmats, sh_degree)
+    together = torch.cat([colors, gaussians.embeddings], dim=-1) if share_geometry_gradient else colors
+    mode = "RGB+ED" if with_depth else "RGB"
+    image, alpha, info = rasterization(
+        **_geometry(gaussians), colors=together, render_mode=mode, absgrad=absgrad, **options
+    )
+    image, alpha = image[0], alpha[0]
+    depth = _filled_depth(image[..., -1:], alpha) if with_depth else None
+    if share_geometry_gradient:
+        features = image[..., 3 : 3 + gaussians.embeddings.shape[-1]]
+    else:
+        still = gaussians.without_geometry_gradient()
+        features = rasterization(**_geometry(still), colors=still.embeddings, **options)[0][0]
+    return Rendered(image[..., :3], features, alpha, depth), info
+
+
+def _geometry(gaussians: Gaussians) -> dict[str, Tensor]:
+    return {name: getattr(gaussians, name) for name in ("means", "quats", "scales", "opacities")}
+
+
+def _filled_depth(depth: Tensor, alpha: Tensor) -> Tensor:
+    return torch.where(alpha > 0, depth, depth.detach().max())

@@ -1,0 +1,92 @@
+"""Nerfstudio's trainer with checkpoints that survive a kill, a resume that finishes the schedule, and association."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from nerfstudio.engine.trainer import Trainer, TrainerConfig
+from nerfstudio.utils.rich_utils import CONSOLE
+
+from proto_saga_ns.errors import ProtoSagaError, user_errors_end_the_process
+from proto_saga_ns.model.pipeline import ProtoSagaPipeline
+
+STAGING_FOLDER = ".checkpoint_being_written"
+
+
+@dataclass
+class ProtoSagaTrainerConfig(TrainerConfig):
+    """Nerfstudio's trainer; max-num-iterations counts all steps, those before a resume included."""
+
+    _target: type = field(default_factory=lambda: ProtoSagaTrainer)
+
+
+class ProtoSagaTrainer(Trainer):
+    """Trains, then associates the masks and leaves the segmented scene in the checkpoint."""
+
+    pipeline: ProtoSagaPipeline
+
+    def setup(self, test_mode: Any = "val") -> None:
+        with user_errors_end_the_process():
+            super().setup(test_mode)
+
+    def _load_checkpoint(self) -> None:
+        super()._load_checkpoint()
+        if self.pipeline.model.is_imported_splat:
+            self._start_step = 0
+            CONSOLE.print("Started from a plain splat: its Gaussians got fresh embeddings.")
+        self.step = self._start_step - 1
+
+    def train(self) -> None:
+        """Train what is left of ``max_num_iterations``, then associate."""
+        total = self.config.max_num_iterations
+        self.config.max_num_iterations = max(total - self._start_step, 0)
+        try:
+            with user_errors_end_the_process():
+                super().train()
+        finally:
+            self.config.max_num_iterations = total
+
+    def _after_train(self) -> None:
+        self.save_checkpoint(self.step)
+        CONSOLE.print("Training is done and saved; associating the masks of all views.")
+        self.pipeline.associate()
+        super()._after_train()
+
+    def save_checkpoint(self, step: int) -> None:
+        """Write a checkpoint so that a kill at any moment leaves the last whole one in place.
+
+        Raises:
+            ProtoSagaError: if it cannot be written, for instance because the disk is full.
+        """
+        final_dir, staging = self.checkpoint_dir, self.base_dir / STAGING_FOLDER
+        shutil.rmtree(staging, ignore_errors=True)
+        self.checkpoint_dir = staging
+        try:
+            super().save_checkpoint(step)
+        except (OSError, RuntimeError) as error:
+            shutil.rmtree(staging, ignore_errors=True)
+            raise ProtoSagaError(
+                f"The checkpoint of step {step} could not be written to {final_dir} ({error}). Checkpoints written "
+                "before are still whole; make room or choose another --output-dir, then resume with --load-dir."
+            ) from error
+        finally:
+            self.checkpoint_dir = final_dir
+        for written in staging.glob("*.ckpt"):
+            publish(written, final_dir, keep_others=not self.config.save_only_latest_checkpoint)
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def publish(written: Path, folder: Path, keep_others: bool) -> None:
+    """Move a finished checkpoint into ``folder`` in one step, then delete the ones that it replaces."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with written.open("rb") as file:
+        os.fsync(file.fileno())
+    target = folder / written.name
+    os.replace(written, target)
+    if not keep_others:
+        for old in set(folder.glob("*.ckpt")) - {target}:
+            old.unlink()
