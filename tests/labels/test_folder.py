@@ -1,0 +1,98 @@
+"""Masks are found in a fixed order, matched by stem and checked against their images."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.labels import (
+    MASK_FOLDERS,
+    check_label_maps,
+    find_mask_folder,
+    index_masks,
+    write_label_map,
+)
+
+
+def write_image(path, size=(8, 6)):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", size).save(path)
+    return path
+
+
+@pytest.fixture
+def images(tmp_path):
+    return [write_image(tmp_path / "images" / f"{name}.jpg") for name in "abc"]
+
+
+def write_masks(folder, names="abc", shape=(6, 8), value=1):
+    for name in names:
+        write_label_map(folder / f"{name}.png", np.full(shape, value))
+    return folder
+
+
+def test_folders_are_tried_in_order(tmp_path):
+    assert find_mask_folder(tmp_path) is None
+    for name in reversed(MASK_FOLDERS):
+        write_masks(tmp_path / name)
+        assert find_mask_folder(tmp_path) == tmp_path / name
+    assert find_mask_folder(tmp_path, exclude=[tmp_path / "masks"]) == tmp_path / "raw_sam_mask"
+
+
+def test_empty_folder_is_no_mask_folder(tmp_path):
+    (tmp_path / "masks").mkdir()
+    assert find_mask_folder(tmp_path) is None
+
+
+def test_masks_are_matched_by_stem_and_may_be_missing(tmp_path, images):
+    folder = write_masks(tmp_path / "masks", "ca")
+    assert index_masks(folder, images) == [folder / "a.png", None, folder / "c.png"]
+
+
+def test_no_mask_at_all_is_an_error_with_an_example(tmp_path, images):
+    with pytest.raises(ProtoSagaError, match=r"None of the 3 images.*a\.png"):
+        index_masks(write_masks(tmp_path / "masks", "xyz"), images)
+    with pytest.raises(ProtoSagaError, match="does not exist"):
+        index_masks(tmp_path / "nowhere", images)
+
+
+def test_stems_must_differ(tmp_path, images):
+    folder = write_masks(tmp_path / "masks")
+    with pytest.raises(ProtoSagaError, match=r"images share.*a\.jpg.*a\.png"):
+        index_masks(folder, [*images, tmp_path / "images" / "a.png"])
+    write_label_map(folder / "b.PNG", np.ones((6, 8), int))
+    with pytest.raises(ProtoSagaError, match=r"masks share.*b\.PNG.*b\.png"):
+        index_masks(folder, images)
+
+
+def test_check_reports_ids_and_coverage(tmp_path, images):
+    folder = write_masks(tmp_path / "masks", "a", value=300)
+    labels = np.zeros((6, 8), int)
+    labels[:3] = 2
+    write_label_map(folder / "c.png", labels)
+    check = check_label_maps(index_masks(folder, images), images)
+    assert [list(ids) for ids in check.ids] == [[300], [], [2]]
+    assert check.labelled == [1.0, 0.0, 0.5]
+    assert "2 label maps, 1 masks a view (1 to 1), 75%" in check.summary()
+
+
+def test_all_empty_is_an_error(tmp_path, images):
+    folder = write_masks(tmp_path / "masks", value=0)
+    with pytest.raises(ProtoSagaError, match=r"All 3 label maps .* are empty"):
+        check_label_maps(index_masks(folder, images), images)
+
+
+def test_other_size_is_an_error_that_names_both(tmp_path, images):
+    folder = write_masks(tmp_path / "masks", shape=(3, 4))
+    with pytest.raises(ProtoSagaError, match=r"a\.png is 4x3, but its image .*a\.jpg is 8x6"):
+        check_label_maps(index_masks(folder, images), images)
+
+
+def test_downscaled_images_take_masks_of_the_full_size_or_their_own(tmp_path, images):
+    small = [write_image(tmp_path / "images_2" / path.name, (4, 3)) for path in images]
+    for shape in ((6, 8), (3, 4)):
+        folder = write_masks(tmp_path / "masks", shape=shape)
+        check_label_maps(index_masks(folder, small), small)
+    folder = write_masks(tmp_path / "masks", shape=(5, 8))
+    with pytest.raises(ProtoSagaError, match="8x5"):
+        check_label_maps(index_masks(folder, small), small)
