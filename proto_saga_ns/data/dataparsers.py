@@ -92,7 +92,7 @@ class MaskAware(DataParser):
         try:
             outputs = super()._generate_dataparser_outputs(split, **kwargs)
         except (AssertionError, KeyError, IndexError, ValueError, RuntimeError, OSError) as error:
-            reason = str(error) or repr(error)
+            reason = str(error) or f"{error!r}, perhaps because none of its images exists."
             raise ProtoSagaError(
                 f"The {split} views of {data} cannot be read: {reason} Check the files, or choose another "
                 "data parser (nerfstudio-data, colmap, blender-data)."
@@ -107,6 +107,13 @@ class MaskedNerfstudio(MaskAware, Nerfstudio):
     def pose_file(self, split: str) -> Path:
         data = self.config.data
         return data if data.suffix == ".json" else data / "transforms.json"
+
+    def _get_fname(self, filepath: Path, data_dir: Path, downsample_folder_prefix: str = "images_") -> Path:
+        # Nerfstudio opens the first image to choose a downscale factor; let the first that exists be it.
+        is_undecided = self.downscale_factor is None and self.config.downscale_factor is None
+        if is_undecided and not (data_dir / filepath).exists():
+            return data_dir / filepath
+        return super()._get_fname(filepath, data_dir, downsample_folder_prefix)
 
 
 class MaskedColmap(MaskAware, ColmapDataParser):
