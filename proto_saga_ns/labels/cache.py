@@ -9,6 +9,7 @@ and up to date or is made again. The manifest says to people and tools what the 
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 import json
 import os
 import tempfile
@@ -134,7 +135,17 @@ def _write_manifest(folder: Path, segmenter: Segmenter, fingerprints: dict[Path,
         "format": 1,
         "backend": segmenter.name,
         "settings": segmenter.settings,
-        "versions": {"proto_saga_ns": __version__, "numpy": np.__version__},
+        "versions": {"proto_saga_ns": __version__, **_versions("numpy", "pillow", "scikit-image")},
         "images": {path.name: fingerprint for path, fingerprint in fingerprints.items()},
     }
     write_atomically(folder / "manifest.json", json.dumps(content, indent=1, default=str).encode())
+
+
+def _versions(*packages: str) -> dict[str, str | None]:
+    def version(package: str) -> str | None:
+        try:
+            return importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            return None
+
+    return {package: version(package) for package in packages}

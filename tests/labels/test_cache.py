@@ -1,6 +1,9 @@
 """The mask cache makes each label map once, survives kills, and notices changed images."""
 
 import json
+import signal
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -73,6 +76,25 @@ def test_a_killed_run_is_resumed_where_it_stopped(data):
     second = CountingSegmenter()
     assert ids(ensure_masks(paths, second, data), paths) == [1, 2, 3, 4, 5]
     assert second.calls == 3
+
+
+def test_sigkill_leaves_whole_label_maps_only(data):
+    paths = write_images(data)
+    script = (
+        "import os, signal, sys; from pathlib import Path; from proto_saga_ns.labels import ensure_masks\n"
+        "class Segmenter:\n"
+        "    name, settings = 'counting', {'size': 1}\n"
+        "    def __call__(self, image): return image[..., 0].astype('int32')\n"
+        "def killed_on_the_third(*arguments, replace=os.replace, done=[]):\n"
+        "    done.append(1)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL) if len(done) == 3 else replace(*arguments)\n"
+        "os.replace = killed_on_the_third\n"
+        "ensure_masks(sorted(Path(sys.argv[1]).glob('images/*')), Segmenter(), Path(sys.argv[1]))\n"
+    )
+    assert subprocess.run([sys.executable, "-c", script, str(data)]).returncode == -signal.SIGKILL
+    segmenter = CountingSegmenter()
+    folder = ensure_masks(paths, segmenter, data)
+    assert segmenter.calls == 3 and ids(folder, paths) == [1, 2, 3, 4, 5]
 
 
 def test_changed_and_added_images_are_made_again_and_no_others(data):

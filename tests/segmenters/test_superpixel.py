@@ -1,5 +1,8 @@
 """The weight-free segmenter: laws that hold for any image, and scenes whose regions are known."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -54,3 +57,11 @@ def test_odd_sizes(shape):
 def test_settings_are_json_and_tell_segmenters_apart():
     first, second = (SuperpixelSegmenter(SuperpixelSettings(max_regions=n)).settings for n in (5, 6))
     assert first != second and {**second, "max_regions": 5} == first
+
+
+def test_importing_is_light_and_needs_no_nerfstudio():
+    script = (
+        "import sys; sys.modules['nerfstudio'] = sys.modules['skimage'] = None\n"
+        "import proto_saga_ns.labels, proto_saga_ns.segmenters; assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
