@@ -1,34 +1,51 @@
-"""Writing files so that a half-written one never takes the place of a whole one."""
+"""Writing files so that nobody ever sees half of one."""
 
 from __future__ import annotations
 
 import json
 import os
-import tempfile
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from proto_saga_ns.errors import ProtoSagaError
+
 
 @contextmanager
-def atomic_write(path: Path) -> Iterator[BinaryIO]:
-    """A binary file beside ``path`` that takes its place when the block ends well and vanishes otherwise."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+def atomic_file(path: Path) -> Iterator[BinaryIO]:
+    """A file that takes the place of ``path`` when the block ends well; on failure the old one stays.
+
+    Makes the folders above it.
+
+    Raises:
+        ProtoSagaError: the file cannot be written (full disk, no permission).
+    """
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
-        with os.fdopen(handle, "wb") as file:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+        os.replace(temporary, path)
+    except OSError as error:
+        raise ProtoSagaError(
+            f"Cannot write {path}: {error.strerror or error}. Free some space or choose a folder that you "
+            "may write to, then run the same command again."
+        ) from error
+    finally:
+        # After a successful replace nothing is left; after a failure no debris shall stay behind.
+        temporary.unlink(missing_ok=True)
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Put ``content`` into ``path`` as ``atomic_file`` does."""
+    with atomic_file(path) as file:
+        file.write(content)
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write JSON, readable by people, atomically."""
-    with atomic_write(path) as file:
-        file.write((json.dumps(content, indent=1) + "\n").encode())
+    """Put JSON that people can read into ``path`` as ``atomic_file`` does."""
+    write_atomically(path, (json.dumps(content, indent=1, default=str) + "\n").encode())

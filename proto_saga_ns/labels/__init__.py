@@ -1,6 +1,5 @@
 """Label maps: integer images, one per view, 0 = unlabelled, 1..L = the masks of that view."""
 
-from proto_saga_ns.labels.atomic import write_atomically
 from proto_saga_ns.labels.cache import ensure_masks, find_cached_masks, read_rgb
 from proto_saga_ns.labels.folder import (
     MASK_FOLDERS,
@@ -27,6 +26,5 @@ __all__ = [
     "read_rgb",
     "renumber",
     "resize_label_map",
-    "write_atomically",
     "write_label_map",
 ]

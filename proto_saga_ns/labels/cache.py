@@ -23,7 +23,7 @@ from PIL import Image
 
 from proto_saga_ns import __version__
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.labels.atomic import write_atomically
+from proto_saga_ns.files import write_json
 from proto_saga_ns.labels.folder import unique_stems
 from proto_saga_ns.labels.png import read_text, write_label_map
 
@@ -138,7 +138,7 @@ def _write_manifest(folder: Path, segmenter: Segmenter, fingerprints: dict[Path,
         "versions": {"proto_saga_ns": __version__, **_versions("numpy", "pillow", "scikit-image")},
         "images": {path.name: fingerprint for path, fingerprint in fingerprints.items()},
     }
-    write_atomically(folder / "manifest.json", json.dumps(content, indent=1, default=str).encode())
+    write_json(folder / "manifest.json", content)
 
 
 def _versions(*packages: str) -> dict[str, str | None]:

@@ -11,7 +11,7 @@ from jaxtyping import Int, Int32
 from PIL import Image, PngImagePlugin
 
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.labels.atomic import write_atomically
+from proto_saga_ns.files import write_atomically
 
 MAX_ID = 65535
 

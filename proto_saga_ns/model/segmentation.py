@@ -2,21 +2,96 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
-from rich.progress import Progress
+from jaxtyping import Float, Int32
 from torch import Tensor
 
-from proto_saga_ns.model.render import render
+from proto_saga_ns.association import View
+from proto_saga_ns.model.render import Rendered, render
 
 if TYPE_CHECKING:
     from nerfstudio.cameras.cameras import Cameras
 
     from proto_saga_ns.data.datamanager import ProtoSagaDatamanager
-    from proto_saga_ns.model.options import SceneOptions
     from proto_saga_ns.model.proto_saga import ProtoSagaModel
+
+
+@dataclass(frozen=True)
+class SegmentedView:
+    """A view of a segmented scene.
+
+    Attributes:
+        rgb: rendered colours in [0, 1].
+        labels: instance ids, 0 where nothing was recognised.
+        confidence: probability of the instance that won, 0 where the label is 0.
+    """
+
+    rgb: Float[Tensor, "H W 3"]
+    labels: Int32[np.ndarray, "H W"]
+    confidence: Float[Tensor, "H W"]
+
+
+class TrainingViews:
+    """The training views of a run as association and prototypes need them, made one at a time.
+
+    Poses are those that the camera optimizer ended with.
+    """
+
+    def __init__(self, model: ProtoSagaModel, datamanager: ProtoSagaDatamanager) -> None:
+        self._model = model
+        self._label_maps = datamanager.train_label_maps
+        self._cameras = datamanager.train_cameras_undistorted.to(model.device)
+        self.names = [Path(name).stem for name in datamanager.train_dataset.image_filenames]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, index: int) -> View:
+        if index >= len(self):
+            raise IndexError(index)
+        view = self._model.view_of(self._camera(index), corrected=True)
+        return View(
+            name=self.names[index],
+            viewmat=view.viewmats[0],
+            K=view.intrinsics[0],
+            width=view.width,
+            height=view.height,
+            label_map=self._label_maps[index],
+            classifier=self._model.view_classifiers[index].detach(),
+        )
+
+    def __iter__(self) -> Iterator[View]:
+        return (self[index] for index in range(len(self)))
+
+    def render(self, index: int) -> Rendered:
+        """Feature map (and the rest) of a training view."""
+        return render_view(self._model, self._camera(index), corrected=True)
+
+    def _camera(self, index: int) -> Cameras:
+        camera = self._cameras[index : index + 1]
+        camera.metadata = {"cam_idx": index}
+        return camera
+
+
+def render_view(model: ProtoSagaModel, camera: Cameras, corrected: bool = False) -> Rendered:
+    """Colours, features and opacity of one camera at full resolution, all spherical harmonics in use."""
+    view = model.view_of(camera, corrected)
+    degree = model.config.sh_degree or None
+    antialiased = model.config.rasterize_mode == "antialiased"
+    return render(model.gaussians(), view, sh_degree=degree, with_depth=False, antialiased=antialiased)[0]
+
+
+@torch.no_grad()
+def segment_view(model: ProtoSagaModel, camera: Cameras) -> SegmentedView:
+    """Segment one view of a model that has a segmented scene (Eq. 19)."""
+    outputs = render_view(model, camera.to(model.device))
+    assert model.scene is not None
+    labels, confidence = model.scene.segment(outputs.features, outputs.alpha[..., 0])
+    rgb = model.get_outputs_for_camera(camera)["rgb"]
+    return SegmentedView(rgb, labels.cpu().numpy(), confidence)

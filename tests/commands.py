@@ -1,0 +1,76 @@
+"""Running the real console scripts in processes of their own, without paying nerfstudio's imports every time.
+
+A fork server that has imported nerfstudio once forks a fresh process for each command. What runs there is the entry
+point that the installed script would call, with the same arguments, streams and exit code.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import multiprocessing
+import os
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+_context = multiprocessing.get_context("forkserver")
+_context.set_forkserver_preload(["nerfstudio.scripts.train", "nerfstudio.scripts.render", "proto_saga_ns.cli.main"])
+
+
+@dataclass(frozen=True)
+class Finished:
+    """How a command ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+class Started:
+    """A command that is running."""
+
+    def __init__(self, program: str, *arguments: object) -> None:
+        self._streams = Path(tempfile.mkdtemp(prefix="command_"))
+        words = [program, *map(str, arguments)]
+        self._process = _context.Process(target=_call, args=(words, str(self._streams)))
+        self._process.start()
+
+    @property
+    def stdout(self) -> str:
+        """What it has printed so far."""
+        return self._read("stdout")
+
+    def wait(self, timeout: float) -> Finished:
+        """Wait for its end; a command that takes longer is killed and fails the test."""
+        self._process.join(timeout)
+        if self._process.is_alive():
+            self.kill()
+            raise TimeoutError(f"still running after {timeout} s:\n{self.stdout}\n{self._read('stderr')}")
+        assert self._process.exitcode is not None
+        return Finished(self._process.exitcode, self.stdout, self._read("stderr"))
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        self._process.kill()
+        self._process.join()
+
+    def _read(self, name: str) -> str:
+        path = self._streams / name
+        return path.read_text(errors="replace") if path.exists() else ""
+
+
+def run(program: str, *arguments: object, timeout: float = 300) -> Finished:
+    """Run a console script to its end."""
+    return Started(program, *arguments).wait(timeout)
+
+
+def _call(words: list[str], streams: str) -> None:
+    for descriptor, name in ((1, "stdout"), (2, "stderr")):
+        file = os.open(Path(streams) / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.dup2(file, descriptor)
+    sys.stdout = os.fdopen(1, "w", buffering=1)
+    sys.stderr = os.fdopen(2, "w", buffering=1)
+    sys.argv = words
+    (entry_point,) = importlib.metadata.entry_points(group="console_scripts", name=words[0])
+    sys.exit(entry_point.load()())
