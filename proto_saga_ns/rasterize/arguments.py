@@ -1,0 +1,135 @@
+"""What ``rasterization`` takes, checked once, and the steps that every backend shares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.rasterize.project import Lens
+from proto_saga_ns.rasterize.spherical_harmonics import spherical_harmonics
+
+RenderMode = Literal["RGB", "D", "ED", "RGB+D", "RGB+ED"]
+RENDER_MODES = ("RGB", "D", "ED", "RGB+D", "RGB+ED")
+UNSUPPORTED: dict[str, Any] = {"sparse_grad": False, "distributed": False, "camera_model": "pinhole", "covars": None}
+"""Arguments of gsplat that only CUDA has, and the value that they must keep here."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Gaussians and cameras, checked. Shapes as in ``rasterization``."""
+
+    means: Float[Tensor, "N 3"]
+    quats: Float[Tensor, "N 4"]
+    scales: Float[Tensor, "N 3"]
+    opacities: Float[Tensor, " N"]
+    colors: Tensor
+    viewmats: Float[Tensor, "C 4 4"]
+    intrinsics: Float[Tensor, "C 3 3"]
+    backgrounds: Float[Tensor, "C X"] | None
+    lens: Lens
+    sh_degree: int | None
+    render_mode: RenderMode
+    antialiased: bool
+
+    @property
+    def has_color(self) -> bool:
+        return self.render_mode.startswith("RGB")
+
+    @property
+    def has_depth(self) -> bool:
+        return self.render_mode != "RGB"
+
+    @property
+    def depth_is_expected(self) -> bool:
+        return self.render_mode.endswith("ED")
+
+    def check(self) -> None:
+        """Raise a ``ProtoSagaError`` for shapes that do not fit, unknown modes, and NaN or infinite numbers."""
+        count, views = len(self.means), len(self.viewmats)
+        expected = {
+            "means": (self.means, (count, 3)),
+            "quats": (self.quats, (count, 4)),
+            "scales": (self.scales, (count, 3)),
+            "opacities": (self.opacities, (count,)),
+            "viewmats": (self.viewmats, (views, 4, 4)),
+            "Ks": (self.intrinsics, (views, 3, 3)),
+        }
+        for name, (tensor, shape) in expected.items():
+            if tensor.shape != shape:
+                raise ProtoSagaError(f"rasterization: {name} has shape {tuple(tensor.shape)}, expected {shape}.")
+        self._check_colors(count, views)
+        if self.render_mode not in RENDER_MODES:
+            raise ProtoSagaError(f"rasterization: render_mode {self.render_mode!r}, expected one of {RENDER_MODES}.")
+        if self.lens.width < 1 or self.lens.height < 1:
+            raise ProtoSagaError(f"rasterization: image of {self.lens.width}x{self.lens.height} pixels.")
+        for name, tensor in {**{n: t for n, (t, _) in expected.items()}, "colors": self.colors}.items():
+            # A sum is NaN or infinite if an element is, and takes one pass.
+            if not torch.isfinite(tensor.detach().sum()) and not torch.isfinite(tensor).all():
+                raise ProtoSagaError(f"rasterization: {name} has NaN or infinite numbers.")
+
+    def _check_colors(self, count: int, views: int) -> None:
+        shape = tuple(self.colors.shape)
+        if self.sh_degree is None:
+            fits = shape[:-1] in ((count,), (views, count))
+            wanted = "(N, X) or (C, N, X)"
+        else:
+            fits = len(shape) in (3, 4) and shape[:-2] in ((count,), (views, count)) and shape[-1] == 3
+            wanted = "(N, K, 3) or (C, N, K, 3) with sh_degree"
+        if not fits:
+            raise ProtoSagaError(f"rasterization: colors has shape {shape}, expected {wanted}; N={count}, C={views}.")
+
+    def view_colors(self) -> Tensor:
+        """Colours per view, (C, N, X); spherical harmonics evaluated towards each camera's centre."""
+        views, count = len(self.viewmats), len(self.means)
+        if self.sh_degree is None:
+            return self.colors if self.colors.dim() == 3 else self.colors.expand(views, -1, -1)
+        rotation, translation = self.viewmats[:, :3, :3], self.viewmats[:, :3, 3:]
+        centers = -(rotation.transpose(1, 2) @ translation)[..., 0]
+        directions = self.means - centers[:, None]
+        coefficients = self.colors if self.colors.dim() == 4 else self.colors.expand(views, *self.colors.shape)
+        assert coefficients.shape[:2] == (views, count)
+        return (spherical_harmonics(self.sh_degree, directions, coefficients) + 0.5).clamp_min(0.0)
+
+
+Blender = Callable[[int, Tensor, Tensor], tuple[Tensor, Tensor]]
+"""(view, features (N, X), opacities (N,)) -> image (H, W, X), alpha (H, W)."""
+
+
+def compose(scene: Scene, depths: Tensor, opacities: Tensor, blend: Blender) -> tuple[Tensor, Tensor]:
+    """Blend what the render mode asks for in every view.
+
+    Args:
+        scene: the checked arguments.
+        depths: (C, N).
+        opacities: (C, N), compensated if antialiased.
+        blend: one backend's way to blend.
+
+    Returns:
+        Images (C, H, W, X) and alphas (C, H, W, 1); the last channel is the depth if the mode has one.
+    """
+    colors = scene.view_colors() if scene.has_color else None
+    images, alphas = [], []
+    for view in range(len(scene.viewmats)):
+        parts = [] if colors is None else [colors[view]]
+        if scene.has_depth:
+            parts.append(depths[view, :, None])
+        image, alpha = blend(view, torch.cat(parts, dim=-1), opacities[view])
+        images.append(_finish(scene, view, image, alpha[..., None]))
+        alphas.append(alpha[..., None])
+    return torch.stack(images), torch.stack(alphas)
+
+
+def _finish(scene: Scene, view: int, image: Tensor, alpha: Tensor) -> Tensor:
+    """Lay the background under the colours and turn accumulated depth into expected depth."""
+    color, depth = (image[..., :-1], image[..., -1:]) if scene.has_depth else (image, image[..., :0])
+    if scene.depth_is_expected:
+        depth = depth / alpha.clamp_min(1e-10)
+    if scene.backgrounds is not None and scene.has_color:
+        color = color + (1 - alpha) * scene.backgrounds[view]
+    return torch.cat([color, depth], dim=-1)

@@ -1,0 +1,118 @@
+"""Alpha blending of projected Gaussians on the CPU, with gradients."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from proto_saga_ns.rasterize.kernels import library, pointers, threads
+
+TILE = 16
+GEOMETRY_GRADIENTS = 8
+MAX_CHANNELS = 32
+"""More channels are blended in several passes."""
+MAX_BUFFER_BYTES = 1 << 30
+"""Every thread sums gradients in a buffer of its own; fewer threads are used where these would take more memory."""
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """Which Gaussians are drawn where, for one view; see csrc/binning.h.
+
+    Attributes:
+        bounds: (N, 4) int32 pixels [x0, x1) x [y0, y1).
+        offsets: (tiles + 1,) int64.
+        entries: int32 indices of Gaussians, tile by tile, nearest first.
+    """
+
+    bounds: Tensor
+    offsets: Tensor
+    entries: Tensor
+    width: int
+    height: int
+
+
+def bin_splats(
+    means2d: Tensor, conics: Tensor, opacities: Tensor, depths: Tensor, radii: Tensor, width: int, height: int
+) -> Tiles:
+    """Sort the Gaussians of one view into tiles. Shapes: (N, 2), (N, 3), (N,), (N,), (N,)."""
+    count = len(means2d)
+    bounds = torch.empty((count, 4), dtype=torch.int32)
+    tiles = -(-width // TILE) * -(-height // TILE)
+    offsets = torch.empty(tiles + 1, dtype=torch.int64)
+    total = library().splat_count_entries(
+        *(count, means2d.data_ptr(), conics.data_ptr(), opacities.data_ptr(), radii.data_ptr()),
+        *(width, height, bounds.data_ptr(), offsets.data_ptr(), threads()),
+    )
+    entries = torch.empty(total, dtype=torch.int32)
+    library().splat_fill_entries(
+        *(count, depths.data_ptr(), bounds.data_ptr(), width, height),
+        *(offsets.data_ptr(), entries.data_ptr(), threads()),
+    )
+    return Tiles(bounds, offsets, entries, width, height)
+
+
+class Blend(torch.autograd.Function):
+    """(means2d, conics, opacities, features, tiles, absgrad) -> image (H, W, X), alpha (H, W), of one view.
+
+    Shapes: (N, 2), (N, 3), (N,), (N, X). With ``absgrad`` (a list), the backward pass appends to it the sum over
+    pixels of the absolute gradients of means2d, (N, 2).
+    """
+
+    @staticmethod
+    def forward(  # type: ignore[override]
+        ctx: Any,
+        means2d: Tensor,
+        conics: Tensor,
+        opacities: Tensor,
+        features: Tensor,
+        tiles: Tiles,
+        absgrad: list[Tensor] | None,
+    ) -> tuple[Tensor, Tensor]:
+        splats = [tensor.contiguous() for tensor in (means2d, conics, opacities)]
+        channels = features.shape[1]
+        padded = _padded(features)
+        image = padded.new_empty(tiles.height, tiles.width, padded.shape[1])
+        transmittance = padded.new_empty(tiles.height, tiles.width)
+        last = torch.empty((tiles.height, tiles.width), dtype=torch.int32)
+        done = library().splat_blend(
+            *(padded.shape[1], _splats(splats, padded, tiles), tiles.width, tiles.height),
+            *(pointers(image, transmittance, last), threads()),
+        )
+        assert done, "no kernel for this number of channels"
+        ctx.save_for_backward(*splats, padded, transmittance, last)
+        ctx.tiles, ctx.channels, ctx.absgrad = tiles, channels, absgrad
+        return image[..., :channels], 1 - transmittance
+
+    @staticmethod
+    def backward(ctx: Any, g_image: Tensor, g_alpha: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        *splats, padded, transmittance, last = ctx.saved_tensors
+        tiles: Tiles = ctx.tiles
+        count, width = padded.shape
+        g_image, g_alpha = F.pad(g_image, (0, width - ctx.channels)).contiguous(), g_alpha.contiguous()
+        row = GEOMETRY_GRADIENTS + width
+        workers = max(1, min(threads(), MAX_BUFFER_BYTES // max(1, 4 * count * row)))
+        buffers = padded.new_empty(workers, count, row)
+        done = library().splat_blend_backward(
+            *(width, count, _splats(splats, padded, tiles), tiles.width, tiles.height),
+            *(pointers(padded, transmittance, last), pointers(g_image, g_alpha), buffers.data_ptr(), workers),
+        )
+        assert done, "no kernel for this number of channels"
+        sums = buffers[0]
+        if ctx.absgrad is not None:
+            ctx.absgrad.append(sums[:, 6:8])
+        features = sums[:, GEOMETRY_GRADIENTS : GEOMETRY_GRADIENTS + ctx.channels]
+        return sums[:, 0:2], sums[:, 2:5], sums[:, 5], features, None, None
+
+
+def _padded(features: Tensor) -> Tensor:
+    channels = features.shape[1]
+    return F.pad(features, (0, library().splat_padded_channels(channels) - channels)).contiguous()
+
+
+def _splats(splats: list[Tensor], features: Tensor, tiles: Tiles) -> Any:
+    return pointers(*splats, features, tiles.bounds, tiles.offsets, tiles.entries)

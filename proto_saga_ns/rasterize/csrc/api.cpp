@@ -1,0 +1,52 @@
+// The C interface that Python calls through ctypes. Every pointer is to contiguous memory of the stated type; nothing
+// is kept between calls, so any number of threads may call at once.
+#include "blend.h"
+#include "projection.h"
+
+using namespace splat;
+
+#define SPLAT_API extern "C" __attribute__((visibility("default")))
+
+SPLAT_API int splat_padded_channels(int channels) { return padded_channels(channels); }
+
+SPLAT_API void splat_project(int64_t n, const Camera* camera, const Gaussians* in, const Projected* out, int threads) {
+  project(n, *camera, *in, *out, threads);
+}
+
+SPLAT_API void splat_project_backward(int64_t n, const Camera* camera, const Gaussians* in, const int32_t* radii,
+                                      const ProjectedGradient* upstream, const GaussiansGradient* out, int threads) {
+  project_backward(n, *camera, *in, radii, *upstream, *out, threads);
+}
+
+SPLAT_API int64_t splat_count_entries(int64_t n, const float* means2d, const float* conics, const float* opacities,
+                                      const int32_t* radii, int width, int height, Bounds* bounds, int64_t* offsets,
+                                      int threads) {
+  return count_entries(n, means2d, conics, opacities, radii, Grid(width, height), bounds, offsets, threads);
+}
+
+SPLAT_API void splat_fill_entries(int64_t n, const float* depths, const Bounds* bounds, int width, int height,
+                                  const int64_t* offsets, int32_t* entries, int threads) {
+  fill_entries(n, depths, bounds, Grid(width, height), offsets, entries, threads);
+}
+
+SPLAT_API int splat_blend(int channels, const Splats* in, int width, int height, const Image* out, int threads) {
+  return blend(channels, *in, Grid(width, height), *out, threads);
+}
+
+SPLAT_API int splat_blend_backward(int channels, int64_t n, const Splats* in, int width, int height,
+                                   const Image* forward, const ImageGradient* upstream, float* buffers, int threads) {
+  return blend_backward(channels, n, *in, Grid(width, height), *forward, *upstream, buffers, threads);
+}
+
+// 0: any processor of this architecture; 1: AVX2 and FMA; 2: AVX-512 as well.
+SPLAT_API int splat_processor_level() {
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return 0;
+  const bool wide = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+                    __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
+  return wide ? 2 : 1;
+#else
+  return 0;
+#endif
+}

@@ -1,0 +1,178 @@
+// Sixteen floats at a time, whatever the width of the machine's registers.
+//
+// GCC and Clang compile 64-byte vectors badly where the hardware has none, so a value is an array of registers of
+// the native width.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+#if defined(__AVX2__) || defined(__AVX512F__)
+#include <immintrin.h>
+#endif
+
+namespace splat {
+
+#if defined(__AVX512F__)
+constexpr int kNative = 16;
+#elif defined(__AVX2__)
+constexpr int kNative = 8;
+#else
+constexpr int kNative = 4;
+#endif
+constexpr int kLanes = 16;
+constexpr int kParts = kLanes / kNative;
+
+typedef float NativeFloat __attribute__((vector_size(4 * kNative)));
+typedef int32_t NativeInt __attribute__((vector_size(4 * kNative)));
+typedef float Quad __attribute__((vector_size(16)));
+
+struct Mask {  // all bits of a lane set, or none
+  NativeInt part[kParts];
+};
+
+struct Ints {
+  NativeInt part[kParts];
+  explicit Ints(int32_t value = 0) {
+    for (auto& p : part) p = NativeInt{} + value;
+  }
+  void store(int32_t* to) const { std::memcpy(to, part, sizeof(part)); }
+};
+
+struct Floats {
+  NativeFloat part[kParts];
+  Floats() = default;
+  Floats(float value) {
+    for (auto& p : part) p = NativeFloat{} + value;
+  }
+  static Floats load(const float* from) {
+    Floats result;
+    std::memcpy(result.part, from, sizeof(result.part));
+    return result;
+  }
+  void store(float* to) const { std::memcpy(to, part, sizeof(part)); }
+  Floats& operator+=(const Floats& other) {
+    for (int i = 0; i < kParts; ++i) part[i] += other.part[i];
+    return *this;
+  }
+};
+
+#define SPLAT_ARITHMETIC(op)                                                       \
+  inline Floats operator op(const Floats& a, const Floats& b) {                    \
+    Floats result;                                                                 \
+    for (int i = 0; i < kParts; ++i) result.part[i] = a.part[i] op b.part[i];      \
+    return result;                                                                 \
+  }
+SPLAT_ARITHMETIC(+)
+SPLAT_ARITHMETIC(-)
+SPLAT_ARITHMETIC(*)
+SPLAT_ARITHMETIC(/)
+#undef SPLAT_ARITHMETIC
+
+#define SPLAT_COMPARISON(op)                                                       \
+  inline Mask operator op(const Floats& a, const Floats& b) {                      \
+    Mask result;                                                                   \
+    for (int i = 0; i < kParts; ++i) result.part[i] = a.part[i] op b.part[i];      \
+    return result;                                                                 \
+  }
+SPLAT_COMPARISON(<)
+SPLAT_COMPARISON(<=)
+SPLAT_COMPARISON(>)
+SPLAT_COMPARISON(>=)
+#undef SPLAT_COMPARISON
+
+inline Mask operator&(const Mask& a, const Mask& b) {
+  Mask result;
+  for (int i = 0; i < kParts; ++i) result.part[i] = a.part[i] & b.part[i];
+  return result;
+}
+
+inline Mask operator>=(const Ints& a, int32_t b) {
+  Mask result;
+  for (int i = 0; i < kParts; ++i) result.part[i] = a.part[i] >= b;
+  return result;
+}
+
+inline Floats select(const Mask& mask, const Floats& yes, const Floats& no) {
+  Floats result;
+  for (int i = 0; i < kParts; ++i) result.part[i] = mask.part[i] ? yes.part[i] : no.part[i];
+  return result;
+}
+
+inline Ints select(const Mask& mask, const Ints& yes, const Ints& no) {
+  Ints result;
+  for (int i = 0; i < kParts; ++i) result.part[i] = mask.part[i] ? yes.part[i] : no.part[i];
+  return result;
+}
+
+inline Floats smaller(const Floats& a, const Floats& b) { return select(a < b, a, b); }
+inline Floats absolute(const Floats& a) { return select(a < 0.f, 0.f - a, a); }
+
+inline bool any(const Mask& mask) {
+#if defined(__AVX512F__)
+  const __m512i bits = reinterpret_cast<const __m512i&>(mask.part[0]);
+  return _mm512_test_epi32_mask(bits, bits) != 0;
+#else
+  NativeInt merged = mask.part[0];
+  for (int i = 1; i < kParts; ++i) merged |= mask.part[i];
+#if defined(__AVX2__)
+  return !_mm256_testz_si256(reinterpret_cast<__m256i&>(merged), reinterpret_cast<__m256i&>(merged));
+#else
+  return (merged[0] | merged[1] | merged[2] | merged[3]) != 0;
+#endif
+#endif
+}
+
+// The four sums of every fourth lane: the first half of a sum over all lanes.
+inline Quad fold(const Floats& value) {
+#if defined(__AVX512F__)
+  const __m512 whole = reinterpret_cast<const __m512&>(value.part[0]);
+  const __m128 sum = _mm_add_ps(_mm_add_ps(_mm512_castps512_ps128(whole), _mm512_extractf32x4_ps(whole, 1)),
+                                _mm_add_ps(_mm512_extractf32x4_ps(whole, 2), _mm512_extractf32x4_ps(whole, 3)));
+  return reinterpret_cast<const Quad&>(sum);
+#elif defined(__AVX2__)
+  const NativeFloat both = value.part[0] + value.part[1];
+  const __m256 wide = reinterpret_cast<const __m256&>(both);
+  const __m128 sum = _mm_add_ps(_mm256_castps256_ps128(wide), _mm256_extractf128_ps(wide, 1));
+  return reinterpret_cast<const Quad&>(sum);
+#else
+  return (value.part[0] + value.part[1]) + (value.part[2] + value.part[3]);
+#endif
+}
+
+// Four of the eight numbers in a and b, by their places.
+template <int I, int J, int K, int L>
+inline Quad pick(const Quad& a, const Quad& b) {
+#if defined(__clang__)
+  return __builtin_shufflevector(a, b, I, J, K, L);
+#else
+  typedef int32_t Index __attribute__((vector_size(16)));
+  return __builtin_shuffle(a, b, Index{I, J, K, L});
+#endif
+}
+
+// Sums over the lanes of four values at once.
+inline Quad sum_lanes(const Floats& a, const Floats& b, const Floats& c, const Floats& d) {
+  const Quad fa = fold(a), fb = fold(b), fc = fold(c), fd = fold(d);
+  const Quad ab = pick<0, 4, 1, 5>(fa, fb) + pick<2, 6, 3, 7>(fa, fb);
+  const Quad cd = pick<0, 4, 1, 5>(fc, fd) + pick<2, 6, 3, 7>(fc, fd);
+  return pick<0, 1, 4, 5>(ab, cd) + pick<2, 3, 6, 7>(ab, cd);
+}
+
+// exp(-x) for x >= 0, as (exp(-x / 8))^8 with a polynomial of degree 6; relative error under 1e-6. Beyond 8 it stays
+// at exp(-8), far below the smallest opacity that is drawn.
+inline Floats exp_negative(const Floats& x) {
+  const Floats t = smaller(x, 8.f) * 0.125f;
+  Floats p = 0.0008490078616887331f;
+  p = p * t + -0.007654325105249882f;
+  p = p * t + 0.04122331738471985f;
+  p = p * t + -0.16651517152786255f;
+  p = p * t + 0.4999750852584839f;
+  p = p * t + -0.9999984502792358f;
+  p = p * t + 1.0f;
+  p = p * p;
+  p = p * p;
+  return p * p;
+}
+
+}  // namespace splat

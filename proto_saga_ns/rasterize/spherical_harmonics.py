@@ -1,0 +1,78 @@
+"""Real spherical harmonics up to degree 4, in the order and sign convention of 3D Gaussian Splatting."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional as F
+
+from proto_saga_ns.errors import ProtoSagaError
+
+MAX_DEGREE = 4
+
+
+def spherical_harmonics(
+    degree: int, directions: Float[Tensor, "*batch 3"], coefficients: Float[Tensor, "*batch K 3"]
+) -> Float[Tensor, "*batch 3"]:
+    """Colour offsets towards ``directions``: the sum over bases of value times coefficient.
+
+    Args:
+        degree: bases up to this degree take part, (degree + 1)^2 of the K.
+        directions: from the camera to the Gaussian, of any length, world frame.
+        coefficients: K >= (degree + 1)^2 rows.
+
+    Raises:
+        ProtoSagaError: if the degree is beyond 4 or has more bases than there are coefficients.
+    """
+    bases = (degree + 1) ** 2
+    if not 0 <= degree <= MAX_DEGREE or bases > coefficients.shape[-2]:
+        raise ProtoSagaError(
+            f"sh_degree {degree} needs {bases} coefficients, the colours have {coefficients.shape[-2]}; degrees go "
+            f"up to {MAX_DEGREE}."
+        )
+    values = basis(degree, F.normalize(directions, dim=-1))
+    return torch.einsum("...k,...kc->...c", values, coefficients[..., :bases, :])
+
+
+def basis(degree: int, directions: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch B"]:
+    """Values of the (degree + 1)^2 basis functions for unit ``directions``.
+
+    The constants are the normalisation factors of the real harmonics, each computable from factorials of l and m.
+    """
+    x, y, z = directions.unbind(-1)
+    xx, yy, zz = x * x, y * y, z * z
+    values = [torch.full_like(x, 0.28209479177387814)]
+    if degree >= 1:
+        values += [-0.48860251190291987 * y, 0.48860251190291987 * z, -0.48860251190291987 * x]
+    if degree >= 2:
+        values += [
+            1.0925484305920792 * x * y,
+            -1.0925484305920792 * y * z,
+            0.31539156525252005 * (2 * zz - xx - yy),
+            -1.0925484305920792 * x * z,
+            0.5462742152960396 * (xx - yy),
+        ]
+    if degree >= 3:
+        values += [
+            -0.5900435899266435 * y * (3 * xx - yy),
+            2.890611442640554 * x * y * z,
+            -0.4570457994644658 * y * (4 * zz - xx - yy),
+            0.3731763325901154 * z * (2 * zz - 3 * xx - 3 * yy),
+            -0.4570457994644658 * x * (4 * zz - xx - yy),
+            1.445305721320277 * z * (xx - yy),
+            -0.5900435899266435 * x * (xx - 3 * yy),
+        ]
+    if degree >= 4:
+        values += [
+            2.5033429417967046 * x * y * (xx - yy),
+            -1.7701307697799304 * y * z * (3 * xx - yy),
+            0.9461746957575601 * x * y * (7 * zz - 1),
+            -0.6690465435572892 * y * z * (7 * zz - 3),
+            0.10578554691520431 * (zz * (35 * zz - 30) + 3),
+            -0.6690465435572892 * x * z * (7 * zz - 3),
+            0.47308734787878004 * (xx - yy) * (7 * zz - 1),
+            -1.7701307697799304 * x * z * (xx - 3 * yy),
+            0.6258357354491761 * (xx * (xx - 3 * yy) - yy * (3 * xx - yy)),
+        ]
+    return torch.stack(values, dim=-1)
