@@ -119,17 +119,29 @@ def compose(scene: Scene, depths: Tensor, opacities: Tensor, blend: Blender) -> 
         parts = [] if colors is None else [colors[view]]
         if scene.has_depth:
             parts.append(depths[view, :, None])
-        image, alpha = blend(view, torch.cat(parts, dim=-1), opacities[view])
+        image, alpha = blend(view, joined(parts), opacities[view])
         images.append(_finish(scene, view, image, alpha[..., None]))
         alphas.append(alpha[..., None])
-    return torch.stack(images), torch.stack(alphas)
+    return stacked(images), stacked(alphas)
+
+
+def joined(parts: list[Tensor]) -> Tensor:
+    """Channels one after another; no copy of a single part."""
+    return parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
+
+
+def stacked(views: list[Tensor]) -> Tensor:
+    """A batch of views; no copy of a single one."""
+    return views[0][None] if len(views) == 1 else torch.stack(views)
 
 
 def _finish(scene: Scene, view: int, image: Tensor, alpha: Tensor) -> Tensor:
     """Lay the background under the colours and turn accumulated depth into expected depth."""
-    color, depth = (image[..., :-1], image[..., -1:]) if scene.has_depth else (image, image[..., :0])
-    if scene.depth_is_expected:
-        depth = depth / alpha.clamp_min(1e-10)
-    if scene.backgrounds is not None and scene.has_color:
-        color = color + (1 - alpha) * scene.backgrounds[view]
-    return torch.cat([color, depth], dim=-1)
+    parts = []
+    if scene.has_color:
+        color = image[..., :-1] if scene.has_depth else image
+        parts.append(color if scene.backgrounds is None else color + (1 - alpha) * scene.backgrounds[view])
+    if scene.has_depth:
+        depth = image[..., -1:]
+        parts.append(depth / alpha.clamp_min(1e-10) if scene.depth_is_expected else depth)
+    return joined(parts)

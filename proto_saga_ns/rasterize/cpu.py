@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from proto_saga_ns.rasterize.arguments import Scene, compose
+from proto_saga_ns.rasterize.arguments import Scene, compose, joined
 from proto_saga_ns.rasterize.blend import MAX_CHANNELS, TILE, Blend, Tiles, bin_splats
 from proto_saga_ns.rasterize.project import Project
 
@@ -65,7 +65,7 @@ def _blend(
         Blend.apply(means2d, conics, opacities, part, tiles, collected)
         for part in features.split(MAX_CHANNELS, dim=-1)
     ]
-    return torch.cat([image for image, _ in passes], dim=-1), passes[0][1]
+    return joined([image for image, _ in passes]), passes[0][1]
 
 
 class _AbsoluteGradients:
