@@ -1,0 +1,22 @@
+"""Association: finding, for each mask of each view, its instance (Sec. 3.2)."""
+
+from proto_saga_ns.association.associate import (
+    Association,
+    apply_association,
+    associate,
+    ground_truth_association,
+    natural_key,
+)
+from proto_saga_ns.association.claims import View
+from proto_saga_ns.association.options import GAGA, AssociationOptions
+
+__all__ = [
+    "GAGA",
+    "Association",
+    "AssociationOptions",
+    "View",
+    "apply_association",
+    "associate",
+    "ground_truth_association",
+    "natural_key",
+]

@@ -1,0 +1,37 @@
+"""The choices that the paper leaves open or that Gaga makes differently."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class AssociationOptions:
+    """How masks of different views are found to show the same instance (Sec. 3.2)."""
+
+    criteria: Literal["both", "depth", "probability"] = "both"
+    """which Gaussians a mask claims: the nearest (Eq. 10), the most probable by its view classifier (Eq. 15), or the
+    union of the two (Eq. 16)"""
+    rank_within: Literal["mask", "grid"] = "mask"
+    """whether Gaussians are ranked within the whole mask (paper) or within each cell of a 32x32 image grid (Gaga)"""
+    growth: Literal["union", "disjoint"] = "union"
+    """whether an instance takes all Gaussians of a mask (Eq. 13) or only those that nobody owns yet (Gaga)"""
+    score: Literal["mask", "sum"] = "mask"
+    """overlap n(both) / n(mask) (Eq. 12) or n(both) / (n(mask) + n(both)) (Gaga)"""
+    view_order: Literal["name", "seed", "best-first"] = "name"
+    """natural order of file names; a random order; or names, after the view that fills the memory bank best"""
+    order_seed: int = 0
+    """seed of the random order"""
+    delta_d: float = 0.2
+    """share of the Gaussians that the depth criterion keeps"""
+    delta_s: float = 0.2
+    """share of the Gaussians that the probability criterion keeps"""
+    delta: float = 0.1
+    """a mask joins the instance with the highest overlap if that is above this, else it founds a new one"""
+    min_views: int = 0
+    """drop instances that fewer views than this contain; 0 keeps all, as the paper does"""
+
+
+GAGA = AssociationOptions(criteria="depth", rank_within="grid", growth="disjoint", score="sum")
+"""Gaga's association, by its published code."""
