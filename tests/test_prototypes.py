@@ -1,0 +1,143 @@
+"""Prototypes and classification against loops over pixels that follow the equations."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from proto_saga_ns import prototypes
+from proto_saga_ns.prototypes import PrototypeEnsemble, classify, view_prototypes
+
+
+def random_view(
+    seed: int, instances: int, height: int = 6, width: int = 5, dim: int = 4
+) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    features = torch.randn(height, width, dim, generator=generator)
+    return features, torch.randint(0, instances + 1, (height, width), generator=generator)
+
+
+def slow_view_prototype(features: Tensor, labels: Tensor, instance: int) -> Tensor | None:
+    pixels = [features[y, x] for y, x in torch.nonzero(labels == instance).tolist()]
+    return sum(pixels, torch.zeros(features.shape[-1])) / len(pixels) if pixels else None
+
+
+def slow_classify(feature: Tensor, weights: Tensor, tau: float) -> tuple[int, float]:
+    scores = [tau * float(torch.cosine_similarity(feature, weight, dim=0)) for weight in weights]
+    exponentials = [math.exp(score) for score in scores]
+    best = max(range(len(scores)), key=scores.__getitem__)
+    return best + 1, exponentials[best] / sum(exponentials)
+
+
+@given(seed=st.integers(0, 1000), instances=st.integers(0, 5), views=st.integers(1, 4))
+@settings(deadline=None, max_examples=30)
+def test_ensemble_is_the_mean_over_views_of_the_mean_over_pixels(
+    seed: int, instances: int, views: int
+) -> None:
+    ensemble = PrototypeEnsemble(instances, 4)
+    maps = [random_view(seed + index, instances) for index in range(views)]
+    for features, labels in maps:
+        ensemble.add(features, labels)
+    for instance in range(1, instances + 1):
+        of_views = [slow_view_prototype(*view, instance) for view in maps]
+        seen = [mean for mean in of_views if mean is not None]
+        expected = sum(seen, torch.zeros(4)) / max(len(seen), 1)
+        torch.testing.assert_close(ensemble.prototypes()[instance - 1], expected)
+        assert ensemble.n_views[instance - 1] == len(seen)
+        assert ensemble.pixels[instance - 1] == sum(int((labels == instance).sum()) for _, labels in maps)
+
+
+def test_view_prototypes_are_kept_with_the_instances_that_the_view_contains() -> None:
+    ensemble = PrototypeEnsemble(3, 4)
+    features, _ = random_view(0, 3)
+    labels = torch.zeros(6, 5, dtype=torch.int32)
+    labels[0], labels[1] = 3, 1
+    ensemble.add(features, labels)
+    [(ids, means)] = ensemble.view_prototypes()
+    assert ids.tolist() == [1, 3]
+    torch.testing.assert_close(means, torch.stack([features[1].mean(dim=0), features[0].mean(dim=0)]))
+
+
+def test_a_large_mask_of_equal_features_gives_exactly_that_feature() -> None:
+    feature = torch.tensor([0.1, -0.3])
+    means, counts = view_prototypes(
+        feature.expand(1000, 1000, 2), torch.ones(1000, 1000, dtype=torch.int32), 1
+    )
+    assert torch.equal(means[0], feature)
+    assert counts.tolist() == [1_000_000]
+
+
+@pytest.mark.parametrize("labels", [torch.full((6, 5), 4), torch.full((6, 5), -1), torch.zeros(5, 6)])
+def test_labels_that_do_not_fit_are_refused(labels: Tensor) -> None:
+    with pytest.raises(ValueError, match="labels"):
+        view_prototypes(torch.zeros(6, 5, 4), labels.int(), 3)
+
+
+@given(seed=st.integers(0, 1000), instances=st.integers(1, 6), tau=st.floats(0.1, 50))
+@settings(deadline=None, max_examples=30)
+def test_classify_is_argmax_and_softmax_of_the_cosine(seed: int, instances: int, tau: float) -> None:
+    features, _ = random_view(seed, instances)
+    weights = torch.randn(instances, 4, generator=torch.Generator().manual_seed(seed + 1))
+    labels, confidence = classify(features, weights, torch.ones(6, 5), tau)
+    for y in range(6):
+        for x in range(5):
+            label, probability = slow_classify(features[y, x], weights, tau)
+            assert labels[y, x] == label
+            assert float(confidence[y, x]) == pytest.approx(probability, rel=1e-3)
+
+
+@given(scale=st.floats(1e-3, 1e3), chunk=st.integers(1, 500))
+@settings(deadline=None, max_examples=20)
+def test_neither_scale_nor_chunks_change_the_result(scale: float, chunk: int) -> None:
+    features, _ = random_view(3, 5, height=20, width=15)
+    weights, alpha = torch.randn(5, 4, generator=torch.Generator().manual_seed(1)), torch.ones(20, 15)
+    labels, confidence = classify(features, weights, alpha)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(prototypes, "CPU_CHUNK_ELEMENTS", chunk)
+        scaled_labels, scaled_confidence = classify(scale * features, scale * weights, alpha)
+    assert torch.equal(labels, scaled_labels)
+    torch.testing.assert_close(confidence, scaled_confidence)
+
+
+def test_transparent_zero_and_broken_pixels_are_unlabelled() -> None:
+    features = torch.ones(1, 5, 4)
+    features[0, 1], features[0, 2], features[0, 3] = 0.0, math.nan, math.inf
+    alpha = torch.tensor([[0.5, 1.0, 1.0, 1.0, 0.49]])
+    labels, confidence = classify(features, torch.eye(4), alpha)
+    assert labels.dtype == torch.int32
+    assert labels.tolist() == [[1, 0, 0, 0, 0]]
+    assert confidence[0, 0] == pytest.approx(0.25)
+    assert confidence[0, 1:].tolist() == [0, 0, 0, 0]
+
+
+def test_a_zero_prototype_never_wins() -> None:
+    weights = torch.tensor([[0.0, 0.0], [-1.0, 0.0]])
+    labels, confidence = classify(torch.tensor([[[1.0, 0.0]]]), weights, torch.ones(1, 1))
+    assert labels.item() == 2
+    assert confidence.item() == 1.0
+
+
+@pytest.mark.parametrize("instances", [0, 3])
+def test_without_usable_prototypes_nothing_is_labelled(instances: int) -> None:
+    labels, confidence = classify(torch.ones(2, 3, 4), torch.zeros(instances, 4), torch.ones(2, 3))
+    assert not labels.any()
+    assert not confidence.any()
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_the_gpu_agrees_with_the_cpu() -> None:
+    features, labels = random_view(0, 9, height=200, width=300, dim=16)
+    means, counts = view_prototypes(features, labels, 9)
+    gpu_means, gpu_counts = view_prototypes(features.cuda(), labels, 9)
+    torch.testing.assert_close(gpu_means.cpu(), means)
+    assert torch.equal(gpu_counts.cpu(), counts)
+    expected = classify(features, means, torch.ones(200, 300))
+    found = classify(features.cuda(), means, torch.ones(200, 300, device="cuda"))
+    assert (found[0].cpu() == expected[0]).float().mean() > 0.9999
+    torch.testing.assert_close(found[1].cpu(), expected[1], rtol=1e-3, atol=1e-4)
