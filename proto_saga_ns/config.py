@@ -90,7 +90,7 @@ proto_saga_lite = MethodSpecification(
             stop_split_at=2_000,
             stop_screen_size_at=2_000,
         ),
-        rates=(1e-2, 5e-3),
+        rates=(2.5e-3, 5e-4),
     ),
     description="Proto-SaGa in 3,000 steps, for a CPU or a quick look.",
 )

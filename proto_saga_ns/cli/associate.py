@@ -30,7 +30,7 @@ class Associate:
         from rich.console import Console
 
         from proto_saga_ns.cli.run import load_run
-        from proto_saga_ns.model.segmentation import segment_scene
+        from proto_saga_ns.model.association import segment_scene
 
         run = load_run(self.load_config, self.data)
         scene = segment_scene(run.model, run.pipeline.datamanager, self.association, self.scene)
@@ -43,12 +43,12 @@ def _rewrite(checkpoint: Path, pipeline_state: dict[str, object]) -> Path:
     """Replace the model in a checkpoint in one step; optimizers and step stay. Returns where the old one is kept."""
     import torch
 
-    from proto_saga_ns.files import atomic_write
+    from proto_saga_ns.files import atomic_file
 
     content = torch.load(checkpoint, map_location="cpu", weights_only=True)
     kept = checkpoint.parent.parent / PREVIOUS_FOLDER / checkpoint.name
     kept.parent.mkdir(exist_ok=True)
     shutil.copy2(checkpoint, kept)
-    with atomic_write(checkpoint) as file:
+    with atomic_file(checkpoint) as file:
         torch.save({**content, "pipeline": pipeline_state}, file)
     return kept

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from proto_saga_ns.errors import ProtoSagaError
-
-if TYPE_CHECKING:
-    from proto_saga_ns.evaluation.instance import InstanceResult
 
 
 @dataclass
@@ -47,7 +44,7 @@ class Evaluate:
         from proto_saga_ns.evaluation.folders import evaluate_folders
 
         assert self.predictions is not None
-        return instance_figures(evaluate_folders(self.predictions, self.ground_truth))
+        return evaluate_folders(self.predictions, self.ground_truth).figures()
 
     def _of_run(self) -> dict[str, Any]:
         from proto_saga_ns.cli.run import load_run
@@ -55,14 +52,8 @@ class Evaluate:
 
         assert self.load_config is not None
         run = load_run(self.load_config, self.data)
-        _ = run.scene
-        result, psnr = evaluate_views(run.model, run.cameras("test"), self.ground_truth)
-        return {**instance_figures(result), "psnr": psnr}
-
-
-def instance_figures(result: InstanceResult) -> dict[str, Any]:
-    """The figures of the instance protocol as plain numbers, percentages where the papers use them."""
-    raise NotImplementedError
+        result, psnr = evaluate_views(run.model, run.scene, run.cameras("test"), self.ground_truth)
+        return {**result.figures(), "PSNR": psnr}
 
 
 def _print(figures: dict[str, Any]) -> None:

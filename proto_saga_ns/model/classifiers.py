@@ -68,7 +68,7 @@ class ViewClassifiers(nn.Module):
             only their direction counts.
     """
 
-    def __init__(self, embedding_dim: int, labels_per_view: Sequence[int] = (), init_scale: float = 0.1) -> None:
+    def __init__(self, embedding_dim: int, labels_per_view: Sequence[int] = (), init_scale: float = 1e-3) -> None:
         super().__init__()
         self.embedding_dim = embedding_dim
         self.init_scale = init_scale

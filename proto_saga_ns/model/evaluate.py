@@ -19,15 +19,20 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from proto_saga_ns.model.proto_saga import ProtoSagaModel
+    from proto_saga_ns.scene import SegmentedScene
 
 
 def evaluate_views(
-    model: ProtoSagaModel, views: Iterable[tuple[Path, Cameras, Tensor]], ground_truth: Path
+    model: ProtoSagaModel,
+    scene: SegmentedScene,
+    views: Iterable[tuple[Path, Cameras, Tensor]],
+    ground_truth: Path,
 ) -> tuple[InstanceResult, float]:
     """Segment views and compare them with ``ground_truth/<image stem>.png``.
 
     Args:
-        model: with a segmented scene.
+        model: what is rendered.
+        scene: its segmentation.
         views: image file, camera and image (H, W, 3, in [0, 1]) of each.
         ground_truth: folder of label maps with the true instance ids.
 
@@ -42,7 +47,7 @@ def evaluate_views(
         truth = ground_truth / f"{path.stem}.png"
         if not truth.is_file():
             raise ProtoSagaError(f"View {path.name} has no ground truth {truth}; every evaluated view needs one.")
-        shown = segment_view(model, camera)
+        shown = segment_view(model, scene, camera)
         protocol.add(read_label_map(truth), shown.labels)
         psnrs.append(psnr(shown.rgb.cpu(), image.cpu()))
     return protocol.result(), float(np.mean(psnrs))

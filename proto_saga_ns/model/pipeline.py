@@ -11,8 +11,8 @@ from nerfstudio.pipelines.base_pipeline import VanillaPipeline, VanillaPipelineC
 from proto_saga_ns.association import AssociationOptions
 from proto_saga_ns.data.datamanager import ProtoSagaDatamanager, ProtoSagaDatamanagerConfig
 from proto_saga_ns.errors import user_errors_end_the_process
+from proto_saga_ns.model.options import SceneOptions
 from proto_saga_ns.model.proto_saga import ProtoSagaModel, ProtoSagaModelConfig
-from proto_saga_ns.model.segmentation import SceneOptions, segment_scene
 
 
 @dataclass
@@ -54,6 +54,8 @@ class ProtoSagaPipeline(VanillaPipeline):
 
     def associate(self) -> None:
         """Associate the masks of all training views and put the segmented scene into the model."""
-        self.model.scene = segment_scene(
-            self.model, self.datamanager, self.config.association, self.config.scene
-        )
+        from proto_saga_ns.model.association import segment_scene
+
+        self.eval()
+        self.model.scene = segment_scene(self.model, self.datamanager, self.config.association, self.config.scene)
+        self.train()

@@ -36,9 +36,9 @@ class ProtoSagaModelConfig(SplatfactoModelConfig):
     """weight of the cross entropy between view classifiers and label maps (Eq. 8)"""
     tau: float = 10.0
     """temperature of the cosine softmax (Eqs. 6, 14 and 19)"""
-    embedding_init_scale: float = 0.1
+    embedding_init_scale: float = 1e-3
     """standard deviation of the initial embeddings; only directions count, so small ones turn faster"""
-    classifier_init_scale: float = 0.1
+    classifier_init_scale: float = 1e-3
     """standard deviation of the initial view classifiers"""
     segmentation_moves_geometry: bool = True
     """whether the cross entropy also trains means, shapes and opacities, as in the paper; without it a step costs a

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from proto_saga_ns.data.datamanager import ProtoSagaDatamanager
     from proto_saga_ns.model.proto_saga import ProtoSagaModel
+    from proto_saga_ns.scene import SegmentedScene
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,15 @@ class TrainingViews:
     def __iter__(self) -> Iterator[View]:
         return (self[index] for index in range(len(self)))
 
+    @property
+    def embedding_dim(self) -> int:
+        """D."""
+        return self._model.config.embedding_dim
+
+    def label_map(self, index: int) -> Int32[Tensor, "H W"]:
+        """Label map of a training view, undistorted."""
+        return self._label_maps[index]
+
     def render(self, index: int) -> Rendered:
         """Feature map (and the rest) of a training view."""
         return render_view(self._model, self._camera(index), corrected=True)
@@ -88,10 +98,9 @@ def render_view(model: ProtoSagaModel, camera: Cameras, corrected: bool = False)
 
 
 @torch.no_grad()
-def segment_view(model: ProtoSagaModel, camera: Cameras) -> SegmentedView:
-    """Segment one view of a model that has a segmented scene (Eq. 19)."""
-    outputs = render_view(model, camera.to(model.device))
-    assert model.scene is not None
-    labels, confidence = model.scene.segment(outputs.features, outputs.alpha[..., 0])
-    rgb = model.get_outputs_for_camera(camera)["rgb"]
-    return SegmentedView(rgb, labels.cpu().numpy(), confidence)
+def segment_view(model: ProtoSagaModel, scene: SegmentedScene, camera: Cameras) -> SegmentedView:
+    """Segment one view of a model by a segmented scene (Eq. 19)."""
+    rendered = render_view(model, camera.to(model.device))
+    labels, confidence = scene.segment(rendered.features, rendered.alpha[..., 0])
+    rgb = rendered.rgb + (1 - rendered.alpha) * model.background_color.to(model.device)
+    return SegmentedView(rgb.clamp(0, 1), labels.cpu().numpy(), confidence)

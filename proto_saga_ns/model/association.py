@@ -1,0 +1,118 @@
+"""After training: masks of all views become instances, instances become the classifier of novel views."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int32
+from nerfstudio.utils.rich_utils import CONSOLE
+from rich.progress import track
+from torch import Tensor
+
+from proto_saga_ns.association import Association, AssociationOptions, apply_association, associate
+from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.model.segmentation import TrainingViews
+from proto_saga_ns.prototypes import PrototypeEnsemble
+from proto_saga_ns.scene import EmbeddingColors, Instance, SegmentedScene
+
+if TYPE_CHECKING:
+    from proto_saga_ns.data.datamanager import ProtoSagaDatamanager
+    from proto_saga_ns.model.options import SceneOptions
+    from proto_saga_ns.model.proto_saga import ProtoSagaModel
+
+
+@torch.no_grad()
+def segment_scene(
+    model: ProtoSagaModel,
+    datamanager: ProtoSagaDatamanager,
+    options: AssociationOptions,
+    scene_options: SceneOptions,
+) -> SegmentedScene:
+    """Associate the masks of all training views and make a classifier of novel views from the result.
+
+    Raises:
+        ProtoSagaError: if the masks changed since training, or no mask shows any Gaussian.
+    """
+    views = training_views(model, datamanager)
+    association = associate_views(model, views, options)
+    if association.num_instances == 0:
+        raise ProtoSagaError(
+            f"Association found no instance: no Gaussian's centre falls on any mask (or min-views="
+            f"{options.min_views} drops them all). Check masks and poses in ns-viewer; train longer."
+        )
+    ensemble = pool_features(views, association.instance_of_mask, association.num_instances)
+    prototypes, instances = _classifier(model, views, association, ensemble, scene_options)
+    CONSOLE.log(f"{len(instances)} instances from {sum(datamanager.labels_per_view)} masks of {len(views)} views")
+    return SegmentedScene(
+        prototypes=prototypes,
+        instances=instances,
+        embedding_colors=EmbeddingColors.fit(model.embeddings.detach()),
+        tau=model.config.tau,
+        min_alpha=model.config.min_alpha,
+        options={"association": asdict(options), "scene": asdict(scene_options)},
+        mask_instances={
+            name: masks.tolist() for name, masks in zip(views.names, association.instance_of_mask, strict=True)
+        },
+    )
+
+
+def training_views(model: ProtoSagaModel, datamanager: ProtoSagaDatamanager) -> TrainingViews:
+    """The training views of a run.
+
+    Raises:
+        ProtoSagaError: if there are other masks now than in training.
+    """
+    found, trained = datamanager.labels_per_view, model.view_classifiers.labels_per_view
+    if found != trained:
+        raise ProtoSagaError(
+            f"The masks in {datamanager.view_label_maps.source} have changed since training: {sum(found)} masks in "
+            f"{len(found)} views, the checkpoint has classifiers for {sum(trained)} in {len(trained)}. Restore "
+            "them, or train again."
+        )
+    return TrainingViews(model, datamanager)
+
+
+def associate_views(model: ProtoSagaModel, views: TrainingViews, options: AssociationOptions) -> Association:
+    """Association with a progress bar."""
+    return associate(
+        *(model.means.detach(), model.embeddings.detach(), views, options, model.config.tau),
+        progress=lambda order: _progress(order, "Associating masks"),
+    )
+
+
+def pool_features(
+    views: TrainingViews, instance_of_mask: Sequence[Int32[np.ndarray, " L+1"]], num_instances: int
+) -> PrototypeEnsemble:
+    """Masked average pooling of the feature maps of all training views (Eqs. 17 and 18)."""
+    ensemble = PrototypeEnsemble(num_instances, views.embedding_dim)
+    for index in _progress(range(len(views)), "Averaging features"):
+        labels = apply_association(views.label_map(index).numpy(), instance_of_mask[index])
+        ensemble.add(views.render(index).features, torch.from_numpy(labels))
+    return ensemble
+
+
+def _progress(indices: Iterable[int], description: str) -> Iterable[int]:
+    return track(list(indices), description=description, console=CONSOLE, transient=True)
+
+
+def _classifier(
+    model: ProtoSagaModel,
+    views: TrainingViews,
+    association: Association,
+    ensemble: PrototypeEnsemble,
+    options: SceneOptions,
+) -> tuple[Float[Tensor, "T D"], tuple[Instance, ...]]:
+    """Prototypes (or what stands in for them) and the table of instances."""
+    instances = tuple(
+        Instance(number, "", *(int(count) for count in counts))
+        for number, *counts in zip(
+            range(1, association.num_instances + 1),
+            *(ensemble.pixels, ensemble.n_views, association.n_gaussians),
+            strict=True,
+        )
+    )
+    return ensemble.prototypes(), instances
