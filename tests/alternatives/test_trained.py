@@ -1,0 +1,78 @@
+"""The shared classifier learns what label maps say, from embeddings that a toy renderer shows."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from proto_saga_ns.alternatives import TrainingOptions, consistent_cross_entropy, train_shared_classifier
+from proto_saga_ns.prototypes import classify
+
+LABELS = torch.tensor([[1, 1, 2], [3, 0, 2]], dtype=torch.int32)
+FAST = TrainingOptions(steps=50, embedding_lr=0.1, classifier_lr=0.1)
+
+
+def show(view: int, embeddings: Tensor) -> Tensor:
+    """Six Gaussians, one a pixel; the second view sees them upside down."""
+    image = embeddings.reshape(2, 3, -1)
+    return image.flip(0) if view else image
+
+
+def initial_embeddings() -> Tensor:
+    return 0.1 * torch.randn(6, 4, generator=torch.Generator().manual_seed(0))
+
+
+def test_training_makes_labelled_pixels_right() -> None:
+    start = initial_embeddings()
+    before = start.clone()
+    trained = train_shared_classifier(show, start, [LABELS, LABELS.flip(0)], 3, FAST)
+    predicted, _ = classify(show(0, trained.embeddings), trained.prototypes, torch.ones(2, 3))
+    assert torch.equal(predicted[LABELS > 0], LABELS[LABELS > 0])
+    assert trained.losses[-1] < 0.1 * trained.losses[0]
+    assert torch.equal(start, before)
+    assert not trained.prototypes.requires_grad and not trained.embeddings.requires_grad
+
+
+def test_unlabelled_gaussians_and_empty_views_change_nothing() -> None:
+    start = initial_embeddings()
+    trained = train_shared_classifier(show, start, [LABELS], 3, FAST)
+    assert torch.equal(trained.embeddings[4], start[4])
+    untouched = train_shared_classifier(show, start, [torch.zeros_like(LABELS)], 3, FAST)
+    assert torch.equal(untouched.embeddings, start)
+    assert untouched.losses == []
+
+
+def test_every_view_has_its_turn_and_steps_are_reported() -> None:
+    seen, steps = [], []
+
+    def watched(view: int, embeddings: Tensor) -> Tensor:
+        seen.append(view)
+        return show(view, embeddings)
+
+    options = TrainingOptions(steps=7)
+    train_shared_classifier(watched, initial_embeddings(), [LABELS] * 3, 3, options, steps.append)
+    assert sorted(seen[:3]) == sorted(seen[3:6]) == [0, 1, 2]
+    assert len(seen) == 7
+    assert steps == list(range(1, 8))
+
+
+def test_the_same_seed_gives_the_same_classifier() -> None:
+    first, second = (train_shared_classifier(show, initial_embeddings(), [LABELS], 3, FAST) for _ in range(2))
+    assert torch.equal(first.prototypes, second.prototypes)
+
+
+def test_the_loss_is_minus_the_log_of_the_softmax() -> None:
+    features, labels = torch.tensor([[[2.0, 0.0], [9.0, 9.0]]]), torch.tensor([[1, 0]])
+    loss = consistent_cross_entropy(features, torch.tensor([[3.0, 0.0], [0.0, 1.0]]), labels, tau=10.0)
+    assert loss is not None
+    assert float(loss) == pytest.approx(math.log(1 + math.exp(-10)), abs=1e-6)
+    assert consistent_cross_entropy(features, torch.eye(2), torch.zeros(1, 2)) is None
+
+
+@pytest.mark.parametrize(("maps", "instances"), [([], 3), ([LABELS], 0)])
+def test_nothing_to_train_on_is_refused(maps: list[Tensor], instances: int) -> None:
+    with pytest.raises(ValueError, match="cannot train"):
+        train_shared_classifier(show, initial_embeddings(), maps, instances)
