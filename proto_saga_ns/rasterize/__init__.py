@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.rasterize.arguments import UNSUPPORTED, RenderMode, Scene
+from proto_saga_ns.rasterize.arguments import RASTERIZE_MODES, RenderMode, Scene, refuse_what_needs_cuda
 from proto_saga_ns.rasterize.project import Lens
 from proto_saga_ns.rasterize.spherical_harmonics import spherical_harmonics
 
@@ -24,7 +24,7 @@ def rasterization(
     quats: Float[Tensor, "N 4"],
     scales: Float[Tensor, "N 3"],
     opacities: Float[Tensor, " N"],
-    colors: Float[Tensor, "..."],
+    colors: Float[Tensor, ...],
     viewmats: Float[Tensor, "C 4 4"],
     Ks: Float[Tensor, "C 3 3"],
     width: int,
@@ -38,12 +38,17 @@ def rasterization(
     tile_size: int = 16,
     backgrounds: Float[Tensor, "C X"] | None = None,
     render_mode: RenderMode = "RGB",
+    sparse_grad: bool = False,
     absgrad: bool = False,
     rasterize_mode: Literal["classic", "antialiased"] = "classic",
+    channel_chunk: int = 32,
+    distributed: bool = False,
+    camera_model: Literal["pinhole", "ortho", "fisheye"] = "pinhole",
+    covars: Float[Tensor, "N 3 3"] | None = None,
+    *,
     backend: Literal["auto", "reference"] = "auto",
-    **only_cuda: Any,
 ) -> tuple[Float[Tensor, "C H W X"], Float[Tensor, "C H W 1"], dict[str, Any]]:
-    """Render N Gaussians into C views, differentiably; arguments and results as in gsplat 1.4's ``rasterization``.
+    """Render N Gaussians into C views, differentiably, with the arguments and results of gsplat 1.4.
 
     Args:
         means: centres, world frame.
@@ -60,18 +65,23 @@ def rasterization(
         radius_clip: Gaussians of at most this many pixels are dropped.
         eps2d: blur added to every projected covariance, square pixels.
         sh_degree: degree of spherical harmonics in use; None if ``colors`` are colours.
-        packed: memory layout on CUDA; results do not depend on it, the CPU has no use for it.
-        tile_size: on CUDA; the CPU's tiles have 16 pixels.
+        packed: memory layout on CUDA; the CPU's info is never packed.
+        tile_size: pixels; 16 on a CPU.
         backgrounds: colours behind everything.
         render_mode: RGB, accumulated depth (D), expected depth (ED), or colours and one of these.
+        sparse_grad: CUDA only.
         absgrad: whether ``info["means2d"].absgrad`` shall be set by the backward pass.
         rasterize_mode: "antialiased" compensates opacities for the blur.
+        channel_chunk: channels in one pass on CUDA; results do not depend on it.
+        distributed: CUDA only.
+        camera_model: pinhole on a CPU.
+        covars: CUDA only.
         backend: "reference" is the slow torch implementation, in any floating type.
-        only_cuda: further arguments of gsplat; on a CPU they must keep gsplat's defaults.
 
     Returns:
-        Images, accumulated opacities, and a dictionary with at least ``means2d`` (C, N, 2; a tensor whose gradient can
-        be retained), ``radii``, ``depths`` (C, N), ``conics`` (C, N, 3), ``width``, ``height`` and ``n_cameras``.
+        Images, accumulated opacities, and a dictionary with at least ``means2d`` (C, N, 2; a tensor whose
+        gradient can be retained), ``radii``, ``depths`` (C, N), ``conics`` (C, N, 3), ``width``, ``height``
+        and ``n_cameras``.
 
     Raises:
         ProtoSagaError: for shapes that do not fit, NaN or infinite input, or what a CPU does not offer.
@@ -81,12 +91,21 @@ def rasterization(
 
         return gsplat.rasterization(
             *(means, quats, scales, opacities, colors, viewmats, Ks, width, height),
-            *(near_plane, far_plane, radius_clip, eps2d, sh_degree, packed, tile_size, backgrounds, render_mode),
-            absgrad=absgrad,
-            rasterize_mode=rasterize_mode,
-            **only_cuda,
+            *(near_plane, far_plane, radius_clip, eps2d, sh_degree, packed, tile_size, backgrounds),
+            *(render_mode, sparse_grad, absgrad, rasterize_mode, channel_chunk, distributed, camera_model),
+            covars,
         )
-    _check_only_cuda(only_cuda)
+    refuse_what_needs_cuda(
+        tile_size=tile_size,
+        sparse_grad=sparse_grad,
+        distributed=distributed,
+        camera_model=camera_model,
+        covars=covars,
+    )
+    if rasterize_mode not in RASTERIZE_MODES:
+        raise ProtoSagaError(
+            f"rasterization: rasterize_mode {rasterize_mode!r}, expected one of {RASTERIZE_MODES}."
+        )
     scene = Scene(
         *(means, quats, scales, opacities, colors, viewmats, Ks, backgrounds),
         *(Lens(width, height, eps2d, near_plane, far_plane, radius_clip), sh_degree, render_mode),
@@ -99,16 +118,9 @@ def rasterization(
         return reference.rasterize(scene)
     from proto_saga_ns.rasterize import cpu
 
-    if means.dtype != torch.float32:
-        raise ProtoSagaError(f"rasterization: the CPU kernels take float32, not {means.dtype}.")
+    if means.dtype != torch.float32 or means.device.type != "cpu":
+        raise ProtoSagaError(
+            f"rasterization: the kernels take float32 tensors on the CPU, these are {means.dtype} on "
+            f"{means.device}."
+        )
     return cpu.rasterize(scene, absgrad)
-
-
-def _check_only_cuda(arguments: dict[str, Any]) -> None:
-    for name, value in arguments.items():
-        if name == "channel_chunk":
-            continue
-        if name not in UNSUPPORTED:
-            raise TypeError(f"rasterization() got an unexpected keyword argument {name!r}")
-        if value is not UNSUPPORTED[name] and value != UNSUPPORTED[name]:
-            raise ProtoSagaError(f"rasterization: {name}={value!r} needs CUDA; the CPU kernels do not offer it.")

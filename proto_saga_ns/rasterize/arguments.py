@@ -16,8 +16,26 @@ from proto_saga_ns.rasterize.spherical_harmonics import spherical_harmonics
 
 RenderMode = Literal["RGB", "D", "ED", "RGB+D", "RGB+ED"]
 RENDER_MODES = ("RGB", "D", "ED", "RGB+D", "RGB+ED")
-UNSUPPORTED: dict[str, Any] = {"sparse_grad": False, "distributed": False, "camera_model": "pinhole", "covars": None}
-"""Arguments of gsplat that only CUDA has, and the value that they must keep here."""
+RASTERIZE_MODES = ("classic", "antialiased")
+TILE = 16
+ONLY_CUDA: dict[str, Any] = {
+    "tile_size": TILE,
+    "sparse_grad": False,
+    "distributed": False,
+    "camera_model": "pinhole",
+    "covars": None,
+}
+"""Arguments of gsplat that only CUDA varies, and the value that they must keep here."""
+
+
+def refuse_what_needs_cuda(**arguments: Any) -> None:
+    """Raise a ``ProtoSagaError`` if one of ``ONLY_CUDA`` has another value."""
+    for name, value in arguments.items():
+        expected = ONLY_CUDA[name]
+        if value is not expected and (expected is None or value != expected):
+            raise ProtoSagaError(
+                f"rasterization: {name}={value!r} needs CUDA tensors; the CPU kernels offer {expected!r}."
+            )
 
 
 @dataclass(frozen=True)
@@ -50,7 +68,32 @@ class Scene:
         return self.render_mode.endswith("ED")
 
     def check(self) -> None:
-        """Raise a ``ProtoSagaError`` for shapes that do not fit, unknown modes, and NaN or infinite numbers."""
+        """Raise a ``ProtoSagaError`` that names the first argument which does not fit.
+
+        Checked are shapes, types and devices, the render mode, the image's size, and NaN or infinite numbers.
+        """
+        if self.render_mode not in RENDER_MODES:
+            raise ProtoSagaError(
+                f"rasterization: render_mode {self.render_mode!r}, expected one of {RENDER_MODES}."
+            )
+        if self.lens.width < 1 or self.lens.height < 1 or self.lens.near_plane < 0:
+            raise ProtoSagaError(
+                f"rasterization: image of {self.lens.width}x{self.lens.height} pixels, near_plane "
+                f"{self.lens.near_plane}; expected at least one pixel and no plane behind the camera."
+            )
+        tensors = self._check_shapes()
+        for name, tensor in tensors.items():
+            if (tensor.dtype, tensor.device) != (self.means.dtype, self.means.device):
+                raise ProtoSagaError(
+                    f"rasterization: {name} is {tensor.dtype} on {tensor.device}, means are "
+                    f"{self.means.dtype} on {self.means.device}; they must be alike."
+                )
+            # A sum is NaN or infinite if an element is, and takes one pass.
+            if not torch.isfinite(tensor.detach().sum()) and not torch.isfinite(tensor).all():
+                raise ProtoSagaError(f"rasterization: {name} has NaN or infinite numbers.")
+
+    def _check_shapes(self) -> dict[str, Tensor]:
+        """All tensors by the name of their argument, of the right shapes."""
         count, views = len(self.means), len(self.viewmats)
         expected = {
             "means": (self.means, (count, 3)),
@@ -60,18 +103,18 @@ class Scene:
             "viewmats": (self.viewmats, (views, 4, 4)),
             "Ks": (self.intrinsics, (views, 3, 3)),
         }
+        if self.backgrounds is not None:
+            channels = 3 if self.sh_degree is not None else self.colors.shape[-1]
+            expected["backgrounds"] = (self.backgrounds, (views, channels))
         for name, (tensor, shape) in expected.items():
             if tensor.shape != shape:
-                raise ProtoSagaError(f"rasterization: {name} has shape {tuple(tensor.shape)}, expected {shape}.")
+                raise ProtoSagaError(
+                    f"rasterization: {name} has shape {tuple(tensor.shape)}, expected {shape}."
+                )
+        if views == 0:
+            raise ProtoSagaError("rasterization: viewmats is empty, expected at least one camera.")
         self._check_colors(count, views)
-        if self.render_mode not in RENDER_MODES:
-            raise ProtoSagaError(f"rasterization: render_mode {self.render_mode!r}, expected one of {RENDER_MODES}.")
-        if self.lens.width < 1 or self.lens.height < 1:
-            raise ProtoSagaError(f"rasterization: image of {self.lens.width}x{self.lens.height} pixels.")
-        for name, tensor in {**{n: t for n, (t, _) in expected.items()}, "colors": self.colors}.items():
-            # A sum is NaN or infinite if an element is, and takes one pass.
-            if not torch.isfinite(tensor.detach().sum()) and not torch.isfinite(tensor).all():
-                raise ProtoSagaError(f"rasterization: {name} has NaN or infinite numbers.")
+        return {**{name: tensor for name, (tensor, _) in expected.items()}, "colors": self.colors}
 
     def _check_colors(self, count: int, views: int) -> None:
         shape = tuple(self.colors.shape)
@@ -82,18 +125,21 @@ class Scene:
             fits = len(shape) in (3, 4) and shape[:-2] in ((count,), (views, count)) and shape[-1] == 3
             wanted = "(N, K, 3) or (C, N, K, 3) with sh_degree"
         if not fits:
-            raise ProtoSagaError(f"rasterization: colors has shape {shape}, expected {wanted}; N={count}, C={views}.")
+            raise ProtoSagaError(
+                f"rasterization: colors has shape {shape}, expected {wanted}; N={count}, C={views}."
+            )
 
     def view_colors(self) -> Tensor:
         """Colours per view, (C, N, X); spherical harmonics evaluated towards each camera's centre."""
-        views, count = len(self.viewmats), len(self.means)
+        views = len(self.viewmats)
         if self.sh_degree is None:
             return self.colors if self.colors.dim() == 3 else self.colors.expand(views, -1, -1)
         rotation, translation = self.viewmats[:, :3, :3], self.viewmats[:, :3, 3:]
         centers = -(rotation.transpose(1, 2) @ translation)[..., 0]
         directions = self.means - centers[:, None]
-        coefficients = self.colors if self.colors.dim() == 4 else self.colors.expand(views, *self.colors.shape)
-        assert coefficients.shape[:2] == (views, count)
+        coefficients = (
+            self.colors if self.colors.dim() == 4 else self.colors.expand(views, *self.colors.shape)
+        )
         return (spherical_harmonics(self.sh_degree, directions, coefficients) + 0.5).clamp_min(0.0)
 
 

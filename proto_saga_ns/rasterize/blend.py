@@ -9,14 +9,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from proto_saga_ns.rasterize.arguments import TILE
 from proto_saga_ns.rasterize.kernels import library, pointers, threads
 
-TILE = 16
 GEOMETRY_GRADIENTS = 8
 MAX_CHANNELS = 32
 """More channels are blended in several passes."""
 MAX_BUFFER_BYTES = 1 << 30
-"""Every thread sums gradients in a buffer of its own; fewer threads are used where these would take more memory."""
+"""Every thread sums gradients in a buffer of its own; where these would take more, fewer threads are used."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,9 @@ def bin_splats(
 ) -> Tiles:
     """Sort the Gaussians of one view into tiles. Shapes: (N, 2), (N, 3), (N,), (N,), (N,)."""
     count = len(means2d)
+    means2d, conics, opacities, depths, radii = (
+        tensor.detach().contiguous() for tensor in (means2d, conics, opacities, depths, radii)
+    )
     bounds = torch.empty((count, 4), dtype=torch.int32)
     tiles = -(-width // TILE) * -(-height // TILE)
     offsets = torch.empty(tiles + 1, dtype=torch.int64)
@@ -59,8 +62,8 @@ def bin_splats(
 class Blend(torch.autograd.Function):
     """(means2d, conics, opacities, features, tiles, absgrad) -> image (H, W, X), alpha (H, W), of one view.
 
-    Shapes: (N, 2), (N, 3), (N,), (N, X). With ``absgrad`` (a list), the backward pass appends to it the sum over
-    pixels of the absolute gradients of means2d, (N, 2).
+    Shapes: (N, 2), (N, 3), (N,), (N, X). With ``absgrad`` (a list), the backward pass appends to it the sum
+    over pixels of the absolute gradients of means2d, (N, 2).
     """
 
     @staticmethod

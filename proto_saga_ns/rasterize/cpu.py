@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from proto_saga_ns.rasterize.arguments import Scene, compose, joined
-from proto_saga_ns.rasterize.blend import MAX_CHANNELS, TILE, Blend, Tiles, bin_splats
+from proto_saga_ns.rasterize.arguments import TILE, Scene, compose, joined
+from proto_saga_ns.rasterize.blend import MAX_CHANNELS, Blend, Tiles, bin_splats
 from proto_saga_ns.rasterize.project import Project
 
 
@@ -24,9 +24,8 @@ def rasterize(scene: Scene, absgrad: bool) -> tuple[Tensor, Tensor, dict[str, An
         opacities = opacities * compensations
     sums = _AbsoluteGradients(means2d) if absgrad and means2d.requires_grad else None
     tiles = [
-        bin_splats(*(tensor[view].detach().contiguous() for tensor in (means2d, conics, opacities, depths, radii)),
-                   lens.width, lens.height)  # fmt: skip
-        for view in range(len(radii))
+        bin_splats(*splats, lens.width, lens.height)
+        for splats in zip(means2d, conics, opacities, depths, radii, strict=True)
     ]
 
     def blend(view: int, features: Tensor, view_opacities: Tensor) -> tuple[Tensor, Tensor]:

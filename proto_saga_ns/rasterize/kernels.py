@@ -38,8 +38,8 @@ class Camera(ctypes.Structure):
     _fields_ = (
         ("rotation", ctypes.c_float * 9),
         ("translation", ctypes.c_float * 3),
-        *((name, ctypes.c_float) for name in ("fx", "fy", "cx", "cy", "width", "height", "blur", "near", "far")),
-        ("radius_clip", ctypes.c_float),
+        *((name, ctypes.c_float) for name in ("fx", "fy", "cx", "cy", "width", "height")),
+        *((name, ctypes.c_float) for name in ("blur", "near", "far", "radius_clip")),
     )
 
 
@@ -54,8 +54,8 @@ def library() -> ctypes.CDLL:
     wanted = os.environ.get(ISA_VARIABLE) or supported[-1]
     if wanted not in supported:
         raise ProtoSagaError(
-            f"{ISA_VARIABLE}={wanted}, but the kernels of this installation run here as {', '.join(supported)}. "
-            "Choose one of these, or unset the variable."
+            f"{ISA_VARIABLE}={wanted}, but the kernels of this installation run here as "
+            f"{', '.join(supported)}. Choose one of these, or unset the variable."
         )
     return _load(wanted)
 
@@ -79,8 +79,8 @@ def _load(name: str) -> ctypes.CDLL:
     file = _find(name)
     if file is None:
         raise ProtoSagaError(
-            f"The CPU kernels (proto_saga_ns/rasterize/kernels_{name}.so) are missing: the package was not built. "
-            "Install it with pip; a C++ compiler must be there."
+            f"The CPU kernels (proto_saga_ns/rasterize/kernels_{name}.so) are missing: the package was not "
+            "built. Install it with pip; a C++ compiler must be there."
         )
     loaded = ctypes.CDLL(str(file))
     for function, (result, arguments) in _SIGNATURES.items():

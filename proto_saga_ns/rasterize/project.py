@@ -44,7 +44,13 @@ class Project(torch.autograd.Function):
 
     @staticmethod
     def forward(  # type: ignore[override]
-        ctx: Any, means: Tensor, quats: Tensor, scales: Tensor, viewmats: Tensor, intrinsics: Tensor, lens: Lens
+        ctx: Any,
+        means: Tensor,
+        quats: Tensor,
+        scales: Tensor,
+        viewmats: Tensor,
+        intrinsics: Tensor,
+        lens: Lens,
     ) -> tuple[Tensor, ...]:
         means, quats, scales = (tensor.contiguous() for tensor in (means, quats, scales))
         views, count = len(viewmats), len(means)

@@ -12,9 +12,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
-from proto_saga_ns.rasterize.arguments import Scene, compose
+from proto_saga_ns.rasterize.arguments import TILE, Scene, compose
 
-TILE = 16
 MARGIN_OF_VIEW = 0.3
 MIN_ALPHA, MAX_ALPHA, MIN_TRANSMITTANCE = 1 / 255, 0.999, 1e-4
 
@@ -30,12 +29,11 @@ def rasterize(scene: Scene) -> tuple[Tensor, Tensor, dict[str, Any]]:
     def blend(view: int, features: Tensor, view_opacities: Tensor) -> tuple[Tensor, Tensor]:
         order = depths[view].detach().argsort(stable=True)
         order = order[radii[view][order] > 0]
-        parts = (means2d[view], conics[view], view_opacities, features, radii[view])
-        return composite(*(tensor[order] for tensor in parts), size)
+        splats = (means2d[view][order], conics[view][order], view_opacities[order])
+        return composite(*splats, features[order], radii[view][order], size)
 
     images, alphas = compose(scene, depths, opacities, blend)
-    names = ("means2d", "conics", "depths", "radii", "opacities")
-    info = dict(zip(names, (means2d, conics, depths, radii, opacities), strict=True))
+    info = {"means2d": means2d, "conics": conics, "depths": depths, "radii": radii, "opacities": opacities}
     return images, alphas, info
 
 
@@ -71,12 +69,8 @@ def project(scene: Scene) -> tuple[Tensor, Tensor, Tensor, Tensor, Int[Tensor, "
     ratio = before / after
     compensations = torch.where(ratio > 0, ratio.clamp_min(torch.finfo(ratio.dtype).tiny).sqrt(), 0 * ratio)
     seen = radii > 0
-    floats = (means2d, conics, points[..., 2], compensations)
-    return *(value.where(_like(seen, value), torch.zeros_like(value)) for value in floats), radii
-
-
-def _like(mask: Bool[Tensor, "C N"], value: Tensor) -> Tensor:
-    return mask if value.dim() == 2 else mask[..., None]
+    means2d, conics = (value.where(seen[..., None], torch.zeros_like(value)) for value in (means2d, conics))
+    return means2d, conics, points[..., 2] * seen, compensations * seen, radii
 
 
 def _focal_and_center(scene: Scene) -> tuple[Float[Tensor, "C 2"], Float[Tensor, "C 2"]]:
@@ -85,7 +79,7 @@ def _focal_and_center(scene: Scene) -> tuple[Float[Tensor, "C 2"], Float[Tensor,
 
 
 def _jacobian(points: Float[Tensor, "C N 3"], scene: Scene) -> Float[Tensor, "C N 2 3"]:
-    """Of the projection, taken at the point or, for points far outside the image, at the border of a margin."""
+    """Of the projection, at the point or, for points far outside the image, at the border of a margin."""
     focal, center = _focal_and_center(scene)
     size = points.new_tensor([scene.lens.width, scene.lens.height])
     margin = MARGIN_OF_VIEW * 0.5 * size / focal
@@ -97,7 +91,9 @@ def _jacobian(points: Float[Tensor, "C N 3"], scene: Scene) -> Float[Tensor, "C 
     return torch.cat([diagonal, last[..., None]], dim=-1)
 
 
-def _radii(means2d: Tensor, xx: Tensor, yy: Tensor, determinant: Tensor, in_front: Tensor, scene: Scene) -> Tensor:
+def _radii(
+    means2d: Tensor, xx: Tensor, yy: Tensor, determinant: Tensor, in_front: Tensor, scene: Scene
+) -> Tensor:
     middle = 0.5 * (xx + yy)
     largest = middle + (middle**2 - determinant).clamp_min(0.01).sqrt()
     radii = (3 * largest.sqrt()).ceil()
@@ -117,15 +113,17 @@ def composite(
 ) -> tuple[Float[Tensor, "H W X"], Float[Tensor, "H W"]]:
     """Alpha-blend Gaussians given nearest first (Eq. 2), dropping what gsplat drops.
 
-    That is: opacities under 1/255, tiles beyond three standard deviations, and all that follows once less than 1e-4
-    of the light would be left.
+    That is: opacities under 1/255, tiles beyond three standard deviations, and all that follows once less
+    than 1e-4 of the light would be left.
     """
     height, width = size
     y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
     pixels = torch.stack([x, y], dim=-1).reshape(-1, 2)
     offset = means2d[:, None] - (pixels.to(means2d) + 0.5)
     xx, xy, yy = (entry[:, None] for entry in conics.unbind(-1))
-    distance = 0.5 * (xx * offset[..., 0] ** 2 + yy * offset[..., 1] ** 2) + xy * offset[..., 0] * offset[..., 1]
+    distance = (
+        0.5 * (xx * offset[..., 0] ** 2 + yy * offset[..., 1] ** 2) + xy * offset[..., 0] * offset[..., 1]
+    )
     alpha = (opacities[:, None] * torch.exp(-distance)).clamp_max(MAX_ALPHA)
     drawn = (alpha >= MIN_ALPHA) & (distance >= 0) & _in_tiles(means2d.detach(), radii, pixels)
     alpha = torch.where(drawn, alpha, torch.zeros_like(alpha))

@@ -28,8 +28,8 @@ def spherical_harmonics(
     bases = (degree + 1) ** 2
     if not 0 <= degree <= MAX_DEGREE or bases > coefficients.shape[-2]:
         raise ProtoSagaError(
-            f"sh_degree {degree} needs {bases} coefficients, the colours have {coefficients.shape[-2]}; degrees go "
-            f"up to {MAX_DEGREE}."
+            f"sh_degree {degree} needs {bases} coefficients, the colours have {coefficients.shape[-2]}; "
+            f"degrees go up to {MAX_DEGREE}."
         )
     values = basis(degree, F.normalize(directions, dim=-1))
     return torch.einsum("...k,...kc->...c", values, coefficients[..., :bases, :])
@@ -38,7 +38,7 @@ def spherical_harmonics(
 def basis(degree: int, directions: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch B"]:
     """Values of the (degree + 1)^2 basis functions for unit ``directions``.
 
-    The constants are the normalisation factors of the real harmonics, each computable from factorials of l and m.
+    The constants are the normalisation factors of the real harmonics, computable from factorials of l and m.
     """
     x, y, z = directions.unbind(-1)
     xx, yy, zz = x * x, y * y, z * z

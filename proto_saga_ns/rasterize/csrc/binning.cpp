@@ -3,12 +3,15 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <vector>
 
 #include "parallel.h"
 
 namespace splat {
 namespace {
+
+constexpr float kUnbounded = std::numeric_limits<float>::infinity();
 
 // First and last pixel (exclusive) whose centre lies within `extent` of `center`, cut to the tiles that gsplat's
 // radius touches and to the image.
@@ -25,10 +28,11 @@ Bounds bounds_of(const float* mean, const float* conic, float opacity, int32_t r
   Bounds bounds{0, 0, 0, 0};
   const float level = 2.f * std::log(opacity / kMinAlpha) + 1e-4f;  // squared Mahalanobis distance of the border
   if (radius <= 0 || !(level > 0)) return bounds;
-  const float determinant = conic[0] * conic[2] - conic[1] * conic[1];
-  if (!(determinant > 0)) return bounds;
-  axis_bounds(mean[0], std::sqrt(level * conic[2] / determinant), float(radius), grid.width, bounds.x0, bounds.x1);
-  axis_bounds(mean[1], std::sqrt(level * conic[0] / determinant), float(radius), grid.height, bounds.y0, bounds.y1);
+  // In double: for a long, thin Gaussian all digits of a float cancel. If even these do, the radius alone bounds it.
+  const double determinant = double(conic[0]) * conic[2] - double(conic[1]) * conic[1];
+  const float scale = determinant > 0 ? float(level / determinant) : kUnbounded;
+  axis_bounds(mean[0], std::sqrt(scale * conic[2]), float(radius), grid.width, bounds.x0, bounds.x1);
+  axis_bounds(mean[1], std::sqrt(scale * conic[0]), float(radius), grid.height, bounds.y0, bounds.y1);
   if (bounds.empty()) return Bounds{0, 0, 0, 0};
   return bounds;
 }

@@ -10,6 +10,7 @@ namespace {
 
 constexpr float kMarginOfView = 0.3f;     // part of the half width by which points may lie outside the Jacobian's range
 constexpr float kMinEigenvalueGap = 0.01f;
+constexpr float kMaxRadius = 1e9f;        // what is larger, or not a number, has overflowed and is not drawn
 
 struct Vector {
   float x, y, z;
@@ -18,6 +19,10 @@ struct Vector {
 struct Matrix {
   float at[3][3];
 };
+
+void cross(const float* a, const float* b, float* out) {
+  for (int i = 0; i < 3; ++i) out[i] = a[(i + 1) % 3] * b[(i + 2) % 3] - a[(i + 2) % 3] * b[(i + 1) % 3];
+}
 
 Matrix multiply(const Matrix& a, const Matrix& b) {
   Matrix c;
@@ -78,7 +83,7 @@ struct Projection {
   float x_in_range, y_in_range;  // of the point that the Jacobian is taken at; z is the point's
   bool x_is_free, y_is_free;   // whether it follows the point, or sits at the border of the range
   Matrix world_to_camera, turned, root;  // turned = W R, root = W R S: root root^T is the covariance
-  float u[3], v[3];            // rows of J root
+  float u[3], v[3], normal[3];  // rows of J root, and their cross product
   float jx, jxz, jy, jyz;      // J = [[jx 0 jxz] [0 jy jyz]]
   float xx, xy, yy;            // blurred 2D covariance
   float determinant_before, determinant;
@@ -114,10 +119,12 @@ struct Projection {
       xy += u[j] * v[j];
       yy += v[j] * v[j];
     }
-    determinant_before = xx * yy - xy * xy;
+    // Lagrange's identity: xx yy - xy xy would lose all its digits for a long, thin Gaussian.
+    cross(u, v, normal);
+    determinant_before = normal[0] * normal[0] + normal[1] * normal[1] + normal[2] * normal[2];
+    determinant = determinant_before + camera.blur * (xx + yy) + camera.blur * camera.blur;
     xx += camera.blur;
     yy += camera.blur;
-    determinant = xx * yy - xy * xy;
   }
 
   static float in_range(float slope, float center, float focal, float size, bool& is_free) {
@@ -130,7 +137,8 @@ struct Projection {
   int32_t radius() const {
     const float middle = 0.5f * (xx + yy);
     const float largest = middle + std::sqrt(std::max(middle * middle - determinant, kMinEigenvalueGap));
-    return static_cast<int32_t>(std::ceil(3.f * std::sqrt(largest)));
+    const float pixels = std::ceil(3.f * std::sqrt(largest));
+    return pixels < kMaxRadius ? static_cast<int32_t>(pixels) : 0;
   }
 
   float mean_x() const { return camera.fx * point.x * inverse_z + camera.cx; }
@@ -142,23 +150,25 @@ struct Projection {
     return x + r > 0 && x - r < camera.width && y + r > 0 && y - r < camera.height;
   }
 
-  // Gradient of the blurred covariance (xx, xy, yy; xy counted once for both of its places).
-  void covariance_gradient(const float* conic, float compensation_gradient, float* out) const {
-    const float a = yy / determinant, b = -xy / determinant, c = xx / determinant;
-    const float half = 0.5f * conic[1];
+  // Gradients of u and v. With A the matrix of rows u, v and P the inverse covariance, the inverse's own gradient G
+  // gives -2 P G (P A), and P A is written with cross products, which keep their digits where P's entries cancel.
+  void rows_gradient(const float* conic, float compensation_gradient, float* g_u, float* g_v) const {
+    float across_u[3], across_v[3];  // gradients of determinant_before, halved
+    cross(v, normal, across_u);
+    cross(normal, u, across_v);
+    const float a = yy / determinant, b = -xy / determinant, c = xx / determinant, half = 0.5f * conic[1];
     const float p00 = a * conic[0] + b * half, p01 = a * half + b * conic[2];
     const float p10 = b * conic[0] + c * half, p11 = b * half + c * conic[2];
-    out[0] = -(p00 * a + p01 * b);
-    out[1] = -2.f * (p00 * b + p01 * c);
-    out[2] = -(p10 * b + p11 * c);
     const float value = compensation();
-    if (value <= 0 || compensation_gradient == 0) return;
-    // value^2 = before / after, and both determinants are functions of the same covariance.
-    const float before = 0.5f * compensation_gradient / (value * determinant);
-    const float after = -0.5f * compensation_gradient * value / determinant;
-    out[0] += before * (yy - camera.blur) + after * yy;
-    out[2] += before * (xx - camera.blur) + after * xx;
-    out[1] += -2.f * xy * (before + after);
+    const bool has_slope = value > 0 && compensation_gradient != 0;  // the root's slope is infinite at zero
+    const float before = has_slope ? compensation_gradient / (value * determinant) : 0.f;
+    const float after = has_slope ? -compensation_gradient * value : 0.f;
+    for (int j = 0; j < 3; ++j) {
+      const float row_u = (across_u[j] + camera.blur * u[j]) / determinant;
+      const float row_v = (across_v[j] + camera.blur * v[j]) / determinant;
+      g_u[j] = -2.f * (p00 * row_u + p01 * row_v) + before * across_u[j] + after * row_u;
+      g_v[j] = -2.f * (p10 * row_u + p11 * row_v) + before * across_v[j] + after * row_v;
+    }
   }
 
   struct Gradient {
@@ -167,20 +177,19 @@ struct Projection {
   };
 
   // Gradients of scale and quaternion are written; those of the point and of W (through the covariance) returned.
-  Gradient backward(const float* mean2d, const float* covariance, float depth, float* scale_out, float* quat_out) const {
+  Gradient backward(const float* mean2d, const float* g_u, const float* g_v, float depth, float* scale_out,
+                    float* quat_out) const {
     Gradient out;
     Matrix g_root;
     float g_jx = 0, g_jxz = 0, g_jy = 0, g_jyz = 0;
     for (int j = 0; j < 3; ++j) {
-      const float g_u = 2 * covariance[0] * u[j] + covariance[1] * v[j];
-      const float g_v = 2 * covariance[2] * v[j] + covariance[1] * u[j];
-      g_jx += g_u * root.at[0][j];
-      g_jxz += g_u * root.at[2][j];
-      g_jy += g_v * root.at[1][j];
-      g_jyz += g_v * root.at[2][j];
-      g_root.at[0][j] = jx * g_u;
-      g_root.at[1][j] = jy * g_v;
-      g_root.at[2][j] = jxz * g_u + jyz * g_v;
+      g_jx += g_u[j] * root.at[0][j];
+      g_jxz += g_u[j] * root.at[2][j];
+      g_jy += g_v[j] * root.at[1][j];
+      g_jyz += g_v[j] * root.at[2][j];
+      g_root.at[0][j] = jx * g_u[j];
+      g_root.at[1][j] = jy * g_v[j];
+      g_root.at[2][j] = jxz * g_u[j] + jyz * g_v[j];
     }
     Matrix g_turned;
     for (int j = 0; j < 3; ++j) {
@@ -252,9 +261,9 @@ void project_backward(int64_t n, const Camera& camera, const Gaussians& in, cons
       const float* mean = in.means + 3 * i;
       Projection p(camera, mean, in.quats + 4 * i, in.scales + 3 * i);
       p.evaluate();
-      float covariance[3];
-      p.covariance_gradient(upstream.conics + 3 * i, upstream.compensations[i], covariance);
-      const auto g = p.backward(upstream.means2d + 2 * i, covariance, upstream.depths[i], g_scale, g_quat);
+      float g_u[3], g_v[3];
+      p.rows_gradient(upstream.conics + 3 * i, upstream.compensations[i], g_u, g_v);
+      const auto g = p.backward(upstream.means2d + 2 * i, g_u, g_v, upstream.depths[i], g_scale, g_quat);
       for (int j = 0; j < 3; ++j) {
         const float* r = camera.rotation;
         g_mean[j] = r[j] * g.point[0] + r[3 + j] * g.point[1] + r[6 + j] * g.point[2];
