@@ -57,9 +57,7 @@ class EmbeddingColors:
     @torch.no_grad()
     def colorize(self, features: Float[Tensor, "H W D"]) -> Float[Tensor, "H W 3"]:
         """Colours in [0, 1] of a feature map of any scale, on its device."""
-        mean, basis, low, high = (
-            value.to(features) for value in (self.mean, self.basis, self.low, self.high)
-        )
+        mean, basis, low, high = (value.to(features) for value in (self.mean, self.basis, self.low, self.high))
         coordinates = F.linear(F.normalize(features, dim=-1) - mean, basis.T)
         return ((coordinates - low) / (high - low)).nan_to_num(0.0).clamp(0.0, 1.0)
 
@@ -175,9 +173,7 @@ class SegmentedScene:
 
     def to_state(self) -> dict[str, Tensor | str]:
         """Tensors and JSON text that ``torch.load(weights_only=True)`` reads; ``from_state`` undoes it."""
-        colors = {
-            f"colors.{f.name}": getattr(self.embedding_colors, f.name).cpu() for f in fields(EmbeddingColors)
-        }
+        colors = {f"colors.{f.name}": getattr(self.embedding_colors, f.name).cpu() for f in fields(EmbeddingColors)}
         text = {
             "version": FORMAT_VERSION,
             "tau": self.tau,

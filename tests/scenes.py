@@ -188,9 +188,7 @@ def write_ply(path: Path, points: Floats) -> None:
     path.write_text("\n".join(head + rows) + "\n")
 
 
-def write_transforms(
-    folder: Path, lens: Lens, poses: dict[str, Floats], train: list[str], test: list[str]
-) -> None:
+def write_transforms(folder: Path, lens: Lens, poses: dict[str, Floats], train: list[str], test: list[str]) -> None:
     """Write nerfstudio's transforms.json."""
     names = ("k1", "k2", "k3", "k4") if lens.fisheye else ("k1", "k2", "p1", "p2")
     content = {

@@ -32,9 +32,7 @@ def test_ids_past_the_palette_have_colours_of_their_own() -> None:
 def test_a_colour_does_not_depend_on_the_other_ids() -> None:
     labels = np.array([[0, 7], [300, 70]])
     for row, column in np.ndindex(2, 2):
-        assert np.array_equal(
-            colorize(labels)[row, column], instance_colors(labels[row, column : column + 1])[0]
-        )
+        assert np.array_equal(colorize(labels)[row, column], instance_colors(labels[row, column : column + 1])[0])
 
 
 def test_overlay_leaves_unlabelled_pixels_alone() -> None:

@@ -14,9 +14,7 @@ from proto_saga_ns import prototypes
 from proto_saga_ns.prototypes import PrototypeEnsemble, classify, view_prototypes
 
 
-def random_view(
-    seed: int, instances: int, height: int = 6, width: int = 5, dim: int = 4
-) -> tuple[Tensor, Tensor]:
+def random_view(seed: int, instances: int, height: int = 6, width: int = 5, dim: int = 4) -> tuple[Tensor, Tensor]:
     generator = torch.Generator().manual_seed(seed)
     features = torch.randn(height, width, dim, generator=generator)
     return features, torch.randint(0, instances + 1, (height, width), generator=generator)
@@ -36,9 +34,7 @@ def slow_classify(feature: Tensor, weights: Tensor, tau: float) -> tuple[int, fl
 
 @given(seed=st.integers(0, 1000), instances=st.integers(0, 5), views=st.integers(1, 4))
 @settings(deadline=None, max_examples=30)
-def test_ensemble_is_the_mean_over_views_of_the_mean_over_pixels(
-    seed: int, instances: int, views: int
-) -> None:
+def test_ensemble_is_the_mean_over_views_of_the_mean_over_pixels(seed: int, instances: int, views: int) -> None:
     ensemble = PrototypeEnsemble(instances, 4)
     maps = [random_view(seed + index, instances) for index in range(views)]
     for features, labels in maps:
@@ -65,9 +61,7 @@ def test_view_prototypes_are_kept_with_the_instances_that_the_view_contains() ->
 
 def test_a_large_mask_of_equal_features_gives_exactly_that_feature() -> None:
     feature = torch.tensor([0.1, -0.3])
-    means, counts = view_prototypes(
-        feature.expand(1000, 1000, 2), torch.ones(1000, 1000, dtype=torch.int32), 1
-    )
+    means, counts = view_prototypes(feature.expand(1000, 1000, 2), torch.ones(1000, 1000, dtype=torch.int32), 1)
     assert torch.equal(means[0], feature)
     assert counts.tolist() == [1_000_000]
 

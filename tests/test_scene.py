@@ -59,9 +59,7 @@ def test_a_scene_of_another_version_is_refused() -> None:
         SegmentedScene.from_state({**state, "json": json.dumps(text)})
 
 
-@pytest.mark.parametrize(
-    "broken", [{"json": "{"}, {"json": '{"version": 1}'}, {"prototypes": torch.zeros(9, 4)}]
-)
+@pytest.mark.parametrize("broken", [{"json": "{"}, {"json": '{"version": 1}'}, {"prototypes": torch.zeros(9, 4)}])
 def test_a_damaged_scene_is_refused(broken: dict) -> None:
     with pytest.raises(ProtoSagaError, match="damaged"):
         SegmentedScene.from_state({**make_scene().to_state(), **broken})
@@ -152,6 +150,4 @@ def test_a_scene_works_where_its_features_are() -> None:
     assert labels.tolist()[0][:3] == [4, 2, 9]
     shown = (labels, confidence, scene.colorize(labels), scene.is_selected(labels))
     assert all(value.is_cuda for value in (*shown, scene.embedding_colors.colorize(features)))
-    assert SegmentedScene.from_state(
-        replace(scene, prototypes=scene.prototypes.cuda()).to_state()
-    ).selected == (9,)
+    assert SegmentedScene.from_state(replace(scene, prototypes=scene.prototypes.cuda()).to_state()).selected == (9,)

@@ -90,7 +90,7 @@ class MemoryBank:
         self._head[gaussians] = np.arange(self._size, needed)
         self._size = needed
 
-    def _levels(self, gaussians: Int[np.ndarray, " M"]):  # noqa: ANN202
+    def _levels(self, gaussians: Int[np.ndarray, " M"]):
         """Entries of ``gaussians`` level by level, with the rows of ``gaussians`` that they belong to."""
         rows = np.arange(len(gaussians))
         entries = self._head[gaussians]

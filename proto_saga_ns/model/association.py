@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int32
+from jaxtyping import Int32
 from nerfstudio.utils.rich_utils import CONSOLE
 from rich.progress import track
-from torch import Tensor
 
 from proto_saga_ns.association import Association, AssociationOptions, apply_association, associate
 from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.model.scene_classifiers import scene_classifier
 from proto_saga_ns.model.segmentation import TrainingViews
 from proto_saga_ns.prototypes import PrototypeEnsemble
-from proto_saga_ns.scene import EmbeddingColors, Instance, SegmentedScene
+from proto_saga_ns.scene import EmbeddingColors, SegmentedScene
 
 if TYPE_CHECKING:
     from proto_saga_ns.data.datamanager import ProtoSagaDatamanager
@@ -45,11 +45,13 @@ def segment_scene(
             f"{options.min_views} drops them all). Check masks and poses in ns-viewer; train longer."
         )
     ensemble = pool_features(views, association.instance_of_mask, association.num_instances)
-    prototypes, instances = _classifier(model, views, association, ensemble, scene_options)
-    CONSOLE.log(f"{len(instances)} instances from {sum(datamanager.labels_per_view)} masks of {len(views)} views")
+    classifier = scene_classifier(model, views, association, ensemble, scene_options)
+    CONSOLE.log(
+        f"{len(classifier.instances)} instances from {sum(datamanager.labels_per_view)} masks of {len(views)} views"
+    )
     return SegmentedScene(
-        prototypes=prototypes,
-        instances=instances,
+        prototypes=classifier.prototypes,
+        instances=classifier.instances,
         embedding_colors=EmbeddingColors.fit(model.embeddings.detach()),
         tau=model.config.tau,
         min_alpha=model.config.min_alpha,
@@ -97,22 +99,3 @@ def pool_features(
 
 def _progress(indices: Iterable[int], description: str) -> Iterable[int]:
     return track(list(indices), description=description, console=CONSOLE, transient=True)
-
-
-def _classifier(
-    model: ProtoSagaModel,
-    views: TrainingViews,
-    association: Association,
-    ensemble: PrototypeEnsemble,
-    options: SceneOptions,
-) -> tuple[Float[Tensor, "T D"], tuple[Instance, ...]]:
-    """Prototypes (or what stands in for them) and the table of instances."""
-    instances = tuple(
-        Instance(number, "", *(int(count) for count in counts))
-        for number, *counts in zip(
-            range(1, association.num_instances + 1),
-            *(ensemble.pixels, ensemble.n_views, association.n_gaussians),
-            strict=True,
-        )
-    )
-    return ensemble.prototypes(), instances

@@ -73,9 +73,7 @@ class ProtoSagaModel(SplatfactoModel):
             self.gauss_params["features_dc"] = Parameter(self._encode_colors(colors))
         self.strategy.verbose = False
         self.gauss_params["embeddings"] = Parameter(self._new_embeddings(self.num_points))
-        self.view_classifiers = ViewClassifiers(
-            self.config.embedding_dim, init_scale=self.config.classifier_init_scale
-        )
+        self.view_classifiers = ViewClassifiers(self.config.embedding_dim, init_scale=self.config.classifier_init_scale)
         self.scene: SegmentedScene | None = None
         self.schedule_offset = 0
         self.is_imported_splat = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,9 +79,9 @@ class TrainingViews:
         """Label map of a training view, undistorted."""
         return self._label_maps[index]
 
-    def render(self, index: int) -> Rendered:
-        """Feature map (and the rest) of a training view."""
-        return render_view(self._model, self._camera(index), corrected=True)
+    def render(self, index: int, embeddings: Float[Tensor, "N D"] | None = None) -> Rendered:
+        """Feature map (and the rest) of a training view, perhaps of other embeddings than the model's."""
+        return render_view(self._model, self._camera(index), corrected=True, embeddings=embeddings)
 
     def _camera(self, index: int) -> Cameras:
         camera = self._cameras[index : index + 1]
@@ -89,12 +89,23 @@ class TrainingViews:
         return camera
 
 
-def render_view(model: ProtoSagaModel, camera: Cameras, corrected: bool = False) -> Rendered:
+def render_view(
+    model: ProtoSagaModel,
+    camera: Cameras,
+    corrected: bool = False,
+    embeddings: Float[Tensor, "N D"] | None = None,
+) -> Rendered:
     """Colours, features and opacity of one camera at full resolution, all spherical harmonics in use."""
-    view = model.view_of(camera, corrected)
-    degree = model.config.sh_degree or None
-    antialiased = model.config.rasterize_mode == "antialiased"
-    return render(model.gaussians(), view, sh_degree=degree, with_depth=False, antialiased=antialiased)[0]
+    gaussians = model.gaussians()
+    if embeddings is not None:
+        gaussians = replace(gaussians, embeddings=embeddings).without_geometry_gradient()
+    return render(
+        gaussians,
+        model.view_of(camera, corrected),
+        sh_degree=model.config.sh_degree or None,
+        with_depth=False,
+        antialiased=model.config.rasterize_mode == "antialiased",
+    )[0]
 
 
 @torch.no_grad()

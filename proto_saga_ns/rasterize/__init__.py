@@ -103,9 +103,7 @@ def rasterization(
         covars=covars,
     )
     if rasterize_mode not in RASTERIZE_MODES:
-        raise ProtoSagaError(
-            f"rasterization: rasterize_mode {rasterize_mode!r}, expected one of {RASTERIZE_MODES}."
-        )
+        raise ProtoSagaError(f"rasterization: rasterize_mode {rasterize_mode!r}, expected one of {RASTERIZE_MODES}.")
     scene = Scene(
         *(means, quats, scales, opacities, colors, viewmats, Ks, backgrounds),
         *(Lens(width, height, eps2d, near_plane, far_plane, radius_clip), sh_degree, render_mode),
@@ -120,7 +118,6 @@ def rasterization(
 
     if means.dtype != torch.float32 or means.device.type != "cpu":
         raise ProtoSagaError(
-            f"rasterization: the kernels take float32 tensors on the CPU, these are {means.dtype} on "
-            f"{means.device}."
+            f"rasterization: the kernels take float32 tensors on the CPU, these are {means.dtype} on {means.device}."
         )
     return cpu.rasterize(scene, absgrad)

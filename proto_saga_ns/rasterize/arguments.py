@@ -73,9 +73,7 @@ class Scene:
         Checked are shapes, types and devices, the render mode, the image's size, and NaN or infinite numbers.
         """
         if self.render_mode not in RENDER_MODES:
-            raise ProtoSagaError(
-                f"rasterization: render_mode {self.render_mode!r}, expected one of {RENDER_MODES}."
-            )
+            raise ProtoSagaError(f"rasterization: render_mode {self.render_mode!r}, expected one of {RENDER_MODES}.")
         if self.lens.width < 1 or self.lens.height < 1 or self.lens.near_plane < 0:
             raise ProtoSagaError(
                 f"rasterization: image of {self.lens.width}x{self.lens.height} pixels, near_plane "
@@ -108,9 +106,7 @@ class Scene:
             expected["backgrounds"] = (self.backgrounds, (views, channels))
         for name, (tensor, shape) in expected.items():
             if tensor.shape != shape:
-                raise ProtoSagaError(
-                    f"rasterization: {name} has shape {tuple(tensor.shape)}, expected {shape}."
-                )
+                raise ProtoSagaError(f"rasterization: {name} has shape {tuple(tensor.shape)}, expected {shape}.")
         if views == 0:
             raise ProtoSagaError("rasterization: viewmats is empty, expected at least one camera.")
         self._check_colors(count, views)
@@ -125,9 +121,7 @@ class Scene:
             fits = len(shape) in (3, 4) and shape[:-2] in ((count,), (views, count)) and shape[-1] == 3
             wanted = "(N, K, 3) or (C, N, K, 3) with sh_degree"
         if not fits:
-            raise ProtoSagaError(
-                f"rasterization: colors has shape {shape}, expected {wanted}; N={count}, C={views}."
-            )
+            raise ProtoSagaError(f"rasterization: colors has shape {shape}, expected {wanted}; N={count}, C={views}.")
 
     def view_colors(self) -> Tensor:
         """Colours per view, (C, N, X); spherical harmonics evaluated towards each camera's centre."""
@@ -137,9 +131,7 @@ class Scene:
         rotation, translation = self.viewmats[:, :3, :3], self.viewmats[:, :3, 3:]
         centers = -(rotation.transpose(1, 2) @ translation)[..., 0]
         directions = self.means - centers[:, None]
-        coefficients = (
-            self.colors if self.colors.dim() == 4 else self.colors.expand(views, *self.colors.shape)
-        )
+        coefficients = self.colors if self.colors.dim() == 4 else self.colors.expand(views, *self.colors.shape)
         return (spherical_harmonics(self.sh_degree, directions, coefficients) + 0.5).clamp_min(0.0)
 
 

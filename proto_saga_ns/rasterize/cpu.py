@@ -61,8 +61,7 @@ def _blend(
 ) -> tuple[Tensor, Tensor]:
     """Blend any number of channels, as many at a time as the kernels take."""
     passes = [
-        Blend.apply(means2d, conics, opacities, part, tiles, collected)
-        for part in features.split(MAX_CHANNELS, dim=-1)
+        Blend.apply(means2d, conics, opacities, part, tiles, collected) for part in features.split(MAX_CHANNELS, dim=-1)
     ]
     return joined([image for image, _ in passes]), passes[0][1]
 

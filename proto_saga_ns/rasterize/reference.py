@@ -91,9 +91,7 @@ def _jacobian(points: Float[Tensor, "C N 3"], scene: Scene) -> Float[Tensor, "C 
     return torch.cat([diagonal, last[..., None]], dim=-1)
 
 
-def _radii(
-    means2d: Tensor, xx: Tensor, yy: Tensor, determinant: Tensor, in_front: Tensor, scene: Scene
-) -> Tensor:
+def _radii(means2d: Tensor, xx: Tensor, yy: Tensor, determinant: Tensor, in_front: Tensor, scene: Scene) -> Tensor:
     middle = 0.5 * (xx + yy)
     largest = middle + (middle**2 - determinant).clamp_min(0.01).sqrt()
     radii = (3 * largest.sqrt()).ceil()
@@ -121,9 +119,7 @@ def composite(
     pixels = torch.stack([x, y], dim=-1).reshape(-1, 2)
     offset = means2d[:, None] - (pixels.to(means2d) + 0.5)
     xx, xy, yy = (entry[:, None] for entry in conics.unbind(-1))
-    distance = (
-        0.5 * (xx * offset[..., 0] ** 2 + yy * offset[..., 1] ** 2) + xy * offset[..., 0] * offset[..., 1]
-    )
+    distance = 0.5 * (xx * offset[..., 0] ** 2 + yy * offset[..., 1] ** 2) + xy * offset[..., 0] * offset[..., 1]
     alpha = (opacities[:, None] * torch.exp(-distance)).clamp_max(MAX_ALPHA)
     drawn = (alpha >= MIN_ALPHA) & (distance >= 0) & _in_tiles(means2d.detach(), radii, pixels)
     alpha = torch.where(drawn, alpha, torch.zeros_like(alpha))

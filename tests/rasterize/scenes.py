@@ -21,9 +21,7 @@ def random_scene(
     viewmats[:, 0, 0] = viewmats[:, 2, 2] = angles.cos()
     viewmats[:, 0, 2], viewmats[:, 2, 0] = angles.sin(), -angles.sin()
     viewmats[:, :3, 3] = torch.tensor([0.0, 0.0, 3.0]) + 0.1 * normal(views, 3)
-    intrinsics = torch.tensor(
-        [[0.9 * width, 0, width / 2 - 0.7], [0, 1.1 * width, height / 2 + 0.4], [0, 0, 1.0]]
-    )
+    intrinsics = torch.tensor([[0.9 * width, 0, width / 2 - 0.7], [0, 1.1 * width, height / 2 + 0.4], [0, 0, 1.0]])
     return {
         "means": normal(count, 3) * torch.tensor([1.0, 0.8, 1.5]),
         "quats": normal(count, 4),

@@ -85,9 +85,7 @@ def test_colours_of_their_own_for_every_view() -> None:
     st.floats(0.0, 0.5),
 )
 def test_random_scenes(seed: int, count: int, width: int, height: int, near: float) -> None:
-    assert_agrees(
-        random_scene(count, size=(width, height), seed=seed), (width, height), near_plane=0.2 + near
-    )
+    assert_agrees(random_scene(count, size=(width, height), seed=seed), (width, height), near_plane=0.2 + near)
 
 
 def test_opaque_transparent_huge_and_coinciding_gaussians() -> None:
@@ -128,9 +126,7 @@ def test_nothing_to_see_is_the_background() -> None:
     for empty in (behind, nobody):
         leaves = {name: value.clone().requires_grad_(name in LEAVES) for name, value in empty.items()}
         background = torch.tensor([[0.1, 0.5, 0.9]])
-        image, alpha, info = rasterization(
-            **leaves, width=20, height=10, backgrounds=background, render_mode="RGB+ED"
-        )
+        image, alpha, info = rasterization(**leaves, width=20, height=10, backgrounds=background, render_mode="RGB+ED")
         assert (image[..., :3] == background).all() and (alpha == 0).all() and (info["radii"] == 0).all()
         (image.sum() + alpha.sum()).backward()
         assert all((leaves[name].grad == 0).all() for name in LEAVES if leaves[name].grad is not None)
@@ -147,9 +143,7 @@ def test_absgrad_is_the_sum_of_the_absolute_gradients_of_all_pixels() -> None:
     ]
     info["means2d"].retain_grad()
     image.sum().backward()
-    torch.testing.assert_close(
-        info["means2d"].absgrad, torch.stack(per_pixel).abs().sum(0), atol=1e-5, rtol=1e-4
-    )
+    torch.testing.assert_close(info["means2d"].absgrad, torch.stack(per_pixel).abs().sum(0), atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(info["means2d"].grad, torch.stack(per_pixel).sum(0), atol=1e-5, rtol=1e-4)
 
 
@@ -182,9 +176,7 @@ def fresh_library(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("name", supported_instruction_sets())
-def test_every_instruction_set_agrees_with_the_reference(
-    name: str, fresh_library: pytest.MonkeyPatch
-) -> None:
+def test_every_instruction_set_agrees_with_the_reference(name: str, fresh_library: pytest.MonkeyPatch) -> None:
     fresh_library.setenv(ISA_VARIABLE, name)
     assert_agrees(random_scene(channels=20, views=2), render_mode="RGB+ED", rasterize_mode="antialiased")
     assert f"kernels_{name}.so" in library()._name
@@ -199,9 +191,7 @@ def test_an_instruction_set_that_is_not_there_is_an_error(fresh_library: pytest.
 def test_kernels_and_torch_share_one_openmp_runtime() -> None:
     rasterization(**random_scene(), width=37, height=29)
     with open("/proc/self/maps") as maps:
-        runtimes = {
-            line.split()[-1] for line in maps if "libgomp" in line or "libomp" in line or "libiomp" in line
-        }
+        runtimes = {line.split()[-1] for line in maps if "libgomp" in line or "libomp" in line or "libiomp" in line}
     ours = {name for name in runtimes if "scikit_learn" not in name}
     assert len(ours) <= 1, ours
 
