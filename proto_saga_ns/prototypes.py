@@ -103,18 +103,42 @@ def classify(
         Labels in [0, T], and the softmax probability of the winner. Both are 0 where alpha is too small or
         the feature is zero or not finite.
     """
+    confidence = features.new_zeros(features.shape[:2])
+    return _classify(features, prototypes, alpha, min_alpha, tau, confidence), confidence
+
+
+@torch.no_grad()
+def nearest_instance(
+    features: Float[Tensor, "H W D"],
+    prototypes: Float[Tensor, "T D"],
+    alpha: Float[Tensor, "H W"],
+    min_alpha: float = DEFAULT_MIN_ALPHA,
+) -> Int32[Tensor, "H W"]:
+    """The labels of ``classify`` alone, in half its time."""
+    return _classify(features, prototypes, alpha, min_alpha, 1.0, None)
+
+
+def _classify(
+    features: Float[Tensor, "H W D"],
+    prototypes: Float[Tensor, "T D"],
+    alpha: Float[Tensor, "H W"],
+    min_alpha: float,
+    tau: float,
+    confidence: Float[Tensor, "H W"] | None,
+) -> Int32[Tensor, "H W"]:
+    """Labels of a view; fills ``confidence`` if it is given."""
     flat = F.normalize(features.reshape(-1, features.shape[-1]), dim=1, eps=MIN_LENGTH)
+    unrecognised = (alpha.reshape(-1).to(flat.device) < min_alpha) | ~(flat.square().sum(dim=1) > 0.5)
     labels = torch.zeros(len(flat), dtype=torch.int32, device=flat.device)
-    confidence = torch.zeros(len(flat), dtype=flat.dtype, device=flat.device)
     prototypes = prototypes.to(flat)
     ids = torch.nonzero(prototypes.norm(dim=1) > MIN_LENGTH)[:, 0]
+    probabilities = None if confidence is None else confidence.view(-1)
     if len(ids):
         weights = tau * F.normalize(prototypes[ids], dim=1)
-        _classify_chunks(flat, weights, (ids + 1).to(torch.int32), labels, confidence)
-    has_direction = flat.square().sum(dim=1) > 0.5
-    recognised = (alpha.reshape(-1).to(flat.device) >= min_alpha) & has_direction
-    shape = features.shape[:2]
-    return (labels * recognised).reshape(shape), confidence.where(recognised, 0.0).reshape(shape)
+        _classify_chunks(flat, weights, (ids + 1).to(torch.int32), labels, probabilities)
+    if probabilities is not None:
+        probabilities.masked_fill_(unrecognised, 0.0)
+    return labels.masked_fill_(unrecognised, 0).view(features.shape[:2])
 
 
 def _classify_chunks(
@@ -122,7 +146,7 @@ def _classify_chunks(
     weights: Float[Tensor, "T D"],
     ids: Int32[Tensor, " T"],
     labels: Int32[Tensor, " P"],
-    confidence: Float[Tensor, " P"],
+    confidence: Float[Tensor, " P"] | None,
 ) -> None:
     """Fill ``labels`` with the ids of the highest scores and ``confidence`` with their softmax.
 
@@ -135,9 +159,19 @@ def _classify_chunks(
         rows = slice(start, start + size)
         scores = buffer[: len(features[rows])]
         torch.mm(features[rows], weights.T, out=scores)
-        best, winners = scores.max(dim=1)
+        winners = _argmax(scores)
         labels[rows] = ids[winners]
-        confidence[rows] = scores.sub_(best[:, None]).exp_().sum(dim=1).reciprocal_()
+        if confidence is not None:
+            best = scores.gather(1, winners[:, None])
+            confidence[rows] = scores.sub_(best).exp_().sum(dim=1).reciprocal_()
+
+
+def _argmax(scores: Float[Tensor, "P T"]) -> Int64[Tensor, " P"]:
+    """Column of the highest score of each row, the first of equal ones."""
+    if scores.device.type == "cpu":
+        # numpy's is vectorised; torch's takes twice the time.
+        return torch.from_numpy(scores.numpy().argmax(axis=1))
+    return scores.argmax(dim=1)
 
 
 def _sum_by_label(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from proto_saga_ns import prototypes
-from proto_saga_ns.prototypes import PrototypeEnsemble, classify, view_prototypes
+from proto_saga_ns.prototypes import PrototypeEnsemble, classify, nearest_instance, view_prototypes
 
 
 def random_view(seed: int, instances: int, height: int = 6, width: int = 5, dim: int = 4) -> tuple[Tensor, Tensor]:
@@ -96,6 +96,15 @@ def test_neither_scale_nor_chunks_change_the_result(scale: float, chunk: int) ->
         scaled_labels, scaled_confidence = classify(scale * features, scale * weights, alpha)
     assert torch.equal(labels, scaled_labels)
     torch.testing.assert_close(confidence, scaled_confidence)
+
+
+@given(seed=st.integers(0, 1000), instances=st.integers(0, 6))
+@settings(deadline=None, max_examples=20)
+def test_labels_alone_are_those_of_classify(seed: int, instances: int) -> None:
+    features, _ = random_view(seed, instances)
+    generator = torch.Generator().manual_seed(seed + 1)
+    weights, alpha = torch.randn(instances, 4, generator=generator), torch.rand(6, 5, generator=generator)
+    assert torch.equal(nearest_instance(features, weights, alpha), classify(features, weights, alpha)[0])
 
 
 def test_transparent_zero_and_broken_pixels_are_unlabelled() -> None:

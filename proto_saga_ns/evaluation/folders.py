@@ -30,14 +30,10 @@ def _pairs(predictions: Path, ground_truth: Path) -> Iterator[tuple[Path, Path]]
     """Prediction and truth of each frame; checks that all are there."""
     for folder in (predictions, ground_truth):
         if not folder.is_dir():
-            raise ProtoSagaError(
-                f"{folder} is not a folder; expected one with PNG label maps. Check the path."
-            )
+            raise ProtoSagaError(f"{folder} is not a folder; expected one with PNG label maps. Check the path.")
     truths = sorted(path for path in ground_truth.iterdir() if path.suffix.lower() == ".png")
     if not truths:
-        raise ProtoSagaError(
-            f"{ground_truth} holds no PNG; expected one label map for every view to evaluate."
-        )
+        raise ProtoSagaError(f"{ground_truth} holds no PNG; expected one label map for every view to evaluate.")
     for truth in truths:
         predicted = predictions / f"{truth.stem}.png"
         if not predicted.is_file():

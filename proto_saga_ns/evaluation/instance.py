@@ -47,11 +47,7 @@ class InstanceResult:
     def figures(self) -> dict[str, float | int]:
         """What a table shows; ratios as percentages."""
         figures = self._own_figures("")
-        return (
-            figures
-            if self.without_void is None
-            else figures | self.without_void._own_figures(" without void")
-        )
+        return figures if self.without_void is None else figures | self.without_void._own_figures(" without void")
 
     def _own_figures(self, suffix: str) -> dict[str, float | int]:
         return {
