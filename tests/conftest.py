@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import proto_saga_ns.config  # noqa: F401  (lets torch.load read nerfstudio's scheduler states)
 from tests.commands import run
 from tests.scenes import TinyScene, write_tiny_scene
 

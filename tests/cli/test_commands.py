@@ -1,0 +1,90 @@
+"""The proto-saga command on a trained run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from proto_saga_ns.labels import read_label_map
+from tests.commands import run
+from tests.conftest import TrainedRun
+from tests.scenes import NUM_INSTANCES
+
+
+def test_segment_writes_a_consistent_label_map_for_every_view(trained_run: TrainedRun, tmp_path: Path) -> None:
+    process = run(
+        "proto-saga", "segment", "--load-config", trained_run.config, "--output-dir", tmp_path, "--split", "all"
+    )
+    assert process.returncode == 0, process.stderr
+    stems = {path.stem for path in trained_run.scene.image_paths}
+    assert {path.stem for path in tmp_path.glob("*.png")} == stems
+    table = json.loads((tmp_path / "instances.json").read_text())
+    ids = {instance["id"] for instance in table["instances"]}
+    for path in tmp_path.glob("*.png"):
+        labels = read_label_map(path)
+        assert labels.shape == (48, 64) and set(np.unique(labels)) <= ids | {0}
+
+
+def test_evaluating_a_run_and_its_label_maps_gives_the_same_figures(trained_run: TrainedRun, tmp_path: Path) -> None:
+    truth = tmp_path / "truth"
+    truth.mkdir()
+    for path in trained_run.scene.test_paths:
+        name = f"{path.stem}.png"
+        (truth / name).write_bytes((trained_run.scene.folder / "instances" / name).read_bytes())
+    folder = tmp_path / "maps"
+    run("proto-saga", "segment", "--load-config", trained_run.config, "--output-dir", folder)
+    files = [tmp_path / "run.json", tmp_path / "folder.json"]
+    sources = [("--load-config", trained_run.config), ("--predictions", folder)]
+    for source, file in zip(sources, files, strict=True):
+        process = run("proto-saga", "evaluate", *source, "--ground-truth", truth, "--json", file)
+        assert process.returncode == 0, process.stderr
+    of_run, of_folder = (json.loads(file.read_text()) for file in files)
+    psnr = of_run.pop("PSNR")
+    assert of_run == of_folder
+    assert psnr > 20 and of_run["mIoU"] > 60 and of_run["precision"] > 70 and of_run["recall"] > 70
+
+
+@pytest.mark.parametrize("classifier", ["prototypes", "kmeans", "hdbscan", "trained"])
+def test_associate_rewrites_the_checkpoint_and_keeps_the_one_before(
+    copy_of_run: TrainedRun, classifier: str
+) -> None:
+    before = copy_of_run.checkpoint.read_bytes()
+    process = run(
+        *("proto-saga", "associate", "--load-config", copy_of_run.config, "--criteria", "depth"),
+        *("--classifier", classifier, "--trained-steps", "20"),
+    )
+    assert process.returncode == 0, process.stdout + process.stderr
+    kept = copy_of_run.folder / "nerfstudio_models_before_associate" / copy_of_run.checkpoint.name
+    assert kept.read_bytes() == before
+    content = torch.load(copy_of_run.checkpoint, map_location="cpu", weights_only=True)
+    options = json.loads(content["pipeline"]["_model._extra_state"]["scene"]["json"])["options"]
+    assert options["association"]["criteria"] == "depth" and options["scene"]["classifier"] == classifier
+    assert content["optimizers"].keys() == torch.load(kept, weights_only=True)["optimizers"].keys()
+    assert run("proto-saga", "info", "--load-config", copy_of_run.config).returncode == 0
+
+
+def test_association_is_deterministic(copy_of_run: TrainedRun) -> None:
+    def prototypes() -> torch.Tensor:
+        content = torch.load(copy_of_run.checkpoint, map_location="cpu", weights_only=True)
+        return content["pipeline"]["_model._extra_state"]["scene"]["prototypes"]
+
+    before = prototypes()
+    assert run("proto-saga", "associate", "--load-config", copy_of_run.config).returncode == 0
+    torch.testing.assert_close(prototypes(), before, rtol=1e-4, atol=1e-6)
+
+
+def test_info_lists_every_instance(trained_run: TrainedRun) -> None:
+    process = run("proto-saga", "info", "--load-config", trained_run.config)
+    assert process.returncode == 0
+    assert all(f"instance {number}" in process.stdout for number in range(1, NUM_INSTANCES + 1))
+
+
+@pytest.mark.parametrize("words", [[], ["segment"], ["associate"], ["evaluate"], ["info"], ["demo"]])
+def test_help_reads_well(words: list[str]) -> None:
+    process = run("proto-saga", *words, "--help")
+    assert process.returncode == 0
+    assert "usage: proto-saga" in process.stdout and "Traceback" not in process.stderr

@@ -1,0 +1,129 @@
+"""The main job on a tiny scene: what a finished run holds, resuming it, and starting from a plain splat."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tests.commands import run
+from tests.conftest import STEPS, TrainedRun, train_arguments
+from tests.scenes import NUM_INSTANCES
+
+
+def load(checkpoint: Path) -> dict[str, Any]:
+    return torch.load(checkpoint, map_location="cpu", weights_only=True)
+
+
+def model_state(checkpoint: Path) -> dict[str, Any]:
+    prefix = "_model."
+    return {k.removeprefix(prefix): v for k, v in load(checkpoint)["pipeline"].items() if k.startswith(prefix)}
+
+
+def test_the_checkpoint_holds_the_whole_segmentation(trained_run: TrainedRun) -> None:
+    state = model_state(trained_run.checkpoint)
+    scene = state["_extra_state"]["scene"]
+    assert abs(len(scene["prototypes"]) - NUM_INSTANCES) <= 2
+    assert torch.isfinite(scene["prototypes"]).all()
+    assert state["gauss_params.embeddings"].shape == (len(state["gauss_params.means"]), 16)
+    assert len([key for key in state if key.startswith("view_classifiers.")]) == len(trained_run.scene.train_paths)
+
+
+def test_training_leaves_one_checkpoint_and_no_debris(trained_run: TrainedRun) -> None:
+    assert [path.name for path in (trained_run.folder / "nerfstudio_models").iterdir()] == [trained_run.checkpoint.name]
+    assert not [path for path in trained_run.folder.iterdir() if path.name.startswith(".")]
+
+
+def test_a_resume_trains_what_is_left_and_moves_every_parameter(trained_run: TrainedRun, tmp_path: Path) -> None:
+    models = trained_run.folder / "nerfstudio_models"
+    arguments = train_arguments(trained_run.scene.folder, tmp_path, STEPS + 20)
+    process = run("ns-train", *arguments, "--load-dir", models)
+    assert process.returncode == 0, process.stdout + process.stderr
+    resumed = max(tmp_path.rglob("step-*.ckpt"))
+    assert load(resumed)["step"] == STEPS + 19
+    before, after = model_state(trained_run.checkpoint), model_state(resumed)
+    for name in before:
+        # Spherical harmonics stay at zero until their degree is switched on.
+        if name.startswith(("gauss_params", "view_classifiers")) and before[name].count_nonzero():
+            same = before[name].shape == after[name].shape and torch.equal(before[name], after[name])
+            assert not same, f"{name} did not move"
+
+
+def test_resuming_a_finished_run_only_associates(trained_run: TrainedRun, tmp_path: Path) -> None:
+    models = trained_run.folder / "nerfstudio_models"
+    process = run("ns-train", *train_arguments(trained_run.scene.folder, tmp_path), "--load-dir", models)
+    assert process.returncode == 0, process.stdout + process.stderr
+    again = max(tmp_path.rglob("step-*.ckpt"))
+    assert load(again)["step"] == STEPS - 1
+    assert torch.equal(
+        model_state(again)["gauss_params.means"], model_state(trained_run.checkpoint)["gauss_params.means"]
+    )
+    assert model_state(again)["_extra_state"]["scene"] is not None
+
+
+def plain_splat(trained_run: TrainedRun, folder: Path) -> Path:
+    """The run's Gaussians as a checkpoint that splatfacto would have written."""
+    content = load(trained_run.checkpoint)
+    ours = ("_model.gauss_params.embeddings", "_model.view_classifiers.", "_model._extra_state")
+    content["pipeline"] = {k: v for k, v in content["pipeline"].items() if not k.startswith(ours)}
+    content["pipeline"]["_model.lpips.net.weight"] = torch.zeros(3)
+    content["optimizers"] = {k: v for k, v in content["optimizers"].items() if k in ("means", "scales", "quats")}
+    content["schedulers"] = {}
+    folder.mkdir()
+    torch.save(content, folder / trained_run.checkpoint.name)
+    return folder
+
+
+def test_a_plain_splat_is_segmented_with_its_geometry_frozen(trained_run: TrainedRun, tmp_path: Path) -> None:
+    models = plain_splat(trained_run, tmp_path / "splat")
+    arguments = [*train_arguments(trained_run.scene.folder, tmp_path, 200), "--pipeline.model.freeze-geometry", True]
+    process = run("ns-train", *arguments, "--load-dir", models)
+    assert process.returncode == 0, process.stdout + process.stderr
+    segmented = max((tmp_path / "tiny").rglob("step-*.ckpt"))
+    before, after = model_state(trained_run.checkpoint), model_state(segmented)
+    for name in ("means", "scales", "quats", "opacities", "features_dc", "features_rest"):
+        assert torch.equal(before[f"gauss_params.{name}"], after[f"gauss_params.{name}"])
+    assert abs(len(after["_extra_state"]["scene"]["prototypes"]) - NUM_INSTANCES) <= 2
+
+
+def test_a_plain_splat_goes_on_training_where_it_had_ended(trained_run: TrainedRun, tmp_path: Path) -> None:
+    models = plain_splat(trained_run, tmp_path / "splat")
+    process = run("ns-train", *train_arguments(trained_run.scene.folder, tmp_path, 30), "--load-dir", models)
+    assert process.returncode == 0, process.stdout + process.stderr
+    before, after = model_state(trained_run.checkpoint), model_state(max((tmp_path / "tiny").rglob("step-*.ckpt")))
+    assert before["gauss_params.means"].shape == after["gauss_params.means"].shape, "densification is over"
+    assert not torch.equal(before["gauss_params.means"], after["gauss_params.means"])
+
+
+def test_the_second_rasterization_keeps_segmentation_out_of_the_geometry(
+    trained_run: TrainedRun, tmp_path: Path
+) -> None:
+    """With it, geometry does not depend on the weight of the cross entropy; without it, it does."""
+    means: dict[tuple[bool, float], torch.Tensor] = {}
+    for moves in (False, True):
+        for weight in (0.05, 5.0):
+            output = tmp_path / f"{moves}{weight}"
+            options = ["--pipeline.model.segmentation-moves-geometry", moves, "--pipeline.model.lambda-ce", weight]
+            process = run("ns-train", *train_arguments(trained_run.scene.folder, output, 5), *options)
+            assert process.returncode == 0, process.stdout + process.stderr
+            means[moves, weight] = model_state(max(output.rglob("step-*.ckpt")))["gauss_params.means"]
+    torch.testing.assert_close(means[False, 0.05], means[False, 5.0], rtol=0, atol=1e-5)
+    assert (means[True, 0.05] - means[True, 5.0]).abs().max() > 1e-5
+
+
+def test_camera_optimizer_and_bilateral_grid_keep_working(trained_run: TrainedRun, tmp_path: Path) -> None:
+    options = ["--pipeline.model.camera-optimizer.mode", "SO3xR3", "--pipeline.model.use-bilateral-grid", True]
+    process = run("ns-train", *train_arguments(trained_run.scene.folder, tmp_path, 10), *options)
+    assert process.returncode == 0, process.stdout + process.stderr
+    state = model_state(max(tmp_path.rglob("step-*.ckpt")))
+    assert state["camera_optimizer.pose_adjustment"].abs().max() > 0
+    assert state["bil_grids.grids"].std() > 0
+
+
+def test_a_run_that_was_moved_is_still_found(copy_of_run: TrainedRun) -> None:
+    process = run("proto-saga", "info", "--load-config", copy_of_run.config)
+    assert process.returncode == 0, process.stderr
+    assert "instance 1" in process.stdout
+    shutil.rmtree(copy_of_run.folder)
