@@ -1,0 +1,275 @@
+"""Time and memory of the CPU rasterizer against vectorised PyTorch and against the slow reference, in one run.
+
+The PyTorch baseline blends tile by tile with dense tensor operations and autograd, from the same projected Gaussians
+and the same tile lists; it keeps the gradients of one tile at a time, so that memory does not slow it down. Prints a
+Markdown table and writes it to results/bench_rasterizer.md.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import torch
+import tyro
+from pytorch_msssim import SSIM
+from torch import Tensor
+from torch.nn import functional as F
+
+from proto_saga_ns.rasterize import rasterization, spherical_harmonics
+from proto_saga_ns.rasterize.arguments import TILE
+from proto_saga_ns.rasterize.blend import Tiles, bin_splats
+from proto_saga_ns.rasterize.kernels import library, threads
+from proto_saga_ns.rasterize.reference import composite
+
+GEOMETRY = ("means", "quats", "scales", "opacities")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row: how many Gaussians and channels, and the image in pixels."""
+
+    gaussians: int
+    width: int
+    height: int
+    channels: int
+
+    def __str__(self) -> str:
+        return f"{self.gaussians // 1000}k, {self.width}x{self.height}, {self.channels}"
+
+
+CASES = [Case(20_000, 512, 384, 3), Case(20_000, 512, 384, 20), Case(100_000, 512, 384, 3)]
+CASES += [Case(100_000, 512, 384, channels) for channels in (20, 33)] + [Case(100_000, 960, 540, 20)]
+REFERENCE_CASE = Case(1000, 96, 64, 20)
+
+
+def main(
+    rounds: int = 7,
+    baseline_rounds: int = 1,
+    steps: int = 20,
+    quick: bool = False,
+    output: Path = Path("results/bench_rasterizer.md"),
+) -> None:
+    """Time the rasterizer.
+
+    Args:
+        rounds: repetitions of the kernels; the fastest counts.
+        baseline_rounds: repetitions of the PyTorch baseline; the fastest counts.
+        steps: training steps that are timed; the median counts.
+        quick: only 100k Gaussians at 512x384 with 20 channels, and the training step.
+        output: Markdown file to write.
+    """
+    target = Case(100_000, 512, 384, 20)
+    lines = [
+        f"`python scripts/bench_rasterizer.py`, {threads()} threads, {Path(library()._name).stem}",
+        "",
+        "| Gaussians, size, channels | forward ms | backward ms | peak MB | PyTorch ms | PyTorch MB | ratio |",
+        "|---|---|---|---|---|---|---|",
+        *(_row(case, rounds, baseline_rounds) for case in ([target] if quick else CASES)),
+        "",
+        _reference_line(REFERENCE_CASE, rounds),
+        "",
+        _training_line(target, steps),
+    ]
+    text = "\n".join(lines)
+    print(text)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(text + "\n")
+
+
+def room(case: Case, seed: int = 0) -> dict[str, Any]:
+    """Flat Gaussians on the floor and walls of a room and on four balls in it, as many per area everywhere."""
+    generator = torch.Generator().manual_seed(seed)
+    count = case.gaussians
+    on_wall = torch.rand(count, 3, generator=generator) * torch.tensor([6.0, 3.0, 5.0]) - torch.tensor([3, 1.8, -1.5])
+    wall = torch.multinomial(torch.tensor([0.4, 0.25, 0.175, 0.175]), count, replacement=True, generator=generator)
+    axis, border = torch.tensor([1, 2, 0, 0])[wall], torch.tensor([1.2, 6.5, -3.0, 3.0])[wall]
+    on_wall.scatter_(1, axis[:, None], border[:, None])
+    outward = F.normalize(torch.randn(count, 3, generator=generator), dim=-1)
+    centers = torch.tensor([[-1.2, 0.6, 3.0], [0.9, 0.5, 3.4], [0.1, 0.2, 4.5], [1.8, 0.3, 5.0]])
+    on_ball = centers[torch.randint(4, (count,), generator=generator)] + 0.75 * outward
+    is_ball = torch.rand(count, generator=generator) < 0.3
+    normal = torch.where(is_ball[:, None], outward, F.one_hot(axis, 3).float())
+    # The quaternion that turns the z axis into the normal.
+    turn = torch.stack([1 + normal[:, 2] + 1e-4, -normal[:, 1], normal[:, 0], torch.zeros(count)], dim=-1)
+    spacing = (75.0 / count) ** 0.5
+    scales = 0.75 * spacing * torch.exp(0.5 * torch.randn(count, 3, generator=generator))
+    return {
+        "means": torch.where(is_ball[:, None], on_ball, on_wall),
+        "quats": turn,
+        "scales": scales * torch.tensor([1.0, 1.0, 0.2]),
+        "opacities": torch.sigmoid(0.5 + 1.8 * torch.randn(count, generator=generator)),
+        "colors": torch.rand(count, case.channels, generator=generator),
+        "viewmats": torch.eye(4)[None],
+        "Ks": torch.tensor(
+            [[[0.72 * case.width, 0, case.width / 2], [0, 0.72 * case.width, case.height / 2], [0, 0, 1.0]]]
+        ),
+    }
+
+
+def _row(case: Case, rounds: int, baseline_rounds: int) -> str:
+    forward, backward, memory = _in_process_of_its_own(time_kernels, case, rounds)
+    baseline, baseline_memory = _in_process_of_its_own(time_baseline, case, baseline_rounds)
+    return (
+        f"| {case} | {1000 * forward:.1f} | {1000 * backward:.1f} | {memory:.0f} | "
+        f"{1000 * baseline:.0f} | {baseline_memory:.0f} | {baseline / (forward + backward):.0f}x |"
+    )
+
+
+def _in_process_of_its_own(run: Callable[..., Any], *arguments: Any) -> Any:
+    """So that memory which an earlier row has freed does not hide what this one takes."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(run, *arguments).result()
+
+
+def time_kernels(case: Case, rounds: int) -> tuple[float, float, float]:
+    """Seconds of forward and backward, fastest of all rounds; megabytes that the first round took."""
+    scene = room(case)
+    leaves = [scene[name].requires_grad_() for name in (*GEOMETRY, "colors")]
+    forward, backward = [], []
+
+    def once() -> None:
+        start = time.perf_counter()
+        image, alpha, _ = rasterization(**scene, width=case.width, height=case.height)
+        middle = time.perf_counter()
+        torch.autograd.grad((image, alpha), leaves, (torch.ones_like(image), torch.ones_like(alpha)))
+        forward.append(middle - start)
+        backward.append(time.perf_counter() - middle)
+
+    memory = _peak_megabytes(once)
+    for _ in range(rounds):
+        once()
+    return min(forward), min(backward), memory
+
+
+def time_baseline(case: Case, rounds: int) -> tuple[float, float]:
+    """Seconds of forward and backward blending in PyTorch (projection not counted), and megabytes."""
+    scene = room(case)
+    info = rasterization(**scene, width=case.width, height=case.height)[2]
+    splats = [info[name][0] for name in ("means2d", "conics", "opacities")]
+    tiles = bin_splats(splats[0], splats[1], splats[2], info["depths"][0], info["radii"][0], case.width, case.height)
+    rows = torch.cat([*splats[:2], splats[2][:, None], scene["colors"]], dim=-1)
+    seconds = []
+
+    def once() -> None:
+        start = time.perf_counter()
+        gradients = torch.zeros_like(rows)
+        for index in range(len(tiles.offsets) - 1):
+            _blend_tile(rows, tiles, index, gradients)
+        seconds.append(time.perf_counter() - start)
+
+    memory = _peak_megabytes(once)
+    for _ in range(rounds - 1):
+        once()
+    return min(seconds), memory
+
+
+def _blend_tile(rows: Tensor, tiles: Tiles, index: int, gradients: Tensor) -> None:
+    entries = tiles.entries[tiles.offsets[index] : tiles.offsets[index + 1]].long()
+    columns = -(-tiles.width // TILE)
+    x = torch.arange(TILE) + TILE * (index % columns) + 0.5
+    y = torch.arange(TILE) + TILE * (index // columns) + 0.5
+    mine = rows[entries].requires_grad_()
+    means, conics, opacities, features = mine.split([2, 3, 1, mine.shape[1] - 6], dim=1)
+    dx = (means[:, 0, None] - x)[:, None, :]
+    dy = (means[:, 1, None] - y)[:, :, None]
+    xx, xy, yy = (value[:, None, None] for value in conics.unbind(1))
+    alpha = (opacities[:, None] * torch.exp(-0.5 * (xx * dx**2 + yy * dy**2) - xy * dx * dy)).flatten(1)
+    alpha = torch.where(alpha >= 1 / 255, alpha.clamp_max(0.999), 0.0)
+    left = (1 - alpha).cumprod(0)
+    weights = alpha * torch.cat([torch.ones_like(left[:1]), left[:-1]]) * (left > 1e-4)
+    image, total = weights.T @ features, weights.sum(0)
+    (gradient,) = torch.autograd.grad((image.sum() + total.sum(),), (mine,))
+    gradients.index_add_(0, entries, gradient)
+
+
+def _reference_line(case: Case, rounds: int) -> str:
+    scene = room(case)
+    arguments: dict[str, Any] = {**scene, "width": case.width, "height": case.height}
+    ours = _fastest(lambda: rasterization(**arguments), rounds)
+    slow = _fastest(lambda: rasterization(**arguments, backend="reference"), 1)
+    return (
+        f"Forward alone, {case.gaussians} Gaussians, {case.width}x{case.height}: kernels {1000 * ours:.1f} ms, dense "
+        f"reference (`{composite.__module__}`) {1000 * slow:.0f} ms, {slow / ours:.0f}x."
+    )
+
+
+def _training_line(case: Case, steps: int) -> str:
+    step = _training_step(case)
+    times = sorted(_fastest(step, 1) for _ in range(steps))
+    median = times[len(times) // 2]
+    return (
+        f"A training step ({case}: SH of degree 3, 16 embeddings, depth; L1, SSIM, cross entropy, fused Adam): "
+        f"{1000 * median:.0f} ms, {1 / median:.1f} a second."
+    )
+
+
+def _training_step(case: Case) -> Callable[[], None]:
+    scene = room(case)
+    count = case.gaussians
+    parameters = {name: scene[name].clone() for name in GEOMETRY}
+    parameters |= {"sh": 0.1 * torch.randn(count, 16, 3), "embeddings": torch.randn(count, 16)}
+    parameters |= {"classifier": torch.randn(16, 40)}
+    leaves = {name: value.requires_grad_() for name, value in parameters.items()}
+    optimizer = torch.optim.Adam(list(leaves.values()), lr=1e-5, fused=True)
+    target = torch.rand(1, 3, case.height, case.width)
+    labels = torch.randint(40, (case.height * case.width,))
+    ssim = SSIM(data_range=1.0, size_average=True, channel=3)
+
+    def step() -> None:
+        features = torch.cat([_colors(leaves), leaves["embeddings"]], dim=-1)
+        image = rasterization(
+            *(leaves["means"], leaves["quats"], leaves["scales"], leaves["opacities"], features),
+            *(scene["viewmats"], scene["Ks"]),
+            width=case.width,
+            height=case.height,
+            render_mode="RGB+ED",
+        )[0][0]
+        color = image[..., :3].permute(2, 0, 1)[None]
+        loss = 0.8 * (color - target).abs().mean() + 0.2 * (1 - ssim(color, target))
+        cosine = F.normalize(image[..., 3:19].flatten(0, 1), dim=-1) @ F.normalize(leaves["classifier"], dim=0)
+        loss = loss + 0.05 * F.cross_entropy(10 * cosine, labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    return step
+
+
+def _colors(leaves: dict[str, Tensor]) -> Tensor:
+    return (spherical_harmonics(3, leaves["means"], leaves["sh"]) + 0.5).clamp_min(0)
+
+
+def _fastest(run: Callable[[], Any], rounds: int) -> float:
+    times = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def _peak_megabytes(run: Callable[[], None]) -> float:
+    """How far the process's memory rises while ``run`` runs; Linux only, else NaN."""
+    status = Path("/proc/self/status")
+    if not status.exists():
+        run()
+        return float("nan")
+    Path("/proc/self/clear_refs").write_text("5")  # the peak starts again from what is in use
+    before = _status_kilobytes(status, "VmRSS")
+    run()
+    return (_status_kilobytes(status, "VmHWM") - before) / 1024
+
+
+def _status_kilobytes(status: Path, name: str) -> int:
+    line = next(line for line in status.read_text().splitlines() if line.startswith(name))
+    return int(line.split()[1])
+
+
+if __name__ == "__main__":
+    tyro.cli(main)
