@@ -10,15 +10,16 @@ from jaxtyping import Float, Int, Int32, Int64
 from torch import Tensor
 from torch.nn import functional as F
 
+from proto_saga_ns.rasterize.nearest import nearest
+
 DEFAULT_TAU = 10.0
 DEFAULT_MIN_ALPHA = 0.5
 
 MIN_LENGTH = 1e-12
 """Shorter features and prototypes have no direction."""
 
-# Elements of the score matrix that is filled chunk by chunk. A CPU wants it in cache, a GPU few launches.
-CPU_CHUNK_ELEMENTS = 1 << 20
-GPU_CHUNK_ELEMENTS = 1 << 25
+CHUNK_ELEMENTS = 1 << 25
+"""Elements of the score matrix that a GPU fills at a time."""
 
 
 def view_prototypes(
@@ -103,75 +104,40 @@ def classify(
         Labels in [0, T], and the softmax probability of the winner. Both are 0 where alpha is too small or
         the feature is zero or not finite.
     """
-    confidence = features.new_zeros(features.shape[:2])
-    return _classify(features, prototypes, alpha, min_alpha, tau, confidence), confidence
-
-
-@torch.no_grad()
-def nearest_instance(
-    features: Float[Tensor, "H W D"],
-    prototypes: Float[Tensor, "T D"],
-    alpha: Float[Tensor, "H W"],
-    min_alpha: float = DEFAULT_MIN_ALPHA,
-) -> Int32[Tensor, "H W"]:
-    """The labels of ``classify`` alone, in half its time."""
-    return _classify(features, prototypes, alpha, min_alpha, 1.0, None)
-
-
-def _classify(
-    features: Float[Tensor, "H W D"],
-    prototypes: Float[Tensor, "T D"],
-    alpha: Float[Tensor, "H W"],
-    min_alpha: float,
-    tau: float,
-    confidence: Float[Tensor, "H W"] | None,
-) -> Int32[Tensor, "H W"]:
-    """Labels of a view; fills ``confidence`` if it is given."""
-    flat = F.normalize(features.reshape(-1, features.shape[-1]), dim=1, eps=MIN_LENGTH)
-    unrecognised = (alpha.reshape(-1).to(flat.device) < min_alpha) | ~(flat.square().sum(dim=1) > 0.5)
-    labels = torch.zeros(len(flat), dtype=torch.int32, device=flat.device)
+    flat = features.reshape(-1, features.shape[-1])
     prototypes = prototypes.to(flat)
     ids = torch.nonzero(prototypes.norm(dim=1) > MIN_LENGTH)[:, 0]
-    probabilities = None if confidence is None else confidence.view(-1)
-    if len(ids):
-        weights = tau * F.normalize(prototypes[ids], dim=1)
-        _classify_chunks(flat, weights, (ids + 1).to(torch.int32), labels, probabilities)
-    if probabilities is not None:
-        probabilities.masked_fill_(unrecognised, 0.0)
-    return labels.masked_fill_(unrecognised, 0).view(features.shape[:2])
+    if len(ids) == 0:
+        return torch.zeros_like(alpha, dtype=torch.int32), torch.zeros_like(alpha)
+    rows, confidence = _nearest(flat, F.normalize(prototypes[ids], dim=1), tau)
+    labels = (ids + 1).to(torch.int32)[rows.long()]
+    unrecognised = (alpha.reshape(-1).to(flat.device) < min_alpha) | (rows < 0)
+    labels, confidence = (value.masked_fill(unrecognised, 0) for value in (labels, confidence))
+    return labels.view(alpha.shape), confidence.view(alpha.shape)
 
 
-def _classify_chunks(
-    features: Float[Tensor, "P D"],
-    weights: Float[Tensor, "T D"],
-    ids: Int32[Tensor, " T"],
-    labels: Int32[Tensor, " P"],
-    confidence: Float[Tensor, " P"] | None,
-) -> None:
-    """Fill ``labels`` with the ids of the highest scores and ``confidence`` with their softmax.
-
-    One buffer serves all chunks: fresh memory for each would cost more than the arithmetic.
-    """
-    elements = CPU_CHUNK_ELEMENTS if features.device.type == "cpu" else GPU_CHUNK_ELEMENTS
-    size = min(max(elements // len(weights), 64), max(len(features), 1))
-    buffer = features.new_empty(size, len(weights))
-    for start in range(0, len(features), size):
-        rows = slice(start, start + size)
-        scores = buffer[: len(features[rows])]
-        torch.mm(features[rows], weights.T, out=scores)
-        winners = _argmax(scores)
-        labels[rows] = ids[winners]
-        if confidence is not None:
-            best = scores.gather(1, winners[:, None])
-            confidence[rows] = scores.sub_(best).exp_().sum(dim=1).reciprocal_()
+def _nearest(
+    features: Float[Tensor, "P D"], weights: Float[Tensor, "T D"], tau: float
+) -> tuple[Int32[Tensor, " P"], Float[Tensor, " P"]]:
+    """Row of the highest cosine (-1 for a feature without direction) and its softmax probability."""
+    if features.device.type == "cpu" and features.dtype == torch.float32:
+        return nearest(features, weights, tau)
+    size = max(CHUNK_ELEMENTS // len(weights), 1)
+    parts = [_nearest_of_chunk(chunk, weights, tau) for chunk in features.split(size)]
+    rows, confidences = (torch.cat(column) for column in zip(*parts, strict=True))
+    return rows, confidences
 
 
-def _argmax(scores: Float[Tensor, "P T"]) -> Int64[Tensor, " P"]:
-    """Column of the highest score of each row, the first of equal ones."""
-    if scores.device.type == "cpu":
-        # numpy's is vectorised; torch's takes twice the time.
-        return torch.from_numpy(scores.numpy().argmax(axis=1))
-    return scores.argmax(dim=1)
+def _nearest_of_chunk(
+    features: Float[Tensor, "P D"], weights: Float[Tensor, "T D"], tau: float
+) -> tuple[Int32[Tensor, " P"], Float[Tensor, " P"]]:
+    lengths = features.norm(dim=1)
+    has_direction = (lengths > 0) & lengths.isfinite()
+    scores = (features / lengths[:, None]).nan_to_num(0.0) @ (tau * weights.T)
+    best, winners = scores.max(dim=1)
+    confidence = (scores - best[:, None]).exp_().sum(dim=1).reciprocal()
+    rows = winners.to(torch.int32).masked_fill(~has_direction, -1)
+    return rows, confidence.masked_fill(~has_direction, 0.0)
 
 
 def _sum_by_label(

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from proto_saga_ns.colors import color_table, instance_colors
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.prototypes import DEFAULT_MIN_ALPHA, DEFAULT_TAU, classify, nearest_instance
+from proto_saga_ns.prototypes import DEFAULT_MIN_ALPHA, DEFAULT_TAU, classify
 
 FORMAT_VERSION = 1
 """Of the JSON text; to be raised when its meaning changes."""
@@ -146,10 +146,6 @@ class SegmentedScene:
         """Instance ids of a rendered view and their probability (Eq. 19); both 0 where none was found."""
         rows, confidence = classify(features, self.prototypes, alpha, self.tau, self.min_alpha)
         return self._ids(rows), confidence
-
-    def label(self, features: Float[Tensor, "H W D"], alpha: Float[Tensor, "H W"]) -> Int32[Tensor, "H W"]:
-        """The instance ids of ``segment`` alone, in half its time."""
-        return self._ids(nearest_instance(features, self.prototypes, alpha, self.min_alpha))
 
     def _ids(self, rows: Int32[Tensor, "H W"]) -> Int32[Tensor, "H W"]:
         """Instance ids of rows of the prototypes, counted from 1."""

@@ -28,9 +28,7 @@ def check_pose_file(path: Path) -> None:
     try:
         frames = json.loads(path.read_text(encoding="utf-8"))["frames"]
     except (ValueError, KeyError, TypeError) as error:
-        raise ProtoSagaError(
-            f"No poses: {path} has no readable list of frames ({error!r}). {remedy}"
-        ) from error
+        raise ProtoSagaError(f"No poses: {path} has no readable list of frames ({error!r}). {remedy}") from error
     if not frames:
         raise ProtoSagaError(f"No poses: the list of frames in {path} is empty. {remedy}")
     for frame in frames:

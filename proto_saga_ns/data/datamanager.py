@@ -115,9 +115,7 @@ class ProtoSagaDatamanager(FullImageDatamanager[LabelMapDataset]):
         for view, data in enumerate(cached):
             if "label_map" in data:
                 undistorted = undistort(data["label_map"], cameras[view].reshape(()))
-                data["label_map"] = (
-                    undistorted.to(self.device) if place == "gpu" else undistorted.pin_memory()
-                )
+                data["label_map"] = undistorted.to(self.device) if place == "gpu" else undistorted.pin_memory()
         return cached
 
     def _add_late_label_maps(self) -> None:

@@ -116,9 +116,7 @@ def _given_folder(images: SplitImages, options: MaskOptions) -> Path | None:
     if options.mask_dir is not None:
         folder: Path | None = images.data_dir / options.mask_dir
     else:
-        folder = next(
-            filter(None, (find_mask_folder(place, images.taken) for place in _places(images))), None
-        )
+        folder = next(filter(None, (find_mask_folder(place, images.taken) for place in _places(images))), None)
     if folder is None or not images.shares_stems:
         return folder
     # Blender's train/r_0.png and test/r_0.png: masks/train/ if there is one, else masks/ is of the training

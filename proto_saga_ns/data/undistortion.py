@@ -48,9 +48,7 @@ def source_pixels(camera: Cameras) -> Int[Tensor, "h w"]:
     intrinsics = camera.get_intrinsics_matrices().numpy()
     distortion = camera.distortion_params
     assert distortion is not None
-    _, warped, _ = full_images_datamanager._undistort_image(
-        camera, distortion.numpy(), {}, coordinates, intrinsics
-    )
+    _, warped, _ = full_images_datamanager._undistort_image(camera, distortion.numpy(), {}, coordinates, intrinsics)
     inside = warped[..., 2] > 0.5
     # Interpolation with the black border pulls coordinates towards 0, by the share in the last channel.
     nearest = np.rint(warped[..., :2] / np.where(inside, warped[..., 2], 1)[..., None]).astype(np.int64)
@@ -62,6 +60,4 @@ def _lens(camera: Cameras) -> tuple[float, ...]:
     """All that the warp depends on."""
     numbers = [camera.fx, camera.fy, camera.cx, camera.cy, camera.width, camera.height, camera.camera_type]
     distortion = camera.distortion_params
-    return tuple(float(n.item()) for n in numbers) + tuple(
-        distortion.tolist() if distortion is not None else ()
-    )
+    return tuple(float(n.item()) for n in numbers) + tuple(distortion.tolist() if distortion is not None else ())

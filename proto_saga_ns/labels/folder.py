@@ -61,9 +61,7 @@ def index_masks(folder: Path, image_paths: Sequence[Path]) -> list[Path | None]:
             mask.
     """
     if not folder.is_dir():
-        raise ProtoSagaError(
-            f"The mask folder {folder} does not exist. Give an existing one with --mask-dir."
-        )
+        raise ProtoSagaError(f"The mask folder {folder} does not exist. Give an existing one with --mask-dir.")
     unique_stems(image_paths, "images")
     masks = unique_stems(_pngs(folder), "masks")
     found = [masks.get(path.stem) for path in image_paths]

@@ -36,9 +36,7 @@ def read_label_map(path: Path) -> Int32[np.ndarray, "H W"]:
         ) from error
 
 
-def write_label_map(
-    path: Path, labels: Int[np.ndarray, "H W"], text: Mapping[str, str] | None = None
-) -> None:
+def write_label_map(path: Path, labels: Int[np.ndarray, "H W"], text: Mapping[str, str] | None = None) -> None:
     """Write a label map as a 16-bit PNG, atomically.
 
     Args:
@@ -79,8 +77,7 @@ def _check_format(path: Path) -> None:
         raise ProtoSagaError(f"Cannot read the label map {path}: {error.strerror}.") from error
     if header[:8] != _SIGNATURE or len(header) < 26:
         raise ProtoSagaError(
-            f"The label map {path} is not a PNG, or is cut off. Expected a single-channel PNG of 8 or 16 "
-            "bits."
+            f"The label map {path} is not a PNG, or is cut off. Expected a single-channel PNG of 8 or 16 bits."
         )
     depth, color_type = header[24], header[25]
     if color_type == _PALETTE or (color_type == _GREY and depth in (8, 16)):

@@ -23,6 +23,13 @@ class ProtoSagaTrainerConfig(TrainerConfig):
 
     _target: type = field(default_factory=lambda: ProtoSagaTrainer)
 
+    def save_config(self) -> None:
+        """Save with absolute paths, so that viewer and renderer work from any folder."""
+        self.output_dir = self.output_dir.resolve()
+        if self.data is not None:
+            self.data = self.pipeline.datamanager.data = self.data.resolve()
+        super().save_config()
+
 
 class ProtoSagaTrainer(Trainer):
     """Trains, then associates the masks and leaves the segmented scene in the checkpoint."""

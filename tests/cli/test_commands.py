@@ -49,9 +49,7 @@ def test_evaluating_a_run_and_its_label_maps_gives_the_same_figures(trained_run:
 
 
 @pytest.mark.parametrize("classifier", ["prototypes", "kmeans", "hdbscan", "trained"])
-def test_associate_rewrites_the_checkpoint_and_keeps_the_one_before(
-    copy_of_run: TrainedRun, classifier: str
-) -> None:
+def test_associate_rewrites_the_checkpoint_and_keeps_the_one_before(copy_of_run: TrainedRun, classifier: str) -> None:
     before = copy_of_run.checkpoint.read_bytes()
     process = run(
         *("proto-saga", "associate", "--load-config", copy_of_run.config, "--criteria", "depth"),

@@ -31,9 +31,7 @@ def write_blender(scene: TinyScene, folder: Path) -> Path:
             shutil.copy(path, folder / split / f"r_{index}.png")
             if split == "train":
                 shutil.copy(scene.folder / "masks" / path.name, folder / "masks" / "train" / f"r_{index}.png")
-            frames.append(
-                {"file_path": f"./{split}/r_{index}", "transform_matrix": poses[f"images/{path.name}"]}
-            )
+            frames.append({"file_path": f"./{split}/r_{index}", "transform_matrix": poses[f"images/{path.name}"]})
         angle = 2 * math.atan(32 / Lens(64, 48).focal)
         content = {"camera_angle_x": angle, "frames": frames}
         (folder / f"transforms_{split}.json").write_text(json.dumps(content))

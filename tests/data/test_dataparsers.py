@@ -58,9 +58,7 @@ def test_colmap(tmp_path):
     folder = write_colmap(write_tiny_scene(tmp_path, n_views=6))
     outputs, maps = parse(MaskedColmapConfig(data=folder))
     assert len(outputs.image_filenames) == len(maps.paths) == 5
-    assert all(
-        image.stem == mask.stem for image, mask in zip(outputs.image_filenames, maps.paths, strict=True)
-    )
+    assert all(image.stem == mask.stem for image, mask in zip(outputs.image_filenames, maps.paths, strict=True))
 
 
 def test_blender_masks_lie_under_the_name_of_their_split(scene, tmp_path):

@@ -63,9 +63,7 @@ def test_manifest_tells_settings_versions_and_images(data):
     paths = write_images(data)
     manifest = json.loads((ensure_masks(paths, CountingSegmenter(), data) / "manifest.json").read_text())
     assert manifest["backend"] == "counting" and manifest["settings"] == {"size": 1}
-    assert (
-        set(manifest["images"]) == {path.name for path in paths} and "proto_saga_ns" in manifest["versions"]
-    )
+    assert set(manifest["images"]) == {path.name for path in paths} and "proto_saga_ns" in manifest["versions"]
 
 
 def test_a_killed_run_is_resumed_where_it_stopped(data):

@@ -1,6 +1,7 @@
 // The C interface that Python calls through ctypes. Every pointer is to contiguous memory of the stated type; nothing
 // is kept between calls, so any number of threads may call at once.
 #include "blend.h"
+#include "nearest.h"
 #include "projection.h"
 
 using namespace splat;
@@ -36,6 +37,11 @@ SPLAT_API int splat_blend(int channels, const Splats* in, int width, int height,
 SPLAT_API int splat_blend_backward(int channels, int64_t n, const Splats* in, int width, int height,
                                    const Image* forward, const ImageGradient* upstream, float* buffers, int threads) {
   return blend_backward(channels, n, *in, Grid(width, height), *forward, *upstream, buffers, threads);
+}
+
+SPLAT_API void splat_nearest(int64_t pixels, int dim, int count, const float* features, const float* prototypes,
+                             float tau, int32_t* rows, float* confidences, int threads) {
+  nearest(pixels, dim, count, features, prototypes, tau, rows, confidences, threads);
 }
 
 // 0: any processor of this architecture; 1: AVX2 and FMA; 2: AVX-512 as well.

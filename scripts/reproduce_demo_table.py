@@ -1,0 +1,130 @@
+"""The table for the demo scene: association, its alternatives, and classifiers of novel views, over several seeds.
+
+Trains one scene a seed by the real ``ns-train proto-saga-lite``, then segments it in every way and evaluates the test
+views by the instance protocol. Finished seeds are kept in results/demo_table/ and not done again.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import sysconfig
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+import tyro
+
+from proto_saga_ns.association import GAGA, AssociationOptions, ground_truth_association
+from proto_saga_ns.cli.run import Run, load_run
+from proto_saga_ns.demo import DINING
+from proto_saga_ns.labels import read_label_map
+from proto_saga_ns.model.association import associate_views, pool_features, segment_scene, training_views
+from proto_saga_ns.model.evaluate import evaluate_views
+from proto_saga_ns.model.options import SceneOptions
+from proto_saga_ns.scene import EmbeddingColors, Instance, SegmentedScene
+
+PAPER = AssociationOptions()
+COLUMNS = ("PSNR", "mIoU", "precision", "recall", "instances (predicted)", "seconds")
+
+
+def main(seeds: tuple[int, ...] = (0, 1, 2), steps: int = 3000, folder: Path = Path("results/demo_table")) -> None:
+    """Train, segment in every way, evaluate, print the table.
+
+    Args:
+        seeds: of ns-train (--machine.seed), one training each.
+        steps: training steps.
+        folder: where runs and figures are kept.
+    """
+    rows: dict[str, list[dict[str, float]]] = {}
+    for seed in seeds:
+        for name, figures in _seed(seed, steps, folder).items():
+            rows.setdefault(name, []).append(figures)
+    table = _markdown(rows)
+    print(table)
+    command = f"python scripts/reproduce_demo_table.py --seeds {' '.join(map(str, seeds))} --steps {steps}"
+    (folder / "table.md").write_text(f"`{command}`\n\n{table}")
+
+
+def _seed(seed: int, steps: int, folder: Path) -> dict[str, dict[str, float]]:
+    finished = folder / f"seed{seed}-{steps}.json"
+    if finished.is_file():
+        return json.loads(finished.read_text())
+    start = time.perf_counter()
+    config = _train(seed, steps, folder)
+    training_seconds = time.perf_counter() - start
+    ways: dict[str, Callable[[Run], SegmentedScene]] = {
+        "upper bound: ground-truth association of the given masks": _upper_bound,
+        "paper: depth and probability (Eq. 16), prototypes": _way(PAPER),
+        "the same, instances in fewer than 5 views dropped": _way(replace(PAPER, min_views=5)),
+        "the same, best first view": _way(replace(PAPER, view_order="best-first")),
+        "depth only (Eq. 10)": _way(replace(PAPER, criteria="depth")),
+        "probability only (Eq. 15)": _way(replace(PAPER, criteria="probability")),
+        "Gaga's preset": _way(GAGA),
+        "paper's association, K-Means": _way(PAPER, SceneOptions(classifier="kmeans")),
+        "HDBSCAN over features, no association": _way(PAPER, SceneOptions(classifier="hdbscan")),
+        "paper's association, trained classifier (Cls)": _way(PAPER, SceneOptions(classifier="trained")),
+    }
+    rows: dict[str, dict[str, float]] = {}
+    for name, way in ways.items():
+        run = load_run(config)  # afresh each time: the trained classifier changes the embeddings
+        start = time.perf_counter()
+        scene = way(run)
+        seconds = time.perf_counter() - start
+        result, psnr = evaluate_views(run.model, scene, run.cameras("test"), DINING / "instances")
+        rows[name] = {**result.figures(), "PSNR": psnr, "seconds": seconds, "training seconds": training_seconds}
+        print(seed, name, {column: round(rows[name][column], 1) for column in COLUMNS}, flush=True)
+    finished.write_text(json.dumps(rows, indent=1))
+    return rows
+
+
+def _train(seed: int, steps: int, folder: Path) -> Path:
+    name = f"seed{seed}-{steps}"
+    config = folder / "outputs" / "dining" / "proto-saga-lite" / name / "config.yml"
+    script = Path(sysconfig.get_path("scripts")) / "ns-train"
+    arguments = [
+        *("proto-saga-lite", "--data", DINING, "--output-dir", folder / "outputs", "--experiment-name", "dining"),
+        *("--timestamp", name, "--machine.seed", seed, "--max-num-iterations", steps, "--vis", "tensorboard"),
+        *("--steps-per-eval-image", 0, "--steps-per-eval-all-images", 0, "--logging.local-writer.enable", "False"),
+    ]
+    subprocess.run([sys.executable, script, *map(str, arguments)], check=True, stdout=subprocess.DEVNULL)
+    return config
+
+
+def _way(options: AssociationOptions, scene: SceneOptions = SceneOptions()) -> Callable[[Run], SegmentedScene]:
+    return lambda run: segment_scene(run.model, run.pipeline.datamanager, options, scene)
+
+
+@torch.no_grad()
+def _upper_bound(run: Run) -> SegmentedScene:
+    """Prototypes of the true instances, over the given masks, each given its majority instance."""
+    views = training_views(run.model, run.pipeline.datamanager)
+    truths = [read_label_map(DINING / "instances" / f"{name}.png") for name in views.names]
+    masks = [ground_truth_association(views.label_map(index).numpy(), truth) for index, truth in enumerate(truths)]
+    count = max(int(mask.max()) for mask in masks)
+    ensemble = pool_features(views, masks, count)
+    seen = torch.nonzero(ensemble.n_views)[:, 0]
+    instances = tuple(Instance(int(row) + 1) for row in seen)
+    colors = EmbeddingColors.fit(run.model.embeddings.detach())
+    return SegmentedScene(ensemble.prototypes()[seen], instances, colors)
+
+
+def _markdown(rows: dict[str, list[dict[str, float]]]) -> str:
+    lines = [f"| method | {' | '.join(COLUMNS)} |", f"|---|{'---|' * len(COLUMNS)}"]
+    for name, seeds in rows.items():
+        cells = []
+        for column in COLUMNS:
+            values = [figures[column] for figures in seeds]
+            deviation = f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else ""
+            cells.append(f"{statistics.mean(values):.1f}{deviation}")
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    tyro.cli(main)
