@@ -83,12 +83,15 @@ proto_saga_lite = MethodSpecification(
         "proto-saga-lite",
         3_000,
         ProtoSagaModelConfig(
-            warmup_length=200,
+            warmup_length=400,
             resolution_schedule=400,
             num_downscales=1,
             sh_degree_interval=500,
-            stop_split_at=2_000,
-            stop_screen_size_at=2_000,
+            densify_grad_thresh=0.002,
+            stop_split_at=1_500,
+            # At the size of a quick look most Gaussians are wider than 5 % of the image: splitting them all for that
+            # alone multiplies their number by eight within three refinements.
+            stop_screen_size_at=0,
         ),
         rates=(2.5e-3, 5e-4),
     ),

@@ -69,8 +69,8 @@ def _trainer(model: type[ProtoSagaModel], gaussians: int, folder: Path) -> Any:
     config.vis, config.output_dir, config.timestamp = "tensorboard", folder, "bench"
     config.data = config.pipeline.datamanager.data = DINING
     config.logging.local_writer.enable = False
-    config.pipeline.model._target = model
-    config.pipeline.model.stop_split_at = 0
+    model_config: Any = config.pipeline.model
+    model_config._target, model_config.stop_split_at = model, 0
     trainer = config.setup()
     trainer.setup()
     _multiply(trainer, gaussians)

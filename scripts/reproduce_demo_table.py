@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 import tyro
@@ -24,9 +23,9 @@ from proto_saga_ns.association import GAGA, AssociationOptions, ground_truth_ass
 from proto_saga_ns.cli.run import Run, load_run
 from proto_saga_ns.demo import DINING
 from proto_saga_ns.labels import read_label_map
-from proto_saga_ns.model.association import associate_views, pool_features, segment_scene, training_views
+from proto_saga_ns.model.association import pool_features, segment_scene, training_views
 from proto_saga_ns.model.evaluate import evaluate_views
-from proto_saga_ns.model.options import SceneOptions
+from proto_saga_ns.model.options import Classifier, SceneOptions
 from proto_saga_ns.scene import EmbeddingColors, Instance, SegmentedScene
 
 PAPER = AssociationOptions()
@@ -66,9 +65,9 @@ def _seed(seed: int, steps: int, folder: Path) -> dict[str, dict[str, float]]:
         "depth only (Eq. 10)": _way(replace(PAPER, criteria="depth")),
         "probability only (Eq. 15)": _way(replace(PAPER, criteria="probability")),
         "Gaga's preset": _way(GAGA),
-        "paper's association, K-Means": _way(PAPER, SceneOptions(classifier="kmeans")),
-        "HDBSCAN over features, no association": _way(PAPER, SceneOptions(classifier="hdbscan")),
-        "paper's association, trained classifier (Cls)": _way(PAPER, SceneOptions(classifier="trained")),
+        "paper's association, K-Means": _way(PAPER, "kmeans"),
+        "HDBSCAN over features, no association": _way(PAPER, "hdbscan"),
+        "paper's association, trained classifier (Cls)": _way(PAPER, "trained"),
     }
     rows: dict[str, dict[str, float]] = {}
     for name, way in ways.items():
@@ -96,8 +95,8 @@ def _train(seed: int, steps: int, folder: Path) -> Path:
     return config
 
 
-def _way(options: AssociationOptions, scene: SceneOptions = SceneOptions()) -> Callable[[Run], SegmentedScene]:
-    return lambda run: segment_scene(run.model, run.pipeline.datamanager, options, scene)
+def _way(options: AssociationOptions, classifier: Classifier = "prototypes") -> Callable[[Run], SegmentedScene]:
+    return lambda run: segment_scene(run.model, run.pipeline.datamanager, options, SceneOptions(classifier))
 
 
 @torch.no_grad()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from jaxtyping import Float, Int, Int32
@@ -15,6 +16,14 @@ from proto_saga_ns.association.memory_bank import NOBODY, MemoryBank
 from proto_saga_ns.association.options import AssociationOptions
 
 Progress = Callable[[Iterable[int]], Iterable[int]]
+
+
+class Views(Protocol):
+    """Views by index, a list of them or something that makes each when it is asked for."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> View: ...
 
 
 @dataclass(frozen=True)
@@ -46,7 +55,7 @@ class Association:
 def associate(
     means: Float[Tensor, "N 3"],
     embeddings: Float[Tensor, "N D"],
-    views: Sequence[View],
+    views: Views,
     options: AssociationOptions,
     tau: float = 10.0,
     progress: Progress = iter,
@@ -112,7 +121,7 @@ def natural_key(name: str) -> list[tuple[int, int | str]]:
     return [(0, int(part)) if part.isdigit() else (1, part) for part in re.split(r"(\d+)", name) if part]
 
 
-def _view_order(means: Tensor, views: Sequence[View], options: AssociationOptions) -> list[int]:
+def _view_order(means: Tensor, views: Views, options: AssociationOptions) -> list[int]:
     count = len(views)
     if options.view_order == "seed":
         return np.random.default_rng(options.order_seed).permutation(count).tolist()

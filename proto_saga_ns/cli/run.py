@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from proto_saga_ns.errors import ProtoSagaError
 
@@ -88,7 +88,8 @@ def load_run(load_config: Path, data: Path | None = None) -> Run:
     def moved_here(config: ProtoSagaTrainerConfig) -> ProtoSagaTrainerConfig:
         config.output_dir = _output_dir(load_config)
         if data is not None:
-            config.data = config.pipeline.datamanager.data = config.pipeline.datamanager.dataparser.data = data
+            manager: Any = config.pipeline.datamanager
+            config.data = manager.data = manager.dataparser.data = data
         return config
 
     config, pipeline, checkpoint, _ = eval_setup(load_config, update_config_callback=moved_here)  # type: ignore

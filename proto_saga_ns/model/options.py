@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+Classifier = Literal["prototypes", "kmeans", "hdbscan", "trained"]
+
 
 @dataclass(frozen=True)
 class SceneOptions:
     """How instances become the classifier of novel views."""
 
-    classifier: Literal["prototypes", "kmeans", "hdbscan", "trained"] = "prototypes"
+    classifier: Classifier = "prototypes"
     """prototypes: averages over pixels and views (Eqs. 17-19). The others are the alternatives of the paper's Table 4
     and Sec. 3.3: kmeans over all prototypes of single views; hdbscan over features, which needs no association;
     trained: one classifier for all views, trained on the associated masks together with the embeddings"""

@@ -141,11 +141,8 @@ class ProtoSagaModel(SplatfactoModel):
         """
         view = self.view_of(camera, corrected=self.training)
         self.last_size = (view.height, view.width)
-        gaussians = self.gaussians()
-        if len(gaussians.means) == 0:
-            return self.get_empty_outputs(view.width, view.height, self.background_color.to(self.device))
         rendered, self.info = render(
-            gaussians,
+            self.gaussians(),
             view,
             sh_degree=self._active_sh_degree(),
             with_depth=self.config.output_depth_during_training or not self.training,

@@ -112,6 +112,8 @@ def render(
     Returns:
         The view, and the rasterizer's info (of the pass that moves the geometry).
     """
+    if len(gaussians.means) == 0:
+        return _nothing(gaussians, view), {}
     options: dict[str, Any] = {
         "viewmats": view.viewmats,
         "Ks": view.intrinsics,
@@ -134,6 +136,13 @@ def render(
         still = gaussians.without_geometry_gradient()
         features = rasterization(**_geometry(still), colors=still.embeddings, **options)[0][0]
     return Rendered(image[..., :3], features, alpha, depth), info
+
+
+def _nothing(gaussians: Gaussians, view: CameraView) -> Rendered:
+    """What a crop box without Gaussians shows."""
+    blank = gaussians.means.new_zeros(view.height, view.width, 1)
+    features = blank.expand(-1, -1, gaussians.embeddings.shape[-1])
+    return Rendered(blank.expand(-1, -1, 3), features, blank, blank)
 
 
 def _geometry(gaussians: Gaussians) -> dict[str, Tensor]:

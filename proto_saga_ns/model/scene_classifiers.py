@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from jaxtyping import Float, Int
 from nerfstudio.utils.rich_utils import CONSOLE
@@ -98,5 +97,6 @@ def _train(
     return trained.prototypes
 
 
-def _consistent(views: TrainingViews, association: Association, index: int) -> Int[np.ndarray, "H W"]:
-    return apply_association(views.label_map(index).numpy(), association.instance_of_mask[index])
+def _consistent(views: TrainingViews, association: Association, index: int) -> Int[Tensor, "H W"]:
+    labels = apply_association(views.label_map(index).numpy(), association.instance_of_mask[index])
+    return torch.from_numpy(labels)

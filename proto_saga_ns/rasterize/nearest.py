@@ -20,7 +20,8 @@ def nearest(
         tau: temperature.
 
     Returns:
-        Rows, -1 for a feature that is zero or not finite, and probabilities, 0 there. Among equal cosines the first row wins.
+        Rows (-1 for a feature that is zero or not finite) and probabilities (0 there). Among equal cosines the first
+        row wins.
     """
     features, unit_prototypes = features.contiguous(), unit_prototypes.contiguous()
     rows = torch.empty(len(features), dtype=torch.int32)
