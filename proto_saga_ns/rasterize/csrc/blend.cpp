@@ -229,12 +229,14 @@ inline bool add_block(const Splat& splat, const float* features, int32_t place, 
   state.transmittance = before;
   const Floats weight = alpha * before;
   Floats even = 0.f, odd = 0.f;  // two chains, so that additions overlap
+#pragma GCC unroll 32
   for (int c = 0; c + 1 < C; c += 2) {
     even += Floats(features[c]) * state.upstream[c];
     odd += Floats(features[c + 1]) * state.upstream[c + 1];
   }
   if (C % 2) even += Floats(features[C - 1]) * state.upstream[C - 1];
   const Floats along = even + odd;
+#pragma GCC unroll 32
   for (int c = 0; c < C; ++c) sums.value[kGeometry + c] += weight * state.upstream[c];
   const Floats g_alpha = before * along + inverse * (state.from_background - state.from_behind);
   state.from_behind += weight * along;
