@@ -5,8 +5,9 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
-from proto_saga_ns.association import AssociationOptions
+from proto_saga_ns.association import GAGA, AssociationOptions
 from proto_saga_ns.model.options import SceneOptions
 
 PREVIOUS_FOLDER = "nerfstudio_models_before_associate"
@@ -21,6 +22,8 @@ class Associate:
 
     load_config: Path
     """config.yml of a training run"""
+    preset: Literal["paper", "gaga"] = "paper"
+    """gaga: its published way (depth within grid cells, disjoint growth), in place of the association options"""
     association: AssociationOptions = field(default_factory=AssociationOptions)
     scene: SceneOptions = field(default_factory=SceneOptions)
     data: Path | None = None
@@ -33,7 +36,8 @@ class Associate:
         from proto_saga_ns.model.association import segment_scene
 
         run = load_run(self.load_config, self.data)
-        scene = segment_scene(run.model, run.pipeline.datamanager, self.association, self.scene)
+        association = GAGA if self.preset == "gaga" else self.association
+        scene = segment_scene(run.model, run.pipeline.datamanager, association, self.scene)
         run.model.scene = scene
         kept = _rewrite(run.checkpoint, run.pipeline.state_dict())
         Console().print(f"{len(scene.instances)} instances; the checkpoint before is {kept}")

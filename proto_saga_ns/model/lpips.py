@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -43,9 +44,9 @@ def _metric() -> nn.Module | None:
 
 
 @torch.no_grad()
-def lpips(target: Float[Tensor, "1 3 H W"], prediction: Float[Tensor, "1 3 H W"]) -> float | None:
-    """LPIPS (AlexNet) of two images in [0, 1], or None where the weights are missing (said once, on the console)."""
+def lpips_or_nan(target: Float[Tensor, "1 3 H W"], prediction: Float[Tensor, "1 3 H W"]) -> float:
+    """LPIPS (AlexNet) of two images in [0, 1]; NaN where the weights are missing, which the console says once."""
     metric = _metric()
     if metric is None:
-        return None
+        return math.nan
     return float(metric.to(target.device)(target, prediction))

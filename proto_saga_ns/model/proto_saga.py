@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +18,7 @@ from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.model import checkpoint
 from proto_saga_ns.model.cameras import CameraView, camera_view
 from proto_saga_ns.model.classifiers import ViewClassifiers, cosine_logits, labelled_cross_entropy
-from proto_saga_ns.model.lpips import lpips, without_lpips
+from proto_saga_ns.model.lpips import lpips_or_nan, without_lpips
 from proto_saga_ns.model.outputs import embedding_outputs, segmentation_outputs
 from proto_saga_ns.model.render import Gaussians, render
 from proto_saga_ns.scene import EmbeddingColors, SegmentedScene
@@ -69,6 +70,8 @@ class ProtoSagaModel(SplatfactoModel):
         colors = self._take_seed_colors()
         with without_lpips():
             super().populate_modules()
+        del self.lpips  # a module cannot be replaced by a function otherwise
+        self.lpips = lpips_or_nan
         if colors is not None:
             self.gauss_params["features_dc"] = Parameter(self._encode_colors(colors))
         self.strategy.verbose = False
@@ -219,16 +222,11 @@ class ProtoSagaModel(SplatfactoModel):
     def get_image_metrics_and_images(
         self, outputs: dict[str, Tensor], batch: dict[str, Any]
     ) -> tuple[dict[str, float], dict[str, Tensor]]:
-        """PSNR, SSIM and (where its weights are) LPIPS; ground truth beside what the model shows."""
-        target = self.composite_with_background(self.get_gt_img(batch["image"]), outputs["background"])
-        shown = [outputs[name] for name in ("rgb", "embedding", "segmentation") if name in outputs]
-        images = {"img": torch.cat([target, *shown], dim=1)}
-        target, rgb = (image.movedim(-1, 0)[None] for image in (target, outputs["rgb"]))
-        metrics = {"psnr": float(self.psnr(rgb, target)), "ssim": float(self.ssim(rgb, target))}
-        perceptual = lpips(target, rgb)
-        if perceptual is not None:
-            metrics["lpips"] = perceptual
-        return metrics, images
+        """Splatfacto's metrics, LPIPS only where its weights are; ground truth beside what the model shows."""
+        metrics, images = super().get_image_metrics_and_images(outputs, batch)
+        shown = [outputs[name] for name in ("embedding", "segmentation") if name in outputs]
+        images["img"] = torch.cat([images["img"], *shown], dim=1)
+        return {name: value for name, value in metrics.items() if not math.isnan(value)}, images
 
     def get_extra_state(self) -> dict[str, Any]:
         scene = None if self.scene is None else self.scene.to_state()
