@@ -18,7 +18,8 @@ from proto_saga_ns.association.options import AssociationOptions
 
 GRID = 32
 NEAR_PLANE = 0.01
-PROBABILITY_CHUNK = 1 << 16
+PROBABILITY_CHUNK = 1 << 12  # rows whose logits stay in the cache
+LARGE_GROUP = 256  # from this size on, a call for each group costs less than sorting all elements
 
 
 @dataclass(frozen=True)
@@ -63,18 +64,17 @@ class Candidates:
 
 def candidates(means: Float[Tensor, "N 3"], view: View) -> Candidates:
     """Project the centres and look up their masks; neither opacity nor occlusion is asked, as in Gaga."""
-    points = means @ view.viewmat[:3, :3].T + view.viewmat[:3, 3]
-    index = torch.nonzero(points[:, 2] > NEAR_PLANE)[:, 0]
-    points = points[index]
-    pixels = points[:, :2] / points[:, 2:] * view.K[[0, 1], [0, 1]] + view.K[:2, 2]
-    # Clamped before rounding: far outside the image a float has no integer.
-    x, y = pixels.clamp(-1e6, 1e6).round().long().unbind(dim=-1)
-    inside = (x >= 0) & (x < view.width) & (y >= 0) & (y < view.height)
-    index, x, y, depths = index[inside], x[inside], y[inside], points[inside, 2]
-    labels = view.label_map.to(index.device)[y, x].long()
-    on_mask = labels > 0
+    points = view.viewmat[:3, :3] @ means.T + view.viewmat[:3, 3:]
+    x, y = (points[:2] / points[2] * view.K[[0, 1], [0, 1], None] + view.K[:2, 2:]).round()
+    # Compared as floats: far outside the image, or at depth 0, they have no integer.
+    inside = (points[2] > NEAR_PLANE) & (x >= 0) & (x < view.width) & (y >= 0) & (y < view.height)
+    pixel = torch.where(inside, y * view.width + x, 0).long()
+    labels = torch.where(inside, view.label_map.to(means.device).reshape(-1)[pixel], 0)
+    index = torch.nonzero(labels)[:, 0]
+    pixel = pixel[index]
+    y, x = pixel // view.width, pixel % view.width
     cells = (y * GRID // view.height) * GRID + x * GRID // view.width
-    return Candidates(index[on_mask], labels[on_mask], depths[on_mask], cells[on_mask])
+    return Candidates(index, labels[index].long(), points[2, index], cells)
 
 
 def own_probability(
@@ -90,25 +90,65 @@ def own_probability(
 
 
 def lowest_ranks(
-    keys: Float[Tensor, " M"], groups: Int[Tensor, " M"], share: float, at_most: bool
-) -> Int[Tensor, " K"]:
+    keys: Float[np.ndarray, " M"], groups: Int[np.ndarray, " M"], share: float, at_most: bool
+) -> Int[np.ndarray, " K"]:
     """Positions of the elements with the lowest keys in each group; ties go to the earlier element.
 
     Args:
         keys: what is ranked.
-        groups: ranks are counted within each of these.
+        groups: ranks are counted within each of these; not negative.
         share: of a group of E elements, those with rank (from 0) below ``share * E`` are kept (Eqs. 10 and 15).
         at_most: round the number down instead, but keep one at least, as Gaga does.
     """
-    order = keys.argsort(stable=True)
-    order = order[groups[order].argsort(stable=True)]
-    _, sizes = torch.unique_consecutive(groups[order], return_counts=True)
-    starts = torch.repeat_interleave(sizes.cumsum(0) - sizes, sizes)
-    rank = torch.arange(len(order), device=order.device) - starts
-    limit = share * sizes.double()
+    if len(keys) == 0:
+        return np.zeros(0, dtype=np.int64)
+    order = stable_order(groups)
+    starts = np.flatnonzero(np.diff(groups[order], prepend=-1))
+    sizes = np.diff(starts, append=len(order))
+    limit = share * sizes
     # Rounded before the ceiling: 0.2 * 5 is not quite 1 in floating point.
-    count = limit.floor().clamp_min(1) if at_most else (limit - 1e-9).ceil().clamp_min(1)
-    return order[rank < torch.repeat_interleave(count.long(), sizes)]
+    counts = np.maximum(np.floor(limit) if at_most else np.ceil(limit - 1e-9), 1).astype(np.int64)
+    if len(order) < LARGE_GROUP * len(starts):
+        return _lowest_by_sorting(keys, groups, starts, counts)
+    return _lowest_by_selection(keys, order, starts, counts)
+
+
+def stable_order(values: Int[np.ndarray, " M"]) -> Int[np.ndarray, " M"]:
+    """Stable argsort of non-negative integers, 16 bits a pass: NumPy has a radix sort for those only."""
+    order = np.argsort(values.astype(np.uint16), kind="stable")
+    for shift in range(16, int(values.max(initial=0)).bit_length(), 16):
+        order = order[np.argsort((values[order] >> shift).astype(np.uint16), kind="stable")]
+    return order
+
+
+def _lowest_by_sorting(
+    keys: Float[np.ndarray, " M"],
+    groups: Int[np.ndarray, " M"],
+    starts: Int[np.ndarray, " G"],
+    counts: Int[np.ndarray, " G"],
+) -> Int[np.ndarray, " K"]:
+    """For many small groups: sort everything."""
+    order = np.argsort(keys, kind="stable")
+    order = order[stable_order(groups[order])]
+    sizes = np.diff(starts, append=len(order))
+    rank = np.arange(len(order)) - np.repeat(starts, sizes)
+    return order[rank < np.repeat(counts, sizes)]
+
+
+def _lowest_by_selection(
+    keys: Float[np.ndarray, " M"],
+    order: Int[np.ndarray, " M"],
+    starts: Int[np.ndarray, " G"],
+    counts: Int[np.ndarray, " G"],
+) -> Int[np.ndarray, " K"]:
+    """For few large groups: find the last key that is kept in each, in linear time."""
+    kept = []
+    for members, count in zip(np.split(order, starts[1:]), counts.tolist(), strict=True):
+        own = keys[members]
+        last = np.partition(own, count - 1)[count - 1] if count < len(own) else own.max()
+        below = members[own < last]
+        kept += [below, members[own == last][: max(count - len(below), 0)]]
+    return np.concatenate(kept)
 
 
 def claims(
@@ -120,20 +160,16 @@ def claims(
         ValueError: if the probability is asked for in a view without classifier.
     """
     found = candidates(means, view)
-    groups = found.labels
-    if options.rank_within == "grid":
-        groups = found.labels * GRID * GRID + found.cells
-    at_most = options.rank_within == "grid"
-    kept = []
+    labels, at_most = found.labels.cpu().numpy(), options.rank_within == "grid"
+    groups = labels * GRID * GRID + found.cells.cpu().numpy() if at_most else labels
+    claimed = np.zeros(len(labels), dtype=bool)
     if options.criteria in ("both", "depth"):
-        kept.append(lowest_ranks(found.depths, groups, options.delta_d, at_most))
+        claimed[lowest_ranks(found.depths.cpu().numpy(), groups, options.delta_d, at_most)] = True
     if options.criteria in ("both", "probability"):
         if view.classifier is None:
             raise ValueError(f"view {view.name} has no classifier for the criterion {options.criteria!r}")
         probability = own_probability(embeddings[found.gaussians], found.labels, view.classifier, tau)
-        kept.append(lowest_ranks(-probability, groups, options.delta_s, at_most))
-    claimed = torch.zeros(len(groups), dtype=torch.bool, device=groups.device)
-    claimed[torch.cat(kept)] = True
-    position = torch.nonzero(claimed)[:, 0]
-    position = position[found.labels[position].argsort(stable=True)]
-    return found.labels[position].cpu().numpy(), found.gaussians[position].cpu().numpy()
+        claimed[lowest_ranks(-probability.cpu().numpy(), groups, options.delta_s, at_most)] = True
+    position = np.flatnonzero(claimed)
+    position = position[stable_order(labels[position])]
+    return labels[position], found.gaussians.cpu().numpy()[position]
