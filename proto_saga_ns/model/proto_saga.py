@@ -81,6 +81,7 @@ class ProtoSagaModel(SplatfactoModel):
         self.schedule_offset = 0
         self.is_imported_splat = False
         self._embedding_colors: EmbeddingColors | None = None
+        self._embedding_colors_step = 0
 
     def _take_seed_colors(self) -> Float[Tensor, "N 3"] | None:
         """Colours of the seed points, hidden from splatfacto, which would put them on the GPU unasked."""
@@ -151,7 +152,7 @@ class ProtoSagaModel(SplatfactoModel):
             with_depth=self.config.output_depth_during_training or not self.training,
             antialiased=self.config.rasterize_mode == "antialiased",
             absgrad=self.strategy.absgrad,
-            share_geometry_gradient=self.config.segmentation_moves_geometry,
+            share_geometry_gradient=self.config.segmentation_moves_geometry or not self.training,
         )
         if self.training and not self.config.freeze_geometry:
             self.strategy.step_pre_backward(
@@ -189,9 +190,14 @@ class ProtoSagaModel(SplatfactoModel):
         }
 
     def embedding_colors(self) -> EmbeddingColors:
-        """The colours of the output ``embedding`` before there is a scene; computed once, so they do not flicker."""
-        if self._embedding_colors is None:
+        """The colours of the output ``embedding`` before there is a scene.
+
+        They stay the same until the number of steps has grown by half, so that they follow the training without
+        flickering.
+        """
+        if self._embedding_colors is None or self.step > 1.5 * self._embedding_colors_step:
             self._embedding_colors = EmbeddingColors.fit(self.embeddings.detach())
+            self._embedding_colors_step = self.step
         return self._embedding_colors
 
     def get_metrics_dict(self, outputs: dict[str, Tensor], batch: dict[str, Any]) -> dict[str, Any]:

@@ -131,11 +131,11 @@ def render(
     image, alpha = image[0], alpha[0]
     depth = _filled_depth(image[..., -1:], alpha) if with_depth else None
     if share_geometry_gradient:
-        features = image[..., 3 : 3 + gaussians.embeddings.shape[-1]]
+        features = image[..., colors.shape[-1] : together.shape[-1]]
     else:
         still = gaussians.without_geometry_gradient()
         features = rasterization(**_geometry(still), colors=still.embeddings, **options)[0][0]
-    return Rendered(image[..., :3], features, alpha, depth), info
+    return Rendered(image[..., : colors.shape[-1]], features, alpha, depth), info
 
 
 def _nothing(gaussians: Gaussians, view: CameraView) -> Rendered:

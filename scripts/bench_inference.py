@@ -1,0 +1,105 @@
+"""What segmenting a novel view costs against rendering its colour (budget: 1.5x), in one run.
+
+Colour: spherical harmonics, rasterization of 3 channels. Segmentation: rasterization of the embeddings and the nearest
+prototype of every pixel, with its probability. Prints a Markdown table and writes it to results/bench_inference.md.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+import tyro
+
+from proto_saga_ns.model.cameras import CameraView
+from proto_saga_ns.model.render import Gaussians, render
+from proto_saga_ns.prototypes import classify
+
+
+def main(
+    gaussians: int = 100_000,
+    instances: int = 100,
+    width: int = 512,
+    height: int = 384,
+    runs: int = 15,
+    output: Path = Path("results/bench_inference.md"),
+) -> None:
+    """Time both, in turn.
+
+    Args:
+        gaussians: how many.
+        instances: prototypes to choose from.
+        width: of the view in pixels.
+        height: of the view in pixels.
+        runs: counted runs of each; medians are printed.
+        output: Markdown file to write.
+    """
+    scene, view = _room(gaussians, width, height)
+    colorless = replace(scene, colors=scene.colors[:, :1, :0])
+    prototypes = torch.randn(instances, 16)
+    ways: dict[str, Callable[[], object]] = {
+        "colour": lambda: _render(replace(scene, embeddings=scene.embeddings[:, :0]), view, 3),
+        "segmentation": lambda: _segment(colorless, view, prototypes),
+        "colour and segmentation together, as in the viewer": lambda: _both(scene, view, prototypes),
+    }
+    times = _in_turn(ways, runs)
+    rows = [f"| {name} | {1000 * value:.1f} | {value / times['colour']:.2f} |" for name, value in times.items()]
+    table = f"| {gaussians} Gaussians, {width}x{height}, {instances} instances | median ms | ratio |\n|---|---|---|\n"
+    table += "\n".join(rows) + "\n"
+    print(table)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(f"`python scripts/bench_inference.py`\n\n{table}")
+
+
+def _room(count: int, width: int, height: int) -> tuple[Gaussians, CameraView]:
+    """Flat Gaussians on the inside of a box, seen from its middle."""
+    generator = torch.Generator().manual_seed(0)
+    points = 2 * torch.rand(count, 3, generator=generator) - 1
+    side = torch.randint(0, 3, (count, 1), generator=generator)
+    points.scatter_(1, side, points.gather(1, side).sign())
+    spacing = (24 / count) ** 0.5
+    scales = spacing * torch.exp(0.5 * torch.randn(count, 3, generator=generator))
+    scales.scatter_(1, side, 0.1 * spacing)
+    scene = Gaussians(
+        means=points * torch.tensor([2.0, 1.5, 2.0]),
+        quats=torch.tensor([1.0, 0, 0, 0]).expand(count, 4).contiguous(),
+        scales=scales,
+        opacities=torch.sigmoid(1 + 2 * torch.randn(count, generator=generator)),
+        colors=0.3 * torch.randn(count, 16, 3, generator=generator),
+        embeddings=torch.randn(count, 16, generator=generator),
+    )
+    intrinsics = torch.tensor([[[0.6 * width, 0, width / 2], [0, 0.6 * width, height / 2], [0, 0, 1]]])
+    return scene, CameraView(torch.eye(4)[None], intrinsics, width, height)
+
+
+def _render(scene: Gaussians, view: CameraView, sh_degree: int | None):
+    return render(scene, view, sh_degree=sh_degree, with_depth=False)[0]
+
+
+def _segment(scene: Gaussians, view: CameraView, prototypes: torch.Tensor) -> object:
+    rendered = _render(scene, view, None)
+    return classify(rendered.features, prototypes, rendered.alpha[..., 0])
+
+
+def _both(scene: Gaussians, view: CameraView, prototypes: torch.Tensor) -> object:
+    rendered = _render(scene, view, 3)
+    return classify(rendered.features, prototypes, rendered.alpha[..., 0])
+
+
+@torch.no_grad()
+def _in_turn(ways: dict[str, Callable[[], object]], runs: int) -> dict[str, float]:
+    times: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(runs + 2):
+        for name, way in ways.items():
+            start = time.perf_counter()
+            way()
+            times[name].append(time.perf_counter() - start)
+    return {name: statistics.median(values[2:]) for name, values in times.items()}
+
+
+if __name__ == "__main__":
+    tyro.cli(main)
