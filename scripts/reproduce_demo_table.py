@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 import tyro
 
-from proto_saga_ns.association import GAGA, AssociationOptions, ground_truth_association
+from proto_saga_ns.association import GAGA, PAPER, AssociationOptions, ground_truth_association
 from proto_saga_ns.cli.run import Run, load_run
 from proto_saga_ns.demo import DINING
 from proto_saga_ns.labels import read_label_map
@@ -28,7 +28,6 @@ from proto_saga_ns.model.evaluate import evaluate_views
 from proto_saga_ns.model.options import Classifier, SceneOptions
 from proto_saga_ns.scene import EmbeddingColors, Instance, SegmentedScene
 
-PAPER = AssociationOptions()
 COLUMNS = ("PSNR", "mIoU", "precision", "recall", "instances (predicted)", "seconds")
 
 

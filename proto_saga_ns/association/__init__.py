@@ -8,10 +8,11 @@ from proto_saga_ns.association.associate import (
     natural_key,
 )
 from proto_saga_ns.association.claims import View
-from proto_saga_ns.association.options import GAGA, AssociationOptions
+from proto_saga_ns.association.options import GAGA, PAPER, AssociationOptions
 
 __all__ = [
     "GAGA",
+    "PAPER",
     "Association",
     "AssociationOptions",
     "View",

@@ -87,7 +87,7 @@ def associate(
             instances[label] = bank.found(members) if founding else bank.place(members)
         founding = founding and len(masks) == 0
         found[index] = instances
-    return _numbered([found[index] for index in range(len(views))], bank, options.min_views)
+    return _numbered([found[index] for index in range(len(views))], bank, options.required_views(len(views)))
 
 
 def apply_association(
@@ -144,12 +144,12 @@ def _quality_as_first(means: Tensor, view: View) -> float:
     return len(found.gaussians) / max(len(means), 1) * len(found.labels.unique())
 
 
-def _numbered(views: list[Int32[np.ndarray, " L+1"]], bank: MemoryBank, min_views: int) -> Association:
+def _numbered(views: list[Int32[np.ndarray, " L+1"]], bank: MemoryBank, required: int) -> Association:
     """Drop instances that too few views contain and number the rest from 1."""
     n_views = np.zeros(bank.num_instances, dtype=np.int64)
     for instances in views:
         n_views[np.unique(instances[instances != NOBODY])] += 1
-    kept = n_views >= max(min_views, 1)
+    kept = n_views >= required
     number = np.zeros(bank.num_instances + 1, dtype=np.int32)  # one more, for NOBODY (-1)
     number[:-1][kept] = np.arange(1, kept.sum() + 1)
     owners, gaussians = bank.members()

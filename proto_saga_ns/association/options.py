@@ -29,9 +29,17 @@ class AssociationOptions:
     """share of the Gaussians that the probability criterion keeps"""
     delta: float = 0.1
     """a mask joins the instance with the highest overlap if that is above this, else it founds a new one"""
-    min_views: int = 0
-    """drop instances that fewer views than this contain; 0 keeps all, as the paper does"""
+    min_views: int | None = None
+    """drop instances that fewer views than this contain; None takes 5, or a twelfth of the views if less; 0 keeps
+    all, as the paper does"""
+
+    def required_views(self, num_views: int) -> int:
+        """How many of ``num_views`` views an instance must be seen in to stay; at least one."""
+        chosen = min(5, num_views // 12) if self.min_views is None else self.min_views
+        return max(chosen, 1)
 
 
-GAGA = AssociationOptions(criteria="depth", rank_within="grid", growth="disjoint", score="sum")
+PAPER = AssociationOptions(min_views=0)
+"""The paper's association: Eqs. 9-16 and nothing else."""
+GAGA = AssociationOptions(criteria="depth", rank_within="grid", growth="disjoint", score="sum", min_views=0)
 """Gaga's association, by its published code."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from proto_saga_ns.association import GAGA, AssociationOptions
+from proto_saga_ns.association import GAGA, PAPER, AssociationOptions
 from proto_saga_ns.model.options import SceneOptions
 
 PREVIOUS_FOLDER = "nerfstudio_models_before_associate"
@@ -22,8 +22,9 @@ class Associate:
 
     load_config: Path
     """config.yml of a training run"""
-    preset: Literal["paper", "gaga"] = "paper"
-    """gaga: its published way (depth within grid cells, disjoint growth), in place of the association options"""
+    preset: Literal["none", "paper", "gaga"] = "none"
+    """in place of the association options: the paper's way (all instances stay), or Gaga's published one (depth within
+    grid cells, disjoint growth)"""
     association: AssociationOptions = field(default_factory=AssociationOptions)
     scene: SceneOptions = field(default_factory=SceneOptions)
     data: Path | None = None
@@ -36,7 +37,7 @@ class Associate:
         from proto_saga_ns.model.association import segment_scene
 
         run = load_run(self.load_config, self.data)
-        association = GAGA if self.preset == "gaga" else self.association
+        association = {"none": self.association, "paper": PAPER, "gaga": GAGA}[self.preset]
         scene = segment_scene(run.model, run.pipeline.datamanager, association, self.scene)
         run.model.scene = scene
         kept = _rewrite(run.checkpoint, run.pipeline.state_dict())

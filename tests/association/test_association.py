@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from proto_saga_ns.association import (
     GAGA,
+    PAPER,
     AssociationOptions,
     View,
     apply_association,
@@ -215,3 +216,10 @@ def test_ground_truth_association_takes_the_majority() -> None:
 
 def test_natural_order_counts_as_people_do() -> None:
     assert sorted(["v10", "v2", "a", "v1b"], key=natural_key) == ["a", "v1b", "v2", "v10"]
+
+
+def test_small_captures_lose_nothing_by_default_and_large_ones_what_five_views_do_not_see() -> None:
+    required = [AssociationOptions().required_views(count) for count in (1, 9, 24, 60, 500)]
+    assert required == [1, 1, 2, 5, 5]
+    assert PAPER.required_views(500) == GAGA.required_views(500) == 1
+    assert AssociationOptions(min_views=7).required_views(9) == 7
