@@ -60,6 +60,6 @@ def trained_run(tiny_scene: TinyScene, tmp_path_factory: pytest.TempPathFactory)
 @pytest.fixture
 def copy_of_run(trained_run: TrainedRun, tmp_path: Path) -> TrainedRun:
     """The same run in a folder of its own, to be changed at will."""
-    folder = tmp_path / "moved" / "tiny" / "proto-saga-lite" / "run"
+    folder = tmp_path / "moved"
     shutil.copytree(trained_run.folder, folder)
     return TrainedRun(trained_run.scene, folder / "config.yml", trained_run.console)

@@ -86,7 +86,7 @@ def load_run(load_config: Path, data: Path | None = None) -> Run:
     from nerfstudio.utils.eval_utils import eval_setup
 
     def moved_here(config: ProtoSagaTrainerConfig) -> ProtoSagaTrainerConfig:
-        config.output_dir = _output_dir(load_config)
+        config.relative_model_dir = load_config.resolve().parent / config.relative_model_dir
         if data is not None:
             manager: Any = config.pipeline.datamanager
             config.data = manager.data = manager.dataparser.data = data
@@ -94,10 +94,6 @@ def load_run(load_config: Path, data: Path | None = None) -> Run:
 
     config, pipeline, checkpoint, _ = eval_setup(load_config, update_config_callback=moved_here)  # type: ignore
     return Run(config, pipeline, checkpoint)  # type: ignore[arg-type]
-
-
-def _output_dir(load_config: Path) -> Path:
-    return load_config.resolve().parents[3]
 
 
 def _read_config(load_config: Path) -> ProtoSagaTrainerConfig:
