@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
@@ -47,20 +47,21 @@ class Case:
 
 @dataclass(frozen=True)
 class Measured:
-    """Seconds of all, gigabytes at the peak of the whole process, instances and memberships."""
+    """Seconds on the clock and of the CPU, gigabytes at the peak of the whole process, instances and memberships."""
 
     seconds: float
+    cpu_seconds: float
     gigabytes: float
     instances: int
     memberships: int
 
 
 class OrbitViews:
-    """Views of the box, made when asked for; ``seconds`` counts what the making took."""
+    """Views of the box, made when asked for; ``seconds`` and ``cpu_seconds`` count what the making took."""
 
     def __init__(self, case: Case, seed: int = 0) -> None:
         generator = torch.Generator().manual_seed(seed)
-        self.case, self.seconds = case, 0.0
+        self.case, self.seconds, self.cpu_seconds = case, 0.0, 0.0
         centers = 2 * torch.rand(case.masks, 3, generator=generator) - 1
         ball = torch.randint(case.masks, (case.gaussians,), generator=generator)
         self.means = centers[ball] + 0.1 * torch.randn(case.gaussians, 3, generator=generator)
@@ -72,8 +73,9 @@ class OrbitViews:
         return self.case.views
 
     def __getitem__(self, index: int, /) -> View:
-        start = time.perf_counter()
+        start, cpu_start = time.perf_counter(), time.process_time()
         view = self._make(index)
+        self.cpu_seconds += time.process_time() - cpu_start
         self.seconds += time.perf_counter() - start
         return view
 
@@ -88,52 +90,57 @@ class OrbitViews:
         return View(f"view{index}", viewmat, K, WIDTH, HEIGHT, label_map, self._codes[used].T.contiguous())
 
 
-def main(quick: bool = False, output: Path = Path("results/bench_association.md")) -> None:
+def main(quick: bool = False, threads: int = 0, output: Path = Path("results/bench_association.md")) -> None:
     """Time association.
 
     Args:
         quick: a tenth of the Gaussians.
+        threads: threads of PyTorch, 0 = as many as it takes by itself. Threads that wait for each other burn time
+            on a busy machine; there only the CPU seconds of a single thread mean something.
         output: Markdown file to write.
     """
     target = Case(100_000 if quick else 1_000_000, 200, 100)
-    small = replace(target, gaussians=target.gaussians // 10, views=50)
-    command = f"python scripts/bench_association.py{' --quick' if quick else ''}"
-    lines = [
-        f"`{command}`, {torch.get_num_threads()} threads",
-        "",
-        f"Budget: 1000k, 200, 100 in {BUDGET_SECONDS} s and {BUDGET_GIGABYTES} GB.",
-        "",
-        "| Gaussians, views, masks | options | seconds | µs per 1000 Gaussians x views | peak GB | instances "
-        "| memberships |",
-        "|---|---|---|---|---|---|---|",
-        *(_row(case, "default", AssociationOptions()) for case in _growing(target)),
-        _row(target, "Gaga", GAGA),
-        "",
-        f"Memory bank against nested Python sets, the same claims (budget {BUDGET_RATIO}x):",
-        "",
-        "| Gaussians, views, masks | options | bank s | sets s | ratio |",
-        "|---|---|---|---|---|",
-        _ratio_row(small, "default", AssociationOptions()),
-        _ratio_row(small, "Gaga", GAGA),
-    ]
-    text = "\n".join(lines)
-    print(text)
+    chosen = threads or torch.get_num_threads()
+    command = (
+        f"python scripts/bench_association.py{' --quick' if quick else ''}{f' --threads {threads}' * (threads > 0)}"
+    )
+    lines = [f"`{command}`, {chosen} threads", ""]
+    print(*lines, sep="\n")
+    for line in _table(target, chosen):
+        print(line, flush=True)
+        lines.append(line)
     output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(text + "\n")
+    output.write_text("\n".join(lines) + "\n")
 
 
-def _growing(target: Case) -> list[Case]:
-    """The target, after halves and quarters of its Gaussians and of its views."""
-    fewer = [replace(target, gaussians=target.gaussians // part) for part in (4, 2)]
-    shorter = [replace(target, views=target.views // part) for part in (4, 2)]
-    return [*fewer, *shorter, target]
+def _table(target: Case, threads: int) -> Iterator[str]:
+    """Lines as they become known, the size that must hold first."""
+    default = AssociationOptions()
+    small = replace(target, gaussians=target.gaussians // 10, views=50)
+    yield f"Budget: 1000k, 200, 100 in {BUDGET_SECONDS} s and {BUDGET_GIGABYTES} GB; {BUDGET_RATIO}x of Python sets."
+    yield ""
+    yield "| Gaussians, views, masks | options | seconds | CPU seconds | peak GB | instances | memberships |"
+    yield "|---|---|---|---|---|---|---|"
+    yield _row(target, "default", default, threads)
+    yield _row(target, "Gaga", GAGA, threads)
+    yield from (_row(case, "default", default, threads) for case in _smaller(target))
+    yield ""
+    yield "| Gaussians, views, masks | options | memory bank s | nested Python sets s, same claims | ratio |"
+    yield "|---|---|---|---|---|"
+    yield _ratio_row(small, "default", default)
+    yield _ratio_row(small, "Gaga", GAGA)
 
 
-def _row(case: Case, name: str, options: AssociationOptions) -> str:
-    measured: Measured = _in_process_of_its_own(time_association, case, options)
-    each = 1e9 * measured.seconds / (case.gaussians * case.views)
+def _smaller(target: Case) -> list[Case]:
+    """Halves and quarters of the target's Gaussians and of its views."""
+    fewer = [replace(target, gaussians=target.gaussians // part) for part in (2, 4)]
+    return fewer + [replace(target, views=target.views // part) for part in (2, 4)]
+
+
+def _row(case: Case, name: str, options: AssociationOptions, threads: int) -> str:
+    measured: Measured = _in_process_of_its_own(time_association, case, options, threads)
     return (
-        f"| {case} | {name} | {measured.seconds:.1f} | {each:.0f} | {measured.gigabytes:.2f} | "
+        f"| {case} | {name} | {measured.seconds:.1f} | {measured.cpu_seconds:.1f} | {measured.gigabytes:.2f} | "
         f"{measured.instances} | {measured.memberships} |"
     )
 
@@ -149,30 +156,33 @@ def _in_process_of_its_own(run: Callable[..., Any], *arguments: Any) -> Any:
         return pool.submit(run, *arguments).result()
 
 
-def time_association(case: Case, options: AssociationOptions) -> Measured:
+def time_association(case: Case, options: AssociationOptions, threads: int) -> Measured:
     """The whole of association, but for the making of the views."""
+    torch.set_num_threads(threads)
     views = OrbitViews(case)
-    start = time.perf_counter()
+    start, cpu_start = time.perf_counter(), time.process_time()
     association: Association = associate(views.means, views.embeddings, views, options)
     seconds = time.perf_counter() - start - views.seconds
+    cpu_seconds = time.process_time() - cpu_start - views.cpu_seconds
     gigabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    return Measured(seconds, gigabytes, association.num_instances, len(association.gaussian_sets[0]))
+    return Measured(seconds, cpu_seconds, gigabytes, association.num_instances, len(association.gaussian_sets[0]))
 
 
 def time_bank_and_sets(case: Case, options: AssociationOptions) -> tuple[float, float]:
-    """Seconds that the memory bank and nested Python sets take for the same masks; making the masks' sets is free.
+    """CPU seconds that the memory bank and nested Python sets take for the same masks; making the masks' sets is free.
 
     Raises:
         RuntimeError: if the two place a mask differently.
     """
+    torch.set_num_threads(1)
     views = OrbitViews(case)
     found = [_claims_of_masks(views, index, options) for index in range(len(views))]
     as_sets = [[set(mask.tolist()) for mask in masks] for masks in found]
-    start = time.perf_counter()
+    start = time.process_time()
     ours = _place_in_bank(found, case.gaussians, options)
-    middle = time.perf_counter()
+    middle = time.process_time()
     theirs = _place_in_sets(as_sets, options)
-    end = time.perf_counter()
+    end = time.process_time()
     if ours != theirs:
         raise RuntimeError(f"the memory bank and the sets disagree on {case}")
     return middle - start, end - middle

@@ -30,24 +30,23 @@ class MemoryBank:
         self._size = 0
         self.num_instances = 0
 
-    def overlaps(self, gaussians: Int[np.ndarray, " M"]) -> Int[np.ndarray, " T"]:
-        """How many of ``gaussians`` each instance has."""
-        counts = np.zeros(self.num_instances, dtype=np.int64)
-        for entries, _ in self._levels(gaussians):
-            counts += np.bincount(self._owner[entries], minlength=self.num_instances)
-        return counts
-
     def place(self, gaussians: Int[np.ndarray, " M"]) -> int:
         """Give a mask, by the Gaussians that it claims (each once), to an instance or found one; return the instance.
 
         Among equal overlaps the oldest instance wins.
         """
-        both = self.overlaps(gaussians)
-        scores = self._scores(both, len(gaussians))
+        levels = [(self._owner[entries], rows) for entries, rows in self._levels(gaussians)]
+        scores = self._scores(self._overlaps(levels), len(gaussians))
         best = int(scores.argmax()) if len(scores) else NOBODY
         if best == NOBODY or scores[best] <= self._options.delta:
             return self.found(gaussians)
-        self._grow(best, gaussians)
+        if self._options.growth == "disjoint":
+            new = self._head[gaussians] == NOBODY
+        else:
+            new = np.ones(len(gaussians), dtype=bool)
+            for owners, rows in levels:
+                new[rows[owners == best]] = False
+        self._append(best, gaussians[new])
         return best
 
     def found(self, gaussians: Int[np.ndarray, " M"]) -> int:
@@ -65,19 +64,17 @@ class MemoryBank:
         order = np.lexsort((gaussian_of, self._owner[: self._size]))
         return self._owner[: self._size][order], gaussian_of[order]
 
+    def _overlaps(self, levels: list[tuple[np.ndarray, np.ndarray]]) -> Int[np.ndarray, " T"]:
+        """How many of a mask's Gaussians each instance has."""
+        counts = np.zeros(self.num_instances, dtype=np.int64)
+        for owners, _ in levels:
+            counts += np.bincount(owners, minlength=self.num_instances)
+        return counts
+
     def _scores(self, both: Int[np.ndarray, " T"], mask_size: int) -> Float[np.ndarray, " T"]:
         if self._options.score == "mask":
             return both / max(mask_size, 1)
         return both / np.maximum(mask_size + both, 1)
-
-    def _grow(self, instance: int, gaussians: Int[np.ndarray, " M"]) -> None:
-        if self._options.growth == "disjoint":
-            new = self._head[gaussians] == NOBODY
-        else:
-            new = np.ones(len(gaussians), dtype=bool)
-            for entries, rows in self._levels(gaussians):
-                new[rows[self._owner[entries] == instance]] = False
-        self._append(instance, gaussians[new])
 
     def _append(self, instance: int, gaussians: Int[np.ndarray, " M"]) -> None:
         needed = self._size + len(gaussians)
