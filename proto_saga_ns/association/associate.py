@@ -68,7 +68,7 @@ def associate(
     Args:
         means: centres of the Gaussians, world frame.
         embeddings: of the same Gaussians.
-        views: asked for by index, once or (best-first) twice each; only one is held at a time.
+        views: asked for by index, up to three times each; only one is held at a time.
         options: see there.
         tau: temperature of Eq. 14.
         progress: wrapped around the view indices.
