@@ -16,7 +16,7 @@ test: $(READY) lint
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 
 # nerfstudio calls an ffmpeg on PATH; the one inside imageio-ffmpeg serves where the machine has none.
 $(READY): pyproject.toml CMakeLists.txt $(wildcard proto_saga_ns/rasterize/csrc/*)
