@@ -19,7 +19,7 @@ lint: $(READY)
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
 # nerfstudio calls an ffmpeg on PATH; the one inside imageio-ffmpeg serves where the machine has none.
-$(READY): pyproject.toml CMakeLists.txt $(wildcard proto_saga_ns/rasterize/csrc/*)
+$(READY): pyproject.toml CMakeLists.txt $(wildcard proto_saga_ns/kernels/csrc/*)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --upgrade --quiet pip
 	$(BIN)/python -m pip install --quiet --editable ".[dev]"

@@ -10,16 +10,12 @@ from jaxtyping import Float, Int, Int32, Int64
 from torch import Tensor
 from torch.nn import functional as F
 
-from proto_saga_ns.rasterize.nearest import nearest
+from proto_saga_ns.cosine_softmax import DEFAULT_TAU, nearest
 
-DEFAULT_TAU = 10.0
 DEFAULT_MIN_ALPHA = 0.5
 
 MIN_LENGTH = 1e-12
 """Shorter features and prototypes have no direction."""
-
-CHUNK_ELEMENTS = 1 << 25
-"""Elements of the score matrix that a GPU fills at a time."""
 
 
 def view_prototypes(
@@ -109,35 +105,11 @@ def classify(
     ids = torch.nonzero(prototypes.norm(dim=1) > MIN_LENGTH)[:, 0]
     if len(ids) == 0:
         return torch.zeros_like(alpha, dtype=torch.int32), torch.zeros_like(alpha)
-    rows, confidence = _nearest(flat, F.normalize(prototypes[ids], dim=1), tau)
+    rows, confidence = nearest(flat, F.normalize(prototypes[ids], dim=1), tau)
     labels = (ids + 1).to(torch.int32)[rows.long()]
     unrecognised = (alpha.reshape(-1).to(flat.device) < min_alpha) | (rows < 0)
     labels, confidence = (value.masked_fill(unrecognised, 0) for value in (labels, confidence))
     return labels.view(alpha.shape), confidence.view(alpha.shape)
-
-
-def _nearest(
-    features: Float[Tensor, "P D"], weights: Float[Tensor, "T D"], tau: float
-) -> tuple[Int32[Tensor, " P"], Float[Tensor, " P"]]:
-    """Row of the highest cosine (-1 for a feature without direction) and its softmax probability."""
-    if features.device.type == "cpu" and features.dtype == torch.float32:
-        return nearest(features, weights, tau)
-    size = max(CHUNK_ELEMENTS // len(weights), 1)
-    parts = [_nearest_of_chunk(chunk, weights, tau) for chunk in features.split(size)]
-    rows, confidences = (torch.cat(column) for column in zip(*parts, strict=True))
-    return rows, confidences
-
-
-def _nearest_of_chunk(
-    features: Float[Tensor, "P D"], weights: Float[Tensor, "T D"], tau: float
-) -> tuple[Int32[Tensor, " P"], Float[Tensor, " P"]]:
-    lengths = features.norm(dim=1)
-    has_direction = (lengths > 0) & lengths.isfinite()
-    scores = (features / lengths[:, None]).nan_to_num(0.0) @ (tau * weights.T)
-    best, winners = scores.max(dim=1)
-    confidence = (scores - best[:, None]).exp_().sum(dim=1).reciprocal()
-    rows = winners.to(torch.int32).masked_fill(~has_direction, -1)
-    return rows, confidence.masked_fill(~has_direction, 0.0)
 
 
 def _sum_by_label(

@@ -14,8 +14,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from proto_saga_ns.colors import color_table, instance_colors
+from proto_saga_ns.cosine_softmax import DEFAULT_TAU
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.prototypes import DEFAULT_MIN_ALPHA, DEFAULT_TAU, classify
+from proto_saga_ns.prototypes import DEFAULT_MIN_ALPHA, classify
 
 FORMAT_VERSION = 1
 """Of the JSON text; to be raised when its meaning changes."""

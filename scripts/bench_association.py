@@ -195,8 +195,11 @@ def _claims_of_masks(views: OrbitViews, index: int, options: AssociationOptions)
 
 def _place_in_bank(views: list[list[np.ndarray]], gaussians: int, options: AssociationOptions) -> list[int]:
     bank = MemoryBank(gaussians, options)
-    first = [bank.found(mask) for mask in views[0]]
-    return first + [bank.place(mask) for masks in views[1:] for mask in masks]
+    return [
+        int(instance)
+        for index, masks in enumerate(views)
+        for instance in bank.place(np.concatenate(masks), np.array([len(mask) for mask in masks]), founding=index == 0)
+    ]
 
 
 def _place_in_sets(views: list[list[set[int]]], options: AssociationOptions) -> list[int]:

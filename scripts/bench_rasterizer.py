@@ -22,10 +22,10 @@ from pytorch_msssim import SSIM
 from torch import Tensor
 from torch.nn import functional as F
 
+from proto_saga_ns.kernels.library import library, threads
 from proto_saga_ns.rasterize import rasterization, spherical_harmonics
 from proto_saga_ns.rasterize.arguments import TILE
 from proto_saga_ns.rasterize.blend import Tiles, bin_splats
-from proto_saga_ns.rasterize.kernels import library, threads
 from proto_saga_ns.rasterize.reference import composite
 
 GEOMETRY = ("means", "quats", "scales", "opacities")

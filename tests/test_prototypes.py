@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from proto_saga_ns import prototypes
+from proto_saga_ns import cosine_softmax
 from proto_saga_ns.prototypes import PrototypeEnsemble, classify, view_prototypes
 
 
@@ -92,7 +92,7 @@ def test_neither_scale_nor_chunks_change_the_result(scale: float, chunk: int) ->
     weights, alpha = torch.randn(5, 4, generator=torch.Generator().manual_seed(1)), torch.ones(20, 15)
     labels, confidence = classify(features, weights, alpha)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(prototypes, "CHUNK_ELEMENTS", chunk)
+        patch.setattr(cosine_softmax, "CHUNK_ELEMENTS", chunk)
         scaled_labels, scaled_confidence = classify(scale * features.double(), scale * weights, alpha)
     assert torch.equal(labels, scaled_labels)
     torch.testing.assert_close(confidence.double(), scaled_confidence, atol=1e-4, rtol=1e-4)

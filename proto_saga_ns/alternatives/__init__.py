@@ -9,18 +9,12 @@ from proto_saga_ns.alternatives.clusters import (
     kmeans_prototypes,
     sample_features,
 )
-from proto_saga_ns.alternatives.trained import (
-    SharedClassifier,
-    TrainingOptions,
-    consistent_cross_entropy,
-    train_shared_classifier,
-)
+from proto_saga_ns.alternatives.trained import SharedClassifier, TrainingOptions, train_shared_classifier
 
 __all__ = [
     "Clusters",
     "SharedClassifier",
     "TrainingOptions",
-    "consistent_cross_entropy",
     "hdbscan_prototypes",
     "kmeans_prototypes",
     "sample_features",

@@ -8,12 +8,8 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.nn import functional as F
 
-from proto_saga_ns.prototypes import DEFAULT_TAU
-
-MIN_FEATURE_NORM = 1e-2
-"""Shorter features, those of nearly transparent pixels, are not stretched: their gradients would explode."""
+from proto_saga_ns.cosine_softmax import DEFAULT_TAU, cross_entropy
 
 INITIAL_SCALE = 0.1
 """Standard deviation of the classifier's start; small vectors turn faster."""
@@ -53,28 +49,6 @@ class SharedClassifier:
     losses: list[float]
 
 
-def consistent_cross_entropy(
-    features: Float[Tensor, "H W D"],
-    prototypes: Float[Tensor, "T D"],
-    labels: Int[Tensor, "H W"],
-    tau: float = DEFAULT_TAU,
-) -> Float[Tensor, ""] | None:
-    """Mean cross entropy of ``softmax(tau * cos(v, F))`` over the labelled pixels; None if there are none.
-
-    Args:
-        features: rendered feature map.
-        prototypes: row ``t - 1`` belongs to instance ``t``.
-        labels: consistent label map in [0, T]; 0 takes no part.
-        tau: temperature.
-    """
-    labelled = labels > 0
-    if not bool(labelled.any()):
-        return None
-    unit = F.normalize(features[labelled], dim=1, eps=MIN_FEATURE_NORM)
-    logits = tau * unit @ F.normalize(prototypes, dim=1).T
-    return F.cross_entropy(logits, labels[labelled].long() - 1)
-
-
 def train_shared_classifier(
     render_features: Callable[[int, Tensor], Tensor],
     embeddings: Float[Tensor, "N D"],
@@ -106,8 +80,8 @@ def train_shared_classifier(
     losses = []
     for step, view in enumerate(_shuffled_views(len(label_maps), options.steps, generator)):
         labels = torch.as_tensor(label_maps[view], device=trained.device)
-        loss = consistent_cross_entropy(render_features(view, trained), classifier, labels, options.tau)
-        if loss is not None:
+        if bool((labels > 0).any()):
+            loss, _ = cross_entropy(render_features(view, trained), classifier.T, labels, options.tau)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

@@ -83,8 +83,9 @@ def associate(
         view = views[index]
         masks, gaussians = claims(means, embeddings, view, tau, options)
         instances = np.full(int(view.label_map.max()) + 1, NOBODY, dtype=np.int32)
-        for label, members in _per_mask(masks, gaussians):
-            instances[label] = bank.found(members) if founding else bank.place(members)
+        sizes = np.bincount(masks, minlength=len(instances))
+        labels = np.flatnonzero(sizes)
+        instances[labels] = bank.place(gaussians, sizes[labels], founding)
         founding = founding and len(masks) == 0
         found[index] = instances
     return _numbered([found[index] for index in range(len(views))], bank, options.required_views(len(views)))
@@ -107,13 +108,6 @@ def ground_truth_association(
     majority = table.argmax(axis=1).astype(np.int32)
     majority[0] = 0
     return majority
-
-
-def _per_mask(
-    masks: Int[np.ndarray, " P"], gaussians: Int[np.ndarray, " P"]
-) -> Iterable[tuple[int, Int[np.ndarray, " M"]]]:
-    labels, starts = np.unique(masks, return_index=True)
-    return zip(labels.tolist(), np.split(gaussians, starts[1:]), strict=True) if len(labels) else ()
 
 
 def natural_key(name: str) -> list[tuple[int, int | str]]:

@@ -12,13 +12,12 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.nn import functional as F
 
 from proto_saga_ns.association.options import AssociationOptions
+from proto_saga_ns.cosine_softmax import own_log_probability
 
 GRID = 32
 NEAR_PLANE = 0.01
-PROBABILITY_CHUNK = 1 << 12  # rows whose logits stay in the cache
 LARGE_GROUP = 256  # from this size on, a call for each group costs less than sorting all elements
 
 
@@ -75,18 +74,6 @@ def candidates(means: Float[Tensor, "N 3"], view: View) -> Candidates:
     y, x = pixel // view.width, pixel % view.width
     cells = (y * GRID // view.height) * GRID + x * GRID // view.width
     return Candidates(index, labels[index].long(), points[2, index], cells)
-
-
-def own_probability(
-    embeddings: Float[Tensor, "M D"], labels: Int[Tensor, " M"], classifier: Float[Tensor, "D L"], tau: float
-) -> Float[Tensor, " M"]:
-    """Softmax probability of each Gaussian for its own mask (Eq. 14); labels from 1."""
-    weights = tau * F.normalize(classifier, dim=0)
-    parts = [
-        (F.normalize(part, dim=-1) @ weights).log_softmax(dim=-1).gather(1, own[:, None] - 1)[:, 0]
-        for part, own in zip(embeddings.split(PROBABILITY_CHUNK), labels.split(PROBABILITY_CHUNK), strict=True)
-    ]
-    return torch.cat(parts).exp() if parts else embeddings.new_zeros(0)
 
 
 def lowest_ranks(
@@ -168,7 +155,7 @@ def claims(
     if options.criteria in ("both", "probability"):
         if view.classifier is None:
             raise ValueError(f"view {view.name} has no classifier for the criterion {options.criteria!r}")
-        probability = own_probability(embeddings[found.gaussians], found.labels, view.classifier, tau)
+        probability = own_log_probability(embeddings[found.gaussians], found.labels, view.classifier, tau)
         claimed[lowest_ranks(-probability.cpu().numpy(), groups, options.delta_s, at_most)] = True
     position = np.flatnonzero(claimed)
     position = position[stable_order(labels[position])]

@@ -5,54 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import torch
-from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch.nn import functional as F
-
-MIN_FEATURE_NORM = 1e-2
-"""Features shorter than this are not stretched to unit length.
-
-Nearly transparent pixels have nearly zero features. Normalising those exactly would multiply the gradient that the
-classifiers send into the geometry by the inverse of that length.
-"""
-IGNORED = -1
-
-
-def cosine_logits(
-    features: Float[Tensor, "*batch D"], weights: Float[Tensor, "D L"], tau: float
-) -> Float[Tensor, "*batch L"]:
-    """``tau * cos(w, F)``, the logits of Eqs. 6 and 14.
-
-    Args:
-        features: features of pixels or embeddings of Gaussians, any scale.
-        weights: one column per mask of the view, any scale.
-        tau: temperature; 10 in the paper.
-    """
-    lengths = features.norm(dim=-1, keepdim=True).clamp_min(MIN_FEATURE_NORM)
-    return (features @ (tau * F.normalize(weights, dim=0))) / lengths
-
-
-def labelled_cross_entropy(
-    logits: Float[Tensor, "H W L"], label_map: Int[Tensor, "H W"]
-) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
-    """Mean cross entropy over labelled pixels (Eq. 7) and the share of them that the argmax gets right.
-
-    Args:
-        logits: column ``l - 1`` belongs to mask ``l``.
-        label_map: 0 is unlabelled and takes no part.
-
-    Returns:
-        The loss (with gradient) and the accuracy in [0, 1] (without); both zero where no pixel is labelled.
-    """
-    targets = label_map.reshape(-1).long() - 1
-    labelled = targets >= 0
-    if logits.shape[-1] == 0 or not bool(labelled.any()):
-        zero = logits.sum() * 0.0
-        return zero, zero.detach()
-    flat = logits.reshape(-1, logits.shape[-1])
-    loss = F.cross_entropy(flat, targets, ignore_index=IGNORED)
-    correct = (flat.detach().argmax(dim=-1) == targets).sum() / labelled.sum()
-    return loss, correct
 
 
 class ViewClassifiers(nn.Module):

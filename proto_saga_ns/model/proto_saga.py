@@ -14,10 +14,11 @@ from nerfstudio.models.splatfacto import RGB2SH, SplatfactoModel, SplatfactoMode
 from torch import Tensor, nn
 from torch.nn import Parameter
 
+from proto_saga_ns.cosine_softmax import cross_entropy
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.model import checkpoint
 from proto_saga_ns.model.cameras import CameraView, camera_view
-from proto_saga_ns.model.classifiers import ViewClassifiers, cosine_logits, labelled_cross_entropy
+from proto_saga_ns.model.classifiers import ViewClassifiers
 from proto_saga_ns.model.lpips import lpips_or_nan, without_lpips
 from proto_saga_ns.model.outputs import embedding_outputs, segmentation_outputs
 from proto_saga_ns.model.render import Gaussians, render
@@ -213,8 +214,7 @@ class ProtoSagaModel(SplatfactoModel):
     ) -> tuple[Tensor, Tensor]:
         """L_CE (Eq. 7) of one training view and the share of labelled pixels that its classifier gets right."""
         labels = _downscaled(label_map.to(self.device), self._get_downscale_factor())
-        logits = cosine_logits(features, self.view_classifiers[view], self.config.tau)
-        return labelled_cross_entropy(logits, labels)
+        return cross_entropy(features, self.view_classifiers[view], labels, self.config.tau)
 
     def get_loss_dict(
         self, outputs: dict[str, Tensor], batch: dict[str, Any], metrics_dict: dict[str, Any] | None = None

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from proto_saga_ns.kernels.library import library, pointers, threads
 from proto_saga_ns.rasterize.arguments import TILE
-from proto_saga_ns.rasterize.kernels import library, pointers, threads
 
 GEOMETRY_GRADIENTS = 8
 MAX_CHANNELS = 32

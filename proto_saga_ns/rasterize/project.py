@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from proto_saga_ns.rasterize.kernels import Camera, library, pointers, threads
+from proto_saga_ns.kernels.library import Camera, library, pointers, threads
 
 
 @dataclass(frozen=True)

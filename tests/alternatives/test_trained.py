@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 import torch
 from torch import Tensor
 
-from proto_saga_ns.alternatives import TrainingOptions, consistent_cross_entropy, train_shared_classifier
+from proto_saga_ns.alternatives import TrainingOptions, train_shared_classifier
 from proto_saga_ns.prototypes import classify
 
 LABELS = torch.tensor([[1, 1, 2], [3, 0, 2]], dtype=torch.int32)
@@ -62,14 +60,6 @@ def test_every_view_has_its_turn_and_steps_are_reported() -> None:
 def test_the_same_seed_gives_the_same_classifier() -> None:
     first, second = (train_shared_classifier(show, initial_embeddings(), [LABELS], 3, FAST) for _ in range(2))
     assert torch.equal(first.prototypes, second.prototypes)
-
-
-def test_the_loss_is_minus_the_log_of_the_softmax() -> None:
-    features, labels = torch.tensor([[[2.0, 0.0], [9.0, 9.0]]]), torch.tensor([[1, 0]])
-    loss = consistent_cross_entropy(features, torch.tensor([[3.0, 0.0], [0.0, 1.0]]), labels, tau=10.0)
-    assert loss is not None
-    assert float(loss) == pytest.approx(math.log(1 + math.exp(-10)), abs=1e-6)
-    assert consistent_cross_entropy(features, torch.eye(2), torch.zeros(1, 2)) is None
 
 
 @pytest.mark.parametrize(("maps", "instances"), [([], 3), ([LABELS], 0)])

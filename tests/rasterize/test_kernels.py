@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.kernels.library import ISA_VARIABLE, library, supported_instruction_sets
 from proto_saga_ns.rasterize import rasterization
-from proto_saga_ns.rasterize.kernels import ISA_VARIABLE, library, supported_instruction_sets
 from tests.rasterize.scenes import random_scene
 
 SIZE = (37, 29)
@@ -193,7 +193,7 @@ def test_an_instruction_set_that_is_not_there_is_an_error(fresh_library: pytest.
 def test_kernels_and_torch_share_one_openmp_runtime() -> None:
     """In a process of its own: other libraries bring runtimes that have nothing to do with the kernels."""
     code = """if True:
-        from proto_saga_ns.rasterize.kernels import library
+        from proto_saga_ns.kernels.library import library
         library()
         with open("/proc/self/maps") as maps:
             print(*{line.split()[-1] for line in maps if "libgomp" in line or "libomp" in line}, sep="\\n")

@@ -1,8 +1,9 @@
 // The C interface that Python calls through ctypes. Every pointer is to contiguous memory of the stated type; nothing
-// is kept between calls, so any number of threads may call at once.
+// is kept between calls, so any number of threads may call at once (but for one memory bank, which one must own).
+#include "bank.h"
 #include "blend.h"
-#include "nearest.h"
 #include "projection.h"
+#include "softmax.h"
 
 using namespace splat;
 
@@ -39,9 +40,27 @@ SPLAT_API int splat_blend_backward(int channels, int64_t n, const Splats* in, in
   return blend_backward(channels, n, *in, Grid(width, height), *forward, *upstream, buffers, threads);
 }
 
-SPLAT_API void splat_nearest(int64_t pixels, int dim, int count, const float* features, const float* prototypes,
-                             float tau, int32_t* rows, float* confidences, int threads) {
-  nearest(pixels, dim, count, features, prototypes, tau, rows, confidences, threads);
+SPLAT_API void splat_nearest(int64_t items, int dim, int count, const float* features, const float* weights, float tau,
+                             int32_t* rows, float* confidences, int threads) {
+  nearest(items, dim, count, features, weights, tau, rows, confidences, threads);
+}
+
+SPLAT_API void splat_own_log_probability(int64_t items, int dim, int count, const float* features,
+                                         const float* weights, float tau, const int32_t* rows, float* result,
+                                         int threads) {
+  own_log_probability(items, dim, count, features, weights, tau, rows, result, threads);
+}
+
+SPLAT_API void splat_cross_entropy(int64_t items, int dim, int count, const float* features, const float* weights,
+                                   const int32_t* labels, float min_length, float* feature_gradient,
+                                   float* weight_gradient, CrossEntropy* result, int threads) {
+  *result = cross_entropy(items, dim, count, features, weights, labels, min_length, feature_gradient, weight_gradient,
+                          threads);
+}
+
+SPLAT_API void splat_place(Bank* bank, int64_t masks, const int64_t* offsets, const int64_t* gaussians,
+                           const Rules* rules, int founding, int32_t* instances) {
+  place(*bank, masks, offsets, gaussians, *rules, founding, instances);
 }
 
 // 0: any processor of this architecture; 1: AVX2 and FMA; 2: AVX-512 as well.

@@ -29,6 +29,9 @@ _SIGNATURES: dict[str, tuple[object, list[object]]] = {
     "splat_blend": (_int, [_int, _pointer, _int, _int, _pointer, _int]),
     "splat_blend_backward": (_int, [_int, _long, _pointer, _int, _int, *[_pointer] * 3, _int]),
     "splat_nearest": (None, [_long, _int, _int, _pointer, _pointer, ctypes.c_float, _pointer, _pointer, _int]),
+    "splat_own_log_probability": (None, [_long, _int, _int, *[_pointer] * 2, ctypes.c_float, *[_pointer] * 2, _int]),
+    "splat_cross_entropy": (None, [_long, _int, _int, *[_pointer] * 3, ctypes.c_float, *[_pointer] * 3, _int]),
+    "splat_place": (None, [_pointer, _long, *[_pointer] * 3, _int, _pointer]),
     "splat_processor_level": (_int, []),
 }
 
@@ -69,7 +72,7 @@ def supported_instruction_sets() -> list[str]:
 
 
 def _find(name: str) -> Path | None:
-    import proto_saga_ns.rasterize as package
+    import proto_saga_ns.kernels as package
 
     files = (Path(folder) / f"kernels_{name}.so" for folder in package.__path__)
     return next((file for file in files if file.is_file()), None)
@@ -80,7 +83,7 @@ def _load(name: str) -> ctypes.CDLL:
     file = _find(name)
     if file is None:
         raise ProtoSagaError(
-            f"The CPU kernels (proto_saga_ns/rasterize/kernels_{name}.so) are missing: the package was not "
+            f"The CPU kernels (proto_saga_ns/kernels/kernels_{name}.so) are missing: the package was not "
             "built. Install it with pip; a C++ compiler must be there."
         )
     loaded = ctypes.CDLL(str(file))

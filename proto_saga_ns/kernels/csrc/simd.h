@@ -106,6 +106,7 @@ inline Ints select(const Mask& mask, const Ints& yes, const Ints& no) {
 }
 
 inline Floats smaller(const Floats& a, const Floats& b) { return select(a < b, a, b); }
+inline Floats larger(const Floats& a, const Floats& b) { return select(a > b, a, b); }
 inline Floats absolute(const Floats& a) { return select(a < 0.f, 0.f - a, a); }
 
 inline bool any(const Mask& mask) {
@@ -179,11 +180,25 @@ inline Floats exp_negative(const Floats& x) {
   return p * p;
 }
 
-// The same up to 32; relative error under 1e-5.
+// exp(-x) for x >= 0 in the whole range of floats, as 2^-n exp(-r) with |r| <= ln(2) / 2; relative error under 1e-6.
+// Beyond 87, where the smallest normal float is near, it stays as it is there.
 inline Floats exp_negative_wide(const Floats& x) {
-  Floats p = exp_negative_unit(smaller(x, 32.f) * 0.03125f);
-  for (int squaring = 0; squaring < 5; ++squaring) p = p * p;
-  return p;
+  Floats result;
+  for (int i = 0; i < kParts; ++i) {
+    const NativeFloat capped = x.part[i] < 87.f ? x.part[i] : NativeFloat{} + 87.f;
+    const NativeInt halvings = __builtin_convertvector(capped * 1.44269504f + 0.5f, NativeInt);
+    const NativeFloat n = __builtin_convertvector(halvings, NativeFloat);
+    const NativeFloat r = capped - n * 0.693359375f + n * 2.12194440e-4f;  // ln(2) in two parts
+    NativeFloat p = r * (1.f / 720) - 1.f / 120;
+    p = p * r + 1.f / 24;
+    p = p * r - 1.f / 6;
+    p = p * r + 0.5f;
+    p = p * r - 1.f;
+    p = p * r + 1.f;
+    const NativeInt power = (127 - halvings) << 23;
+    result.part[i] = p * reinterpret_cast<const NativeFloat&>(power);
+  }
+  return result;
 }
 
 }  // namespace splat

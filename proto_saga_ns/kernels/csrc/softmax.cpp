@@ -1,0 +1,234 @@
+#include "softmax.h"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "parallel.h"
+#include "simd.h"
+
+namespace splat {
+namespace {
+
+constexpr float kHuge = 1e18f;  // its square is still finite
+
+// Sixteen features, one a lane, and their scores: the products with the rows of the classifier.
+struct Group {
+  int dim, count;
+  std::vector<Floats> features;  // dim
+  std::vector<Floats> scores;    // count
+  Floats length;
+  Floats best;  // the highest score
+  Ints winner;  // and its row
+
+  Group(int dim, int count) : dim(dim), count(count), features(dim), scores(count) {}
+
+  // Lanes from `inside` on are zero.
+  void load(const float* from, int inside) {
+    alignas(64) float lanes[kLanes] = {};
+    Floats squares = 0.f;
+    for (int d = 0; d < dim; ++d) {
+      for (int lane = 0; lane < inside; ++lane) lanes[lane] = from[int64_t(lane) * dim + d];
+      features[d] = Floats::load(lanes);
+      squares += features[d] * features[d];
+    }
+    squares.store(lanes);
+    for (float& lane : lanes) lane = std::sqrt(lane);
+    length = Floats::load(lanes);
+  }
+
+  // Four rows at a time: four chains of additions overlap.
+  void score(const float* weights) {
+    for (int t = 0; t < count; t += 4) {
+      const float* row[4];
+      for (int k = 0; k < 4; ++k) row[k] = weights + int64_t(std::min(t + k, count - 1)) * dim;
+      Floats sums[4] = {0.f, 0.f, 0.f, 0.f};
+      for (int d = 0; d < dim; ++d)
+        for (int k = 0; k < 4; ++k) sums[k] += features[d] * Floats(row[k][d]);
+      for (int k = 0; k < 4 && t + k < count; ++k) scores[t + k] = sums[k];
+    }
+    best = scores[0];
+    winner = Ints(0);
+    for (int t = 1; t < count; ++t) {
+      const Mask higher = scores[t] > best;
+      best = select(higher, scores[t], best);
+      winner = select(higher, Ints(t), winner);
+    }
+  }
+
+  float score_of(int row, int lane) const { return reinterpret_cast<const float*>(&scores[row])[lane]; }
+  Mask has_direction() const { return (length > 0.f) & (length < kHuge); }
+
+  // Sum over rows of exp(scale x (score - best)).
+  Floats sum_of_exponentials(const Floats& scale) const {
+    Floats sum = 0.f;
+    for (int t = 0; t < count; ++t) sum += exp_negative_wide((best - scores[t]) * scale);
+    return sum;
+  }
+};
+
+// body(group, first item, items in the group) for all items, sixteen at a time.
+template <class Body>
+void for_groups(int64_t items, int dim, int count, int threads, const Body& body) {
+  parallel_ranges((items + kLanes - 1) / kLanes, threads, [&](int64_t begin, int64_t end) {
+    Group group(dim, count);
+    for (int64_t start = begin * kLanes; start < std::min(items, end * kLanes); start += kLanes)
+      body(group, start, int(std::min<int64_t>(kLanes, items - start)));
+  });
+}
+
+// Gradients of the cross entropy, by one thread.
+class Backward {
+ public:
+  CrossEntropy total = {0, 0, 0};
+
+  Backward(int dim, int count, const float* weights, float min_length)
+      : group_(dim, count), shares_(count), gradient_(int64_t(count) * dim, Floats(0.f)), weights_(weights),
+        min_length_(min_length) {}
+
+  // Takes `inside` features, at least one of them labelled; writes their gradients.
+  void add(const float* features, const int32_t* labels, int inside, float* feature_gradient) {
+    group_.load(features, inside);
+    group_.score(weights_);
+    const Floats inverse = Floats(1.f) / larger(group_.length, min_length_);
+    const Floats sum = exponentiate(inverse);
+    alignas(64) float share_scale[kLanes];
+    (Floats(1.f) / sum).store(share_scale);
+    count_losses(labels, inside, inverse, sum, share_scale);
+    for (int t = 0; t < group_.count; ++t) shares_[t] = shares_[t] * Floats::load(share_scale);
+    for (int lane = 0; lane < inside; ++lane)
+      if (labels[lane] > 0) reinterpret_cast<float*>(&shares_[labels[lane] - 1])[lane] -= 1.f;
+    write_feature_gradient(inverse, inside, feature_gradient);
+    add_weight_gradient(inverse);
+  }
+
+  void add_weight_gradient_to(float* total) const {
+    alignas(64) float lanes[kLanes];
+    for (size_t j = 0; j < gradient_.size(); ++j) {
+      gradient_[j].store(lanes);
+      float sum = 0;
+      for (const float lane : lanes) sum += lane;
+      total[j] += sum;
+    }
+  }
+
+ private:
+  Floats exponentiate(const Floats& scale) {
+    Floats sum = 0.f;
+    for (int t = 0; t < group_.count; ++t) {
+      shares_[t] = exp_negative_wide((group_.best - group_.scores[t]) * scale);
+      sum += shares_[t];
+    }
+    return sum;
+  }
+
+  // Shares of unlabelled lanes become zero.
+  void count_losses(const int32_t* labels, int inside, const Floats& inverse, const Floats& sum, float* share_scale) {
+    alignas(64) float scales[kLanes], sums[kLanes], best[kLanes];
+    alignas(64) int32_t winners[kLanes];
+    inverse.store(scales);
+    sum.store(sums);
+    group_.best.store(best);
+    group_.winner.store(winners);
+    for (int lane = 0; lane < kLanes; ++lane) {
+      if (lane >= inside || labels[lane] <= 0) {
+        share_scale[lane] = 0.f;
+        continue;
+      }
+      const int own = labels[lane] - 1;
+      total.loss += (best[lane] - group_.score_of(own, lane)) * scales[lane] + std::log(sums[lane]);
+      total.right += winners[lane] == own;
+      ++total.labelled;
+    }
+  }
+
+  // A feature that is longer than the minimum does not gain by growing: the part along itself is taken out.
+  void write_feature_gradient(const Floats& inverse, int inside, float* to) const {
+    Floats along = 0.f;
+    for (int t = 0; t < group_.count; ++t) along += shares_[t] * group_.scores[t];
+    along = select(group_.length > min_length_, along * inverse * inverse, 0.f);
+    alignas(64) float lanes[kLanes];
+    for (int d = 0; d < group_.dim; ++d) {
+      Floats sum = 0.f;
+      for (int t = 0; t < group_.count; ++t) sum += shares_[t] * Floats(weights_[int64_t(t) * group_.dim + d]);
+      ((sum - along * group_.features[d]) * inverse).store(lanes);
+      for (int lane = 0; lane < inside; ++lane) to[int64_t(lane) * group_.dim + d] = lanes[lane];
+    }
+  }
+
+  void add_weight_gradient(const Floats& inverse) {
+    for (Floats& feature : group_.features) feature = feature * inverse;
+    Floats* row = gradient_.data();
+    for (int t = 0; t < group_.count; ++t, row += group_.dim)
+      for (int d = 0; d < group_.dim; ++d) row[d] += shares_[t] * group_.features[d];
+  }
+
+  Group group_;
+  std::vector<Floats> shares_;    // count: probabilities, then gradients of the logits
+  std::vector<Floats> gradient_;  // count x dim: of the weights, one sum a lane
+  const float* weights_;
+  Floats min_length_;
+};
+
+}  // namespace
+
+void nearest(int64_t items, int dim, int count, const float* features, const float* weights, float tau, int32_t* rows,
+             float* confidences, int threads) {
+  for_groups(items, dim, count, threads, [&](Group& group, int64_t start, int inside) {
+    group.load(features + start * dim, inside);
+    group.score(weights);
+    const Mask known = group.has_direction();
+    const Floats sum = group.sum_of_exponentials(Floats(tau) / select(known, group.length, 1.f));
+    alignas(64) float shares[kLanes];
+    alignas(64) int32_t winners[kLanes];
+    select(known, Floats(1.f) / sum, 0.f).store(shares);
+    select(known, group.winner, Ints(-1)).store(winners);
+    std::copy(shares, shares + inside, confidences + start);
+    std::copy(winners, winners + inside, rows + start);
+  });
+}
+
+void own_log_probability(int64_t items, int dim, int count, const float* features, const float* weights, float tau,
+                         const int32_t* rows, float* result, int threads) {
+  for_groups(items, dim, count, threads, [&](Group& group, int64_t start, int inside) {
+    group.load(features + start * dim, inside);
+    group.score(weights);
+    const Floats scale = Floats(tau) / select(group.has_direction(), group.length, 1.f);
+    alignas(64) float scales[kLanes], sums[kLanes], best[kLanes];
+    scale.store(scales);
+    group.sum_of_exponentials(scale).store(sums);
+    group.best.store(best);
+    for (int lane = 0; lane < inside; ++lane) {
+      const float distance = best[lane] - group.score_of(rows[start + lane], lane);
+      result[start + lane] = -distance * scales[lane] - std::log(sums[lane]);
+    }
+  });
+}
+
+CrossEntropy cross_entropy(int64_t items, int dim, int count, const float* features, const float* weights,
+                           const int32_t* labels, float min_length, float* feature_gradient, float* weight_gradient,
+                           int threads) {
+  const int64_t groups = (items + kLanes - 1) / kLanes;
+  std::vector<Backward> workers(threads, Backward(dim, count, weights, min_length));
+  parallel_for(threads, threads, [&](int64_t worker) {
+    for (int64_t i = groups * worker / threads; i < groups * (worker + 1) / threads; ++i) {
+      const int64_t start = i * kLanes;
+      const int inside = int(std::min<int64_t>(kLanes, items - start));
+      float* gradient = feature_gradient + start * dim;
+      const auto is_labelled = [](int32_t label) { return label > 0; };
+      if (std::any_of(labels + start, labels + start + inside, is_labelled))
+        workers[worker].add(features + start * dim, labels + start, inside, gradient);
+      else
+        std::fill(gradient, gradient + int64_t(inside) * dim, 0.f);
+    }
+  });
+  CrossEntropy sum = {0, 0, 0};
+  std::fill(weight_gradient, weight_gradient + int64_t(count) * dim, 0.f);
+  for (const Backward& worker : workers) {
+    worker.add_weight_gradient_to(weight_gradient);
+    sum = {sum.loss + worker.total.loss, sum.labelled + worker.total.labelled, sum.right + worker.total.right};
+  }
+  return sum;
+}
+
+}  // namespace splat
