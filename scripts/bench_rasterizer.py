@@ -22,6 +22,7 @@ from pytorch_msssim import SSIM
 from torch import Tensor
 from torch.nn import functional as F
 
+from proto_saga_ns.cosine_softmax import DEFAULT_TAU, cross_entropy
 from proto_saga_ns.kernels.library import library, threads
 from proto_saga_ns.rasterize import rasterization, spherical_harmonics
 from proto_saga_ns.rasterize.arguments import TILE
@@ -219,7 +220,7 @@ def _training_step(case: Case) -> Callable[[], None]:
     leaves = {name: value.requires_grad_() for name, value in parameters.items()}
     optimizer = torch.optim.Adam(list(leaves.values()), lr=1e-5, fused=True)
     target = torch.rand(1, 3, case.height, case.width)
-    labels = torch.randint(40, (case.height * case.width,))
+    labels = torch.randint(41, (case.height, case.width))
     ssim = SSIM(data_range=1.0, size_average=True, channel=3)
 
     def step() -> None:
@@ -233,8 +234,7 @@ def _training_step(case: Case) -> Callable[[], None]:
         )[0][0]
         color = image[..., :3].permute(2, 0, 1)[None]
         loss = 0.8 * (color - target).abs().mean() + 0.2 * (1 - ssim(color, target))
-        cosine = F.normalize(image[..., 3:19].flatten(0, 1), dim=-1) @ F.normalize(leaves["classifier"], dim=0)
-        loss = loss + 0.05 * F.cross_entropy(10 * cosine, labels)
+        loss = loss + 0.05 * cross_entropy(image[..., 3:19], leaves["classifier"], labels, DEFAULT_TAU)[0]
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

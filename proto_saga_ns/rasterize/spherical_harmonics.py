@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import ctypes
+from typing import Any
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
 from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.kernels.library import library, threads
 
 MAX_DEGREE = 4
 
@@ -31,8 +35,51 @@ def spherical_harmonics(
             f"sh_degree {degree} needs {bases} coefficients, the colours have {coefficients.shape[-2]}; "
             f"degrees go up to {MAX_DEGREE}."
         )
+    if directions.device.type == "cpu" and directions.dtype == coefficients.dtype == torch.float32:
+        return _Kernel.apply(directions, coefficients, degree)
     values = basis(degree, F.normalize(directions, dim=-1))
     return torch.einsum("...k,...kc->...c", values, coefficients[..., :bases, :])
+
+
+class _Harmonics(ctypes.Structure):
+    """``splat::Harmonics`` of csrc/harmonics.h."""
+
+    _fields_ = (
+        ("directions", ctypes.c_void_p),
+        ("coefficients", ctypes.c_void_p),
+        ("rows", ctypes.c_int),
+        ("degree", ctypes.c_int),
+    )
+
+    @classmethod
+    def of(cls, directions: Tensor, coefficients: Tensor, degree: int) -> _Harmonics:
+        return cls(directions.data_ptr(), coefficients.data_ptr(), coefficients.shape[-2], degree)
+
+
+class _Kernel(torch.autograd.Function):
+    """(directions, coefficients, degree) -> colours, in compiled code, with gradients to the first two."""
+
+    @staticmethod
+    def forward(ctx: Any, directions: Tensor, coefficients: Tensor, degree: int) -> Tensor:  # type: ignore[override]
+        directions, coefficients = directions.contiguous(), coefficients.contiguous()
+        colors = torch.empty_like(directions)
+        given = _Harmonics.of(directions, coefficients, degree)
+        library().splat_harmonics(directions[..., 0].numel(), ctypes.byref(given), colors.data_ptr(), threads())
+        ctx.save_for_backward(directions, coefficients)
+        ctx.degree = degree
+        return colors
+
+    @staticmethod
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        directions, coefficients = ctx.saved_tensors
+        upstream = upstream.contiguous()
+        gradients = torch.empty_like(directions), torch.empty_like(coefficients)
+        given = _Harmonics.of(directions, coefficients, ctx.degree)
+        library().splat_harmonics_backward(
+            *(directions[..., 0].numel(), ctypes.byref(given), upstream.data_ptr()),
+            *(gradients[0].data_ptr(), gradients[1].data_ptr(), threads()),
+        )
+        return (*gradients, None)
 
 
 def basis(degree: int, directions: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch B"]:

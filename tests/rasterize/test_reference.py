@@ -52,15 +52,17 @@ def test_projection_is_gsplats(reference: bool) -> None:
         torch.testing.assert_close(mine[seen], other[seen], atol=1e-4, rtol=1e-3)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("degree", range(5))
-def test_spherical_harmonics_are_gsplats(degree: int) -> None:
+def test_spherical_harmonics_are_gsplats(degree: int, dtype: torch.dtype) -> None:
+    """The compiled ones and those in PyTorch."""
     generator = torch.Generator().manual_seed(0)
-    directions = torch.randn(50, 3, generator=generator).requires_grad_()
-    coefficients = torch.randn(50, 25, 3, generator=generator).requires_grad_()
+    directions = torch.randn(50, 3, generator=generator, dtype=dtype).requires_grad_()
+    coefficients = torch.randn(50, 25, 3, generator=generator, dtype=dtype).requires_grad_()
     ours = spherical_harmonics(degree, directions, coefficients)
     theirs = gsplat_torch._spherical_harmonics(degree, directions, coefficients)
     torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
-    weights = torch.randn(50, 3, generator=generator)
+    weights = torch.randn(50, 3, generator=generator, dtype=dtype)
     for mine, other in zip(
         torch.autograd.grad((ours * weights).sum(), (directions, coefficients), allow_unused=degree == 0),
         torch.autograd.grad((theirs * weights).sum(), (directions, coefficients), allow_unused=degree == 0),

@@ -2,6 +2,7 @@
 // is kept between calls, so any number of threads may call at once (but for one memory bank, which one must own).
 #include "bank.h"
 #include "blend.h"
+#include "harmonics.h"
 #include "projection.h"
 #include "softmax.h"
 
@@ -38,6 +39,15 @@ SPLAT_API int splat_blend(int channels, const Splats* in, int width, int height,
 SPLAT_API int splat_blend_backward(int channels, int64_t n, const Splats* in, int width, int height,
                                    const Image* forward, const ImageGradient* upstream, float* buffers, int threads) {
   return blend_backward(channels, n, *in, Grid(width, height), *forward, *upstream, buffers, threads);
+}
+
+SPLAT_API void splat_harmonics(int64_t n, const Harmonics* in, float* out, int threads) {
+  harmonics(n, *in, out, threads);
+}
+
+SPLAT_API void splat_harmonics_backward(int64_t n, const Harmonics* in, const float* upstream, float* directions,
+                                        float* coefficients, int threads) {
+  harmonics_backward(n, *in, upstream, directions, coefficients, threads);
 }
 
 SPLAT_API void splat_nearest(int64_t items, int dim, int count, const float* features, const float* weights, float tau,

@@ -43,7 +43,7 @@ struct Floats {
   NativeFloat part[kParts];
   Floats() = default;
   Floats(float value) {
-    for (auto& p : part) p = NativeFloat{} + value;
+    for (auto& p : part) p = value - NativeFloat{};  // not 0 + value, which is not -0 for -0: it would take an addition
   }
   static Floats load(const float* from) {
     Floats result;
