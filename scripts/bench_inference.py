@@ -10,6 +10,7 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -32,7 +33,7 @@ def main(
 
     Args:
         gaussians: how many.
-        instances: prototypes to choose from.
+        instances: prototypes to choose from, one measurement for each number.
         width: of the view in pixels.
         height: of the view in pixels.
         runs: counted runs of each; medians are printed.
@@ -40,16 +41,16 @@ def main(
     """
     scene, view = _room(gaussians, width, height)
     colorless = replace(scene, colors=scene.colors[:, :1, :0])
-    prototypes = torch.randn(instances, 16)
     ways: dict[str, Callable[[], object]] = {
-        "colour": lambda: _render(replace(scene, embeddings=scene.embeddings[:, :0]), view, 3),
-        "segmentation": lambda: _segment(colorless, view, prototypes),
-        "colour and segmentation together, as in the viewer": lambda: _both(scene, view, prototypes),
+        "colour": lambda: _render(replace(scene, embeddings=scene.embeddings[:, :0]), view, 3)
     }
+    for count in instances:
+        prototypes = torch.randn(count, 16)
+        ways[f"segmentation, {count} instances"] = partial(_segment, colorless, view, prototypes)
+        ways[f"colour and segmentation together, {count} instances"] = partial(_both, scene, view, prototypes)
     times = _in_turn(ways, runs)
     rows = [f"| {name} | {1000 * value:.1f} | {value / times['colour']:.2f} |" for name, value in times.items()]
-    table = f"| {gaussians} Gaussians, {width}x{height}, {instances} instances | median ms | ratio |\n|---|---|---|\n"
-    table += "\n".join(rows) + "\n"
+    table = f"| {gaussians} Gaussians, {width}x{height} | median ms | ratio |\n|---|---|---|\n" + "\n".join(rows) + "\n"
     print(table)
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(f"`python scripts/bench_inference.py`\n\n{table}")

@@ -232,9 +232,10 @@ def _training_step(case: Case) -> Callable[[], None]:
             height=case.height,
             render_mode="RGB+ED",
         )[0][0]
-        color = image[..., :3].permute(2, 0, 1)[None]
+        rgb, embedding, _ = image.split([3, 16, 1], dim=-1)
+        color = rgb.permute(2, 0, 1)[None]
         loss = 0.8 * (color - target).abs().mean() + 0.2 * (1 - ssim(color, target))
-        loss = loss + 0.05 * cross_entropy(image[..., 3:19], leaves["classifier"], labels, DEFAULT_TAU)[0]
+        loss = loss + 0.05 * cross_entropy(embedding, leaves["classifier"], labels, DEFAULT_TAU)[0]
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -128,14 +128,13 @@ def render(
     image, alpha, info = rasterization(
         **_geometry(gaussians), colors=together, render_mode=mode, absgrad=absgrad, **options
     )
-    image, alpha = image[0], alpha[0]
-    depth = _filled_depth(image[..., -1:], alpha) if with_depth else None
-    if share_geometry_gradient:
-        features = image[..., colors.shape[-1] : together.shape[-1]]
-    else:
+    alpha, channels = alpha[0], colors.shape[-1]
+    # Split, not sliced: the gradient of a slice is a whole image, mostly of zeros.
+    rgb, features, depths = image[0].split([channels, together.shape[-1] - channels, int(with_depth)], dim=-1)
+    if not share_geometry_gradient:
         still = gaussians.without_geometry_gradient()
         features = rasterization(**_geometry(still), colors=still.embeddings, **options)[0][0]
-    return Rendered(image[..., : colors.shape[-1]], features, alpha, depth), info
+    return Rendered(rgb, features, alpha, _filled_depth(depths, alpha) if with_depth else None), info
 
 
 def _nothing(gaussians: Gaussians, view: CameraView) -> Rendered:

@@ -175,11 +175,10 @@ def stacked(views: list[Tensor]) -> Tensor:
 
 def _finish(scene: Scene, view: int, image: Tensor, alpha: Tensor) -> Tensor:
     """Lay the background under the colours and turn accumulated depth into expected depth."""
+    color, depth = image.split([image.shape[-1] - scene.has_depth, int(scene.has_depth)], dim=-1)
     parts = []
     if scene.has_color:
-        color = image[..., :-1] if scene.has_depth else image
         parts.append(color if scene.backgrounds is None else color + (1 - alpha) * scene.backgrounds[view])
     if scene.has_depth:
-        depth = image[..., -1:]
         parts.append(depth / alpha.clamp_min(1e-10) if scene.depth_is_expected else depth)
     return joined(parts)

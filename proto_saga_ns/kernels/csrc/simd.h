@@ -180,23 +180,22 @@ inline Floats exp_negative(const Floats& x) {
   return p * p;
 }
 
-// exp(-x) for x >= 0 in the whole range of floats, as 2^-n exp(-r) with |r| <= ln(2) / 2; relative error under 1e-6.
-// Beyond 87, where the smallest normal float is near, it stays as it is there.
+// exp(-x) for x >= 0 in the whole range of floats, as 2^n 2^r with |r| <= 1/2; relative error under 1e-6. Beyond 87,
+// where the smallest normal float is near, it stays as it is there.
 inline Floats exp_negative_wide(const Floats& x) {
+  constexpr float kRound = 0x1.8p23f;  // the sum with it has no fraction, and its last bits are the integer
   Floats result;
   for (int i = 0; i < kParts; ++i) {
-    const NativeFloat capped = x.part[i] < 87.f ? x.part[i] : NativeFloat{} + 87.f;
-    const NativeInt halvings = __builtin_convertvector(capped * 1.44269504f + 0.5f, NativeInt);
-    const NativeFloat n = __builtin_convertvector(halvings, NativeFloat);
-    const NativeFloat r = capped - n * 0.693359375f + n * 2.12194440e-4f;  // ln(2) in two parts
-    NativeFloat p = r * (1.f / 720) - 1.f / 120;
-    p = p * r + 1.f / 24;
-    p = p * r - 1.f / 6;
-    p = p * r + 0.5f;
-    p = p * r - 1.f;
+    const NativeFloat y = (x.part[i] < 87.f ? x.part[i] : NativeFloat{} + 87.f) * -1.44269504f;
+    const NativeFloat shifted = y + kRound;
+    const NativeFloat r = y - (shifted - kRound);
+    NativeFloat p = r * 1.3333558146e-3f + 9.6181291076e-3f;  // powers of ln(2) over factorials
+    p = p * r + 5.5504108665e-2f;
+    p = p * r + 2.4022650696e-1f;
+    p = p * r + 6.9314718056e-1f;
     p = p * r + 1.f;
-    const NativeInt power = (127 - halvings) << 23;
-    result.part[i] = p * reinterpret_cast<const NativeFloat&>(power);
+    const NativeInt bits = reinterpret_cast<const NativeInt&>(p) + (reinterpret_cast<const NativeInt&>(shifted) << 23);
+    result.part[i] = reinterpret_cast<const NativeFloat&>(bits);
   }
   return result;
 }

@@ -10,6 +10,7 @@
 namespace splat {
 namespace {
 
+constexpr int kRows = 8;
 constexpr float kHuge = 1e18f;  // its square is still finite
 
 // Sixteen features, one a lane, and their scores: the products with the rows of the classifier.
@@ -37,15 +38,18 @@ struct Group {
     length = Floats::load(lanes);
   }
 
-  // Four rows at a time: four chains of additions overlap.
+  // Eight rows at a time: eight chains of additions overlap.
   void score(const float* weights) {
-    for (int t = 0; t < count; t += 4) {
-      const float* row[4];
-      for (int k = 0; k < 4; ++k) row[k] = weights + int64_t(std::min(t + k, count - 1)) * dim;
-      Floats sums[4] = {0.f, 0.f, 0.f, 0.f};
-      for (int d = 0; d < dim; ++d)
-        for (int k = 0; k < 4; ++k) sums[k] += features[d] * Floats(row[k][d]);
-      for (int k = 0; k < 4 && t + k < count; ++k) scores[t + k] = sums[k];
+    for (int t = 0; t < count; t += kRows) {
+      const float* row[kRows];
+      for (int k = 0; k < kRows; ++k) row[k] = weights + int64_t(std::min(t + k, count - 1)) * dim;
+      Floats sums[kRows];
+      for (Floats& sum : sums) sum = 0.f;
+      for (int d = 0; d < dim; ++d) {
+#pragma GCC unroll 8
+        for (int k = 0; k < kRows; ++k) sums[k] += features[d] * Floats(row[k][d]);
+      }
+      for (int k = 0; k < kRows && t + k < count; ++k) scores[t + k] = sums[k];
     }
     best = scores[0];
     winner = Ints(0);
