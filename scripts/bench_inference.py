@@ -23,7 +23,7 @@ from proto_saga_ns.prototypes import classify
 
 def main(
     gaussians: int = 100_000,
-    instances: int = 100,
+    instances: tuple[int, ...] = (30, 100),
     width: int = 512,
     height: int = 384,
     runs: int = 15,
