@@ -29,7 +29,7 @@ OPTIONS = st.builds(
     rank_within=st.sampled_from(["mask", "grid"]),
     growth=st.sampled_from(["union", "disjoint"]),
     score=st.sampled_from(["mask", "sum"]),
-    view_order=st.sampled_from(["name", "seed"]),
+    view_order=st.sampled_from(["name", "seed", "best-first"]),
     delta_d=st.sampled_from([0.1, 0.2, 0.5, 1.0]),
     delta_s=st.sampled_from([0.1, 0.2, 0.5, 1.0]),
     delta=st.sampled_from([0.05, 0.1, 0.4]),
@@ -96,6 +96,11 @@ def slow_associate(
     order = list(range(len(views)))
     if options.view_order == "seed":
         order = np.random.default_rng(options.order_seed).permutation(len(views)).tolist()
+    if options.view_order == "best-first":
+        everything = AssociationOptions(criteria="depth", delta_d=1.0)
+        seen = [slow_claims(means, embeddings, view, everything) for view in views]
+        qualities = [sum(len(mask) for mask in masks.values()) * len(masks) for masks in seen]
+        order.insert(0, order.pop(qualities.index(max(qualities))))
     bank: list[set[int]] = []
     result: list[dict[int, int]] = [{} for _ in views]
     first = True
