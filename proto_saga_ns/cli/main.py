@@ -7,6 +7,7 @@ from typing import Annotated
 import tyro
 
 from proto_saga_ns.cli.associate import Associate
+from proto_saga_ns.cli.convert_masks import ConvertMasks
 from proto_saga_ns.cli.demo import Demo
 from proto_saga_ns.cli.evaluate import Evaluate
 from proto_saga_ns.cli.info import Info
@@ -20,6 +21,7 @@ Command = (
     | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
     | Annotated[Info, tyro.conf.subcommand("info")]
     | Annotated[Masks, tyro.conf.subcommand("masks")]
+    | Annotated[ConvertMasks, tyro.conf.subcommand("convert-masks")]
     | Annotated[Demo, tyro.conf.subcommand("demo")]
 )
 

@@ -47,7 +47,7 @@ class Masks:
     report: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """also write an HTML page and a PNG that show the masks and their figures"""
     mask_dir: Path | None = None
-    """make nothing: check or report on this folder of label maps (absolute, or relative to DIR) in place of the cache"""
+    """make nothing: check or report on this folder of label maps (absolute, or relative to DIR), not the cache"""
     workers: int = 1
     """processes that make masks side by side, with one thread each"""
     settings: Settings = field(default_factory=AllSettings)

@@ -82,11 +82,10 @@ def _bars(axes: Any, heights: np.ndarray, statistics: ReportStatistics) -> None:
     axes.bar(views, heights, width=1.0 if len(heights) > 40 else 0.85, color=_BLUE)
     bare = views[statistics.masks == 0]
     if len(bare):
-        axes.plot(bare, np.zeros(len(bare)), "^", color=_ORANGE, clip_on=False, label="no masks")
-        axes.legend(frameon=False, fontsize=8)
+        axes.plot(bare, np.zeros(len(bare)), "^", color=_ORANGE, clip_on=False)
     axes.set_xlim(-0.6, max(len(heights), 1) - 0.4)
     axes.tick_params(axis="x", labelsize=8)
-    axes.set_xlabel("view, in file-name order")
+    axes.set_xlabel("view, in file-name order" + (" (orange: no masks)" if len(bare) else ""))
     axes.xaxis.get_major_locator().set_params(integer=True)
     _style(axes)
 

@@ -30,8 +30,9 @@ def thumbnail(image_path: Path, labels: Int[np.ndarray, "H W"] | None, width: in
         return (0.5 * grey).astype(np.uint8)
     map_small = resize_label_map(labels, height, width)
     mixed = (1 - _OPACITY) * small + _OPACITY * colorize(map_small)
-    mixed[_outline(map_small)] = 255
-    return np.where((map_small > 0)[..., None], mixed, 0.5 * grey).round().astype(np.uint8)
+    picture = np.where((map_small > 0)[..., None], mixed, 0.5 * grey)
+    picture[_outline(map_small)] = 255
+    return picture.round().astype(np.uint8)
 
 
 def jpeg(picture: UInt8[np.ndarray, "H W 3"]) -> bytes:
