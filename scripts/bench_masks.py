@@ -1,7 +1,7 @@
 """What the pipeline around a segmenter costs per image: reading, fingerprint, writing (budget: 0.15 s on one core).
 
-Photos of 1080x1920 with 100 masks; the segmenter is one that hands back a label map made before. Prints a Markdown table
-and writes it to results/bench_masks.md. Run with OMP_NUM_THREADS=1.
+Photos of 1080x1920 with 100 masks; the segmenter is one that hands back a label map made before. Prints a Markdown
+table and writes it to results/bench_masks.md. Run with OMP_NUM_THREADS=1.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def _write_photos(folder: Path, count: int, rng: np.random.Generator) -> list[Pa
 def _voronoi(rng: np.random.Generator) -> np.ndarray:
     """A label map of 100 regions with borders as jagged as a segmenter's."""
     seeds = rng.uniform((0, 0), (HEIGHT, WIDTH), (MASKS, 2))
-    pixels = np.stack(np.mgrid[:HEIGHT, :WIDTH], -1) + rng.normal(0, 1.5, (HEIGHT, WIDTH, 2))
+    pixels = np.moveaxis(np.mgrid[:HEIGHT, :WIDTH], 0, -1) + rng.normal(0, 1.5, (HEIGHT, WIDTH, 2))
     best = np.full((HEIGHT, WIDTH), np.inf)
     labels = np.zeros((HEIGHT, WIDTH), np.int32)
     for label, seed in enumerate(seeds, 1):

@@ -15,7 +15,7 @@ def to_rle(mask: Bool[np.ndarray, "H W"]) -> dict[str, Any]:
     """``{"size": [H, W], "counts": text}``, compressed."""
     from pycocotools import mask as coco
 
-    rle = coco.encode(np.asfortranarray(mask, dtype=np.uint8))
+    rle: Any = coco.encode(np.asfortranarray(mask, dtype=np.uint8))
     return {"size": [int(edge) for edge in rle["size"]], "counts": rle["counts"].decode("ascii")}
 
 
