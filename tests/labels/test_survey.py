@@ -16,7 +16,7 @@ from proto_saga_ns.labels.survey import survey
 class Red:
     """Labels by the red channel."""
 
-    name, settings = "red", {"size": 1}  # noqa: RUF012
+    name, settings = "red", {"size": 1}
 
     def __call__(self, image):
         return image[..., 0].astype(np.int32)
@@ -54,7 +54,12 @@ def test_every_kind_of_trouble_is_told_apart(data: Path) -> None:
     assert state.damaged == [paths[2], paths[3]] and state.stale == [folder / "4.png"]
     assert state.todo == paths[:4]
     complaint = state.complaint() or ""
-    for words in ("4 images", "1 without a label map (0.png)", "1 changed", "2 with a damaged label map (2.png, 3.png)"):
+    for words in (
+        "4 images",
+        "1 without a label map (0.png)",
+        "1 changed",
+        "2 with a damaged label map (2.png, 3.png)",
+    ):
         assert words in complaint
 
 
