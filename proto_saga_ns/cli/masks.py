@@ -60,10 +60,7 @@ class Masks:
             for data in folders:
                 self._look_at(data, data_folder(data) / self.mask_dir)
             return
-        if self.check:
-            states = _verified(folders, factory)
-        else:
-            states = [_make(data, factory, self.workers, self.force) for data in folders]
+        states = _verified(folders, factory) if self.check else self._make_all(folders, factory)
         for data, state in zip(folders, states, strict=True):
             gone = f" ({len(state.stale)} more are of images that are gone)" if state.stale else ""
             _say(f"{len(state.fingerprints)} label maps, up to date, in {state.folder}{gone}")
@@ -71,6 +68,19 @@ class Masks:
                 # Beside masks/, where only label maps belong.
                 html = state.folder.parent.parent / f"report-{state.folder.name}.html"
                 _report(data, sorted(state.fingerprints), state.folder, html)
+
+    def _make_all(self, folders: Sequence[Path], factory: SegmenterFactory) -> list[CacheState]:
+        """All folders are looked at before the first is worked on, and what fails stops nothing else."""
+        images = [find_images(data) for data in folders]
+        states, errors = [], []
+        for data, paths in zip(folders, images, strict=True):
+            state, failed = _make(data, paths, factory, self.workers, self.force)
+            states.append(state)
+            errors += failed
+        if errors:
+            total = sum(map(len, images))
+            raise ProtoSagaError(f"{len(errors)} of {total} masks could not be made, the others are. {errors[0]}")
+        return states
 
     def _look_at(self, data: Path, masks: Path) -> None:
         """Check, and if so asked report, a folder of label maps that need not be ours."""
@@ -109,27 +119,29 @@ def _verified(folders: Sequence[Path], factory: SegmenterFactory) -> list[CacheS
     return states
 
 
-def _make(data: Path, factory: SegmenterFactory, workers: int, force: bool) -> CacheState:
+def _make(
+    data: Path, images: Sequence[Path], factory: SegmenterFactory, workers: int, force: bool
+) -> tuple[CacheState, list[str]]:
+    """The cache with everything in it that could be made, and what went wrong."""
     from proto_saga_ns.labels.cache import mask_jobs, update_manifest, writable_folder
     from proto_saga_ns.labels.survey import survey
     from proto_saga_ns.labels.workers import make_masks
 
-    images, segmenter, folder = find_images(data), factory(), data_folder(data)
+    segmenter, folder = factory(), data_folder(data)
     state = survey(images, segmenter, folder)
     if state.todo or force:
         state = survey(images, segmenter, folder, writable_folder(segmenter, folder))
     todo = mask_jobs(state.folder, images if force else state.todo)
-    errors = []
+    made, errors = dict(state.fingerprints), []
     for finished in progress_bar(make_masks(todo, factory, workers, force=force), len(todo), f"Masks of {data}"):
         if finished.fingerprint is None:
-            errors.append(finished.error)
+            made.pop(finished.job.image)
+            errors.append(str(finished.error))
         else:
-            state.fingerprints[finished.job.image] = finished.fingerprint
-    if errors:
-        raise ProtoSagaError(f"{len(errors)} of {len(todo)} masks could not be made. {errors[0]}")
+            made[finished.job.image] = finished.fingerprint
     if todo or os.access(state.folder, os.W_OK):
-        update_manifest(state.folder, segmenter, state.fingerprints, keep_others=False)
-    return replace(state, missing=[], outdated=[], damaged=[])
+        update_manifest(state.folder, segmenter, made, keep_others=False)
+    return replace(state, fingerprints=made, missing=[], outdated=[], damaged=[]), errors
 
 
 def _report(data: Path, images: Sequence[Path], masks: Path, html: Path) -> None:

@@ -62,10 +62,14 @@ class MaskJob:
 
         Raises:
             ProtoSagaError: the image is unreadable, or the label map cannot be written.
+            ValueError: the segmenter made a label map of another size.
         """
         content = _read_bytes(self.image)
         fingerprint = _hash(content)
-        labels = segmenter(_decode_rgb(content, self.image))
+        image = _decode_rgb(content, self.image)
+        labels = segmenter(image)
+        if labels.shape != image.shape[:2]:
+            raise ValueError(f"{segmenter.name} made a label map of {labels.shape} for an image of {image.shape[:2]}")
         write_label_map(self.target, labels, {_FINGERPRINT: fingerprint})
         return fingerprint
 

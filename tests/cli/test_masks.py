@@ -13,10 +13,12 @@ import pytest
 from PIL import Image
 
 from proto_saga_ns.cli.masks import Masks
+from proto_saga_ns.data.dataparsers import MaskedNerfstudioConfig
 from proto_saga_ns.labels import ensure_masks, read_label_map, read_rgb
 from proto_saga_ns.segmenters import SuperpixelSegmenter, SuperpixelSettings
 from proto_saga_ns.segmenters.backends import AllSettings
 from tests.commands import Finished, Started, run
+from tests.scenes import write_tiny_scene
 
 SETTINGS = SuperpixelSettings(working_size=48)
 QUICK = ("--superpixel.working-size", SETTINGS.working_size)
@@ -113,6 +115,24 @@ def test_workers_and_several_folders_and_report(data: Path) -> None:
     assert_valid(other)
 
 
+def test_training_takes_the_masks_of_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = write_tiny_scene(tmp_path / "scene", masks=None)
+    for path in scene.image_paths:
+        small = scene.folder / "images_2" / path.name
+        small.parent.mkdir(exist_ok=True)
+        Image.open(path).resize((32, 24)).save(small)
+    assert masks(scene.folder).returncode == 0
+    monkeypatch.setattr(SuperpixelSegmenter, "__call__", lambda *_: pytest.fail("made a mask again"))
+    for factor in (1, 2):
+        config = MaskedNerfstudioConfig(
+            data=scene.folder, mask_source="superpixel", superpixel=SETTINGS, downscale_factor=factor
+        )
+        parser = config.setup()
+        label_maps = parser.label_maps(parser.get_dataparser_outputs(split="train"), "train")
+        assert all(path.parent == folder_of(scene.folder) for path in label_maps.paths)
+        assert label_maps.read(0, 48 // factor, 64 // factor).max() > 0
+
+
 def test_two_processes_at_once_are_harmless(data: Path) -> None:
     started = [Started("proto-saga", "masks", data, *QUICK) for _ in range(2)]
     assert [process.wait(120).returncode for process in started] == [0, 0]
@@ -165,8 +185,11 @@ def test_bad_input(data: Path) -> None:
     assert_error(masks(data, "--check", "--force"), "one of the two")
     assert_error(masks(data, "--workers", 0), "--workers is 0")
     (data / "images" / "2.png").write_bytes(b"no image")
-    assert_error(masks(data), "1 of 6 masks could not be made", "2.png")
-    assert sorted(times(data)) == list("01345")
+    other = Path(shutil.copytree(data, data.parent / "other"))
+    assert_error(masks(data, other), "2 of 12 masks could not be made, the others are", "2.png")
+    for folder in (data, other):
+        assert sorted(times(folder)) == list("01345")
+        assert len(json.loads((folder_of(folder) / "manifest.json").read_text())["images"]) == 5
     (data / "transforms.json").write_text("{}")
     assert_error(masks(data), "transforms.json")
 

@@ -67,8 +67,8 @@ def _page(statistics: ReportStatistics, pictures: Sequence[bytes], title: str, s
         source=source,
         summary=statistics.summary(),
         warnings={
-            "views without a label map": statistics.without_map,
-            "views whose label map is empty": statistics.empty,
+            "Views without a label map": statistics.without_map,
+            "Views whose label map is empty": statistics.empty,
         },
         charts=[_data_uri(svg(chart, statistics), "image/svg+xml") for chart in CHARTS],
         views=zip(statistics.views, [_data_uri(picture, "image/jpeg") for picture in pictures], strict=True),

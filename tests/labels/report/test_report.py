@@ -87,7 +87,7 @@ def test_the_page_stands_alone_and_names_views_without_masks(folder: Path) -> No
     assert len(page.addresses) == 3 + 3 and all(address.startswith("data:image/") for address in page.addresses)
     assert "url(" not in html.read_text() and "@import" not in html.read_text()
     text = re.sub(r"\s+", " ", page.text)
-    for words in ("Masks of <room>", "1 views without a label map: c.png", "label map is empty: b&<i>.png"):
+    for words in ("Masks of <room>", "Views without a label map (1): c.png", "label map is empty (1): b&<i>.png"):
         assert words in text
     assert "3 masks (2 small), 50% labelled" in text
     picture = np.asarray(Image.open(io.BytesIO(html.with_suffix(".png").read_bytes())))
