@@ -65,9 +65,7 @@ class Masks:
             gone = f" ({len(state.stale)} more are of images that are gone)" if state.stale else ""
             _say(f"{len(state.fingerprints)} label maps, up to date, in {state.folder}{gone}")
             if self.report:
-                # Beside masks/, where only label maps belong.
-                html = state.folder.parent.parent / f"report-{state.folder.name}.html"
-                _report(data, sorted(state.fingerprints), state.folder, html)
+                _report(data, sorted(state.fingerprints), state.folder)
 
     def _make_all(self, folders: Sequence[Path], factory: SegmenterFactory) -> list[CacheState]:
         """All folders are looked at before the first is worked on, and what fails stops nothing else."""
@@ -85,14 +83,12 @@ class Masks:
     def _look_at(self, data: Path, masks: Path) -> None:
         """Check, and if so asked report, a folder of label maps that need not be ours."""
         from proto_saga_ns.labels import check_label_maps, index_masks
-        from proto_saga_ns.labels.cache import writable_root
 
         images = find_images(data)
         found = index_masks(masks, images)
         _say(f"{masks}: {check_label_maps(found, images).summary()}; {found.count(None)} images without one")
         if self.report:
-            html = writable_root(data_folder(data)).parent / f"report-{masks.resolve().name}.html"
-            _report(data, images, masks, html)
+            _report(data, images, masks)
 
     def _check_arguments(self) -> None:
         if not self.data:
@@ -144,9 +140,12 @@ def _make(
     return replace(state, fingerprints=made, missing=[], outdated=[], damaged=[]), errors
 
 
-def _report(data: Path, images: Sequence[Path], masks: Path, html: Path) -> None:
+def _report(data: Path, images: Sequence[Path], masks: Path) -> None:
+    from proto_saga_ns.labels.cache import writable_root
     from proto_saga_ns.labels.report import write_report
 
+    # Beside masks/, where only label maps belong.
+    html = writable_root(data_folder(data)).parent / f"report-{masks.resolve().name}.html"
     title = f"Masks of {data.resolve().name} ({masks.name})"
     write_report(images, masks, html, title, lambda paths: progress_bar(paths, len(paths), "Report"))
     _say(f"Report: {html} and {html.with_suffix('.png').name}")
