@@ -53,7 +53,10 @@ def main(images: int = 12, output: Path = Path("results/bench_masks.md")) -> Non
         paths = _write_photos(Path(folder), images, rng)
         segmenter = ReadySegmenter(_voronoi(rng))
         jobs = mask_jobs(cache_folder(Path(folder) / ".proto_saga" / "masks", segmenter), paths)
-        making = _seconds_each(lambda: list(make_masks(jobs, lambda: segmenter)), images)
+        memory: list[float] = []
+        making = _seconds_each(
+            lambda: memory.extend(_resident_mib() for _ in make_masks(jobs, lambda: segmenter)), images
+        )
         checking = _seconds_each(lambda: survey(paths, segmenter, Path(folder)), images)
         again = _seconds_each(lambda: [job.current_fingerprint() for job in jobs], images)
         reading = statistics.median(_seconds_each(lambda path=path: read_rgb(path), 1) for path in paths)
@@ -68,7 +71,8 @@ def main(images: int = 12, output: Path = Path("results/bench_masks.md")) -> Non
         f"| finding that a label map is up to date (training) | {again:.4f} |\n"
         f"| verifying it, pixels decoded (`masks --check`) | {checking:.3f} |\n"
         f"| report | {report:.3f} |\n\n"
-        f"A label map takes {size:.0f} KiB.\n"
+        f"A label map takes {size:.0f} KiB. Memory: {memory[min(4, images - 1)]:.0f} MiB after the 5th image, "
+        f"{memory[-1]:.0f} MiB after the {images}th.\n"
     )
     print(table)
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -79,6 +83,11 @@ def _seconds_each(work: Callable[[], object], count: int) -> float:
     start = time.perf_counter()
     work()
     return (time.perf_counter() - start) / count
+
+
+def _resident_mib() -> float:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 def _write_photos(folder: Path, count: int, rng: np.random.Generator) -> list[Path]:
