@@ -7,17 +7,21 @@ from typing import Annotated
 import tyro
 
 from proto_saga_ns.cli.associate import Associate
+from proto_saga_ns.cli.convert_masks import ConvertMasks
 from proto_saga_ns.cli.demo import Demo
 from proto_saga_ns.cli.evaluate import Evaluate
 from proto_saga_ns.cli.info import Info
+from proto_saga_ns.cli.masks import Masks
 from proto_saga_ns.cli.segment import Segment
 from proto_saga_ns.errors import user_errors_end_the_process
 
 Command = (
     Annotated[Segment, tyro.conf.subcommand("segment")]
-    | Annotated[Associate, tyro.conf.subcommand("associate")]
+    | Annotated[tyro.conf.OmitArgPrefixes[Associate], tyro.conf.subcommand("associate")]
     | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
     | Annotated[Info, tyro.conf.subcommand("info")]
+    | Annotated[Masks, tyro.conf.subcommand("masks")]
+    | Annotated[ConvertMasks, tyro.conf.subcommand("convert-masks")]
     | Annotated[Demo, tyro.conf.subcommand("demo")]
 )
 
@@ -29,7 +33,6 @@ def entrypoint() -> None:
         prog="proto-saga",
         description="Take 3D Gaussian Splatting scenes apart into objects. Scenes are trained by "
         "`ns-train proto-saga --data DIR` or `ns-train proto-saga-lite --data DIR`.",
-        config=(tyro.conf.OmitArgPrefixes,),
     )
     with user_errors_end_the_process():
         command.run()

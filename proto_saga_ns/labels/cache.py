@@ -4,16 +4,23 @@ A cache folder is ``ROOT/<backend>-<settings hash>/`` with ``<image stem>.png`` 
 label map carries the fingerprint of its image in a PNG text chunk, so it can be trusted on its own: whatever
 order label maps are written in, by however many writers, and whenever one is killed, what lies there is whole
 and up to date or is made again. The manifest says to people and tools what the folder holds.
+
+Label maps are made from the images at full size, also when nerfstudio trains on downscaled ones. A label map
+whose image is gone stays where it is (masks are dear, and the image may come back), but leaves the manifest.
 """
 
 from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import io
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,14 +32,51 @@ from proto_saga_ns import __version__
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.files import write_json
 from proto_saga_ns.labels.folder import unique_stems
-from proto_saga_ns.labels.png import read_text, write_label_map
+from proto_saga_ns.labels.images import full_size
+from proto_saga_ns.labels.png import is_whole, read_text, write_label_map
 
 if TYPE_CHECKING:
     from proto_saga_ns.segmenters.base import Segmenter
 
 Progress = Callable[[Iterable[Path]], Iterable[Path]]
 
+MANIFEST = "manifest.json"
+
 _FINGERPRINT = "proto-saga image"
+# Files that a killed process left half-written; a live writer needs seconds.
+_DEBRIS_AGE = 3600.0
+
+
+@dataclass(frozen=True)
+class MaskJob:
+    """One label map to make. Small and picklable, for workers in other processes."""
+
+    image: Path
+    target: Path
+    """the PNG to write"""
+
+    def run(self, segmenter: Segmenter) -> str:
+        """Read the image, segment it, write the label map atomically; returns the image's fingerprint.
+
+        The fingerprint is of the very bytes that were segmented, even if the file changes meanwhile.
+
+        Raises:
+            ProtoSagaError: the image is unreadable, or the label map cannot be written.
+            ValueError: the segmenter made a label map of another size.
+        """
+        content = _read_bytes(self.image)
+        fingerprint = _hash(content)
+        image = _decode_rgb(content, self.image)
+        labels = segmenter(image)
+        if labels.shape != image.shape[:2]:
+            raise ValueError(f"{segmenter.name} made a label map of {labels.shape} for an image of {image.shape[:2]}")
+        write_label_map(self.target, labels, {_FINGERPRINT: fingerprint})
+        return fingerprint
+
+    def current_fingerprint(self) -> str | None:
+        """The image's fingerprint if a whole label map of the image as it is now lies there, else None."""
+        fingerprint = _hash(_read_bytes(self.image))
+        return fingerprint if is_current(self.target, fingerprint) else None
 
 
 def cache_folder(root: Path, segmenter: Segmenter) -> Path:
@@ -51,11 +95,7 @@ def cache_roots(data_dir: Path) -> list[Path]:
 
 def find_cached_masks(image_paths: Sequence[Path], segmenter: Segmenter, data_dir: Path) -> Path | None:
     """A cache folder that has an up-to-date label map for every image, or None; writes nothing."""
-    for root in cache_roots(data_dir):
-        folder = cache_folder(root, segmenter)
-        if folder.is_dir() and not _missing(folder, image_paths, _fingerprints(image_paths)):
-            return folder
-    return None
+    return _find_complete(fingerprints_of(_sources(image_paths, data_dir)), segmenter, data_dir)
 
 
 def ensure_masks(
@@ -73,16 +113,57 @@ def ensure_masks(
         ProtoSagaError: two images share a stem, an image is unreadable, or nothing can be written.
     """
     unique_stems(image_paths, "images")
-    fingerprints = _fingerprints(image_paths)
-    if complete := find_cached_masks(image_paths, segmenter, data_dir):
+    fingerprints = fingerprints_of(_sources(image_paths, data_dir))
+    if complete := _find_complete(fingerprints, segmenter, data_dir):
         return complete
-    folder = cache_folder(_first_writable(cache_roots(data_dir)), segmenter)
-    todo = _missing(folder, image_paths, fingerprints)
+    folder = writable_folder(segmenter, data_dir)
+    todo = [path for path, fingerprint in fingerprints.items() if not is_current(_target(folder, path), fingerprint)]
     for path in (progress or iter)(todo):
-        labels = segmenter(read_rgb(path))
-        write_label_map(folder / f"{path.stem}.png", labels, {_FINGERPRINT: fingerprints[path]})
-    _write_manifest(folder, segmenter, fingerprints)
+        fingerprints[path] = MaskJob(path, _target(folder, path)).run(segmenter)
+    update_manifest(folder, segmenter, fingerprints, keep_others=True)
     return folder
+
+
+def mask_jobs(folder: Path, image_paths: Sequence[Path]) -> list[MaskJob]:
+    """The label maps of these images in a cache folder."""
+    return [MaskJob(path, _target(folder, path)) for path in image_paths]
+
+
+def is_current(label_map: Path, fingerprint: str) -> bool:
+    """Whether a label map is whole, and of the image with this fingerprint; does not decode its pixels."""
+    return is_whole(label_map) and read_text(label_map).get(_FINGERPRINT) == fingerprint
+
+
+def fingerprints_of(image_paths: Sequence[Path]) -> dict[Path, str]:
+    """Hash of every image's file.
+
+    Raises:
+        ProtoSagaError: a file cannot be read.
+    """
+    return {path: _hash(_read_bytes(path)) for path in image_paths}
+
+
+def writable_folder(segmenter: Segmenter, data_dir: Path) -> Path:
+    """The cache folder to write to, in the first root that can be written; clears half-written files of the dead.
+
+    Raises:
+        ProtoSagaError: neither the data folder nor the user's cache can be written.
+    """
+    folder = cache_folder(writable_root(data_dir), segmenter)
+    for path in folder.glob(".*.tmp"):
+        with suppress(OSError):
+            if time.time() - path.stat().st_mtime > _DEBRIS_AGE:
+                path.unlink()
+    return folder
+
+
+def writable_root(data_dir: Path) -> Path:
+    """The first of ``cache_roots`` that can be written.
+
+    Raises:
+        ProtoSagaError: there is none.
+    """
+    return _first_writable(cache_roots(data_dir))
 
 
 def read_rgb(path: Path) -> UInt8[np.ndarray, "H W 3"]:
@@ -91,29 +172,75 @@ def read_rgb(path: Path) -> UInt8[np.ndarray, "H W 3"]:
     Raises:
         ProtoSagaError: the file is unreadable.
     """
+    return _decode_rgb(_read_bytes(path), path)
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """What ``manifest.json`` says; empty if there is none that can be read."""
     try:
-        with Image.open(path) as image:
+        content = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def update_manifest(folder: Path, segmenter: Segmenter, fingerprints: Mapping[Path, str], *, keep_others: bool) -> None:
+    """Say in ``manifest.json`` what the folder holds; leaves the file alone if it says so already.
+
+    Args:
+        fingerprints: of the images whose label maps are there.
+        keep_others: whether images listed before stay listed: a training run asks for its own views only.
+    """
+    before = read_manifest(folder)
+    images: dict[str, Any] = dict(before.get("images") or {}) if keep_others else {}
+    images |= {path.name: fingerprint for path, fingerprint in fingerprints.items()}
+    content: dict[str, Any] = {
+        "format": 1,
+        "backend": segmenter.name,
+        "settings": segmenter.settings,
+        "versions": {"proto_saga_ns": __version__, **_versions("numpy", "pillow", "scikit-image")},
+        "images": dict(sorted(images.items())),
+    }
+    if content != before:
+        write_json(folder / MANIFEST, content)
+
+
+def _sources(image_paths: Sequence[Path], data_dir: Path) -> list[Path]:
+    return [full_size(path, data_dir) for path in image_paths]
+
+
+def _target(folder: Path, image: Path) -> Path:
+    return folder / f"{image.stem}.png"
+
+
+def _find_complete(fingerprints: Mapping[Path, str], segmenter: Segmenter, data_dir: Path) -> Path | None:
+    for root in cache_roots(data_dir):
+        folder = cache_folder(root, segmenter)
+        if folder.is_dir() and all(is_current(_target(folder, path), hashed) for path, hashed in fingerprints.items()):
+            return folder
+    return None
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ProtoSagaError(f"Cannot read the image {path}: {error.strerror}. Restore or remove it.") from error
+
+
+def _decode_rgb(content: bytes, path: Path) -> UInt8[np.ndarray, "H W 3"]:
+    try:
+        with Image.open(io.BytesIO(content)) as image:
             if image.mode in ("RGBA", "LA", "PA"):
                 white = Image.new("RGBA", image.size, "white")
                 image = Image.alpha_composite(white, image.convert("RGBA"))
             return np.asarray(image.convert("RGB"))
     except (OSError, ValueError, SyntaxError) as error:
         raise ProtoSagaError(f"Cannot read the image {path}: {error}. Restore or remove it.") from error
-
-
-def _missing(folder: Path, image_paths: Sequence[Path], fingerprints: dict[Path, str]) -> list[Path]:
-    def is_current(path: Path) -> bool:
-        return read_text(folder / f"{path.stem}.png").get(_FINGERPRINT) == fingerprints[path]
-
-    return [path for path in image_paths if not is_current(path)]
-
-
-def _fingerprints(image_paths: Sequence[Path]) -> dict[Path, str]:
-    """Hash of every image's file."""
-    try:
-        return {path: hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest() for path in image_paths}
-    except OSError as error:
-        raise ProtoSagaError(f"Cannot read the image {error.filename}: {error.strerror}.") from error
 
 
 def _first_writable(roots: Sequence[Path]) -> Path:
@@ -128,17 +255,6 @@ def _first_writable(roots: Sequence[Path]) -> Path:
         f"No folder for the masks can be written: tried {' and '.join(map(str, roots))}. Make one of them "
         "writable, or set XDG_CACHE_HOME to a folder that is."
     )
-
-
-def _write_manifest(folder: Path, segmenter: Segmenter, fingerprints: dict[Path, str]) -> None:
-    content: dict[str, Any] = {
-        "format": 1,
-        "backend": segmenter.name,
-        "settings": segmenter.settings,
-        "versions": {"proto_saga_ns": __version__, **_versions("numpy", "pillow", "scikit-image")},
-        "images": {path.name: fingerprint for path, fingerprint in fingerprints.items()},
-    }
-    write_json(folder / "manifest.json", content)
 
 
 def _versions(*packages: str) -> dict[str, str | None]:

@@ -125,16 +125,29 @@ def check_size(mask_path: Path, mask_size: tuple[int, int], image_path: Path) ->
     Raises:
         ProtoSagaError: neither size is the mask's.
     """
-    image_size = _size(image_path)
-    if mask_size == image_size:
+    size = image_size(image_path)
+    if mask_size == size:
         return
     original = full_size_image(image_path)
-    if original is not None and mask_size == _size(original):
+    if original is not None and mask_size == image_size(original):
         return
     raise ProtoSagaError(
         f"The label map {mask_path} is {mask_size[0]}x{mask_size[1]}, but its image {image_path} is "
-        f"{image_size[0]}x{image_size[1]}. Make the label map from this image, at its full size."
+        f"{size[0]}x{size[1]}. Make the label map from this image, at its full size."
     )
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """Width and height of an image file.
+
+    Raises:
+        ProtoSagaError: it is unreadable.
+    """
+    try:
+        with Image.open(path) as image:
+            return image.size
+    except (OSError, ValueError, SyntaxError) as error:
+        raise ProtoSagaError(f"Cannot read the image {path}: {error}.") from error
 
 
 def full_size_image(image_path: Path) -> Path | None:
@@ -145,14 +158,6 @@ def full_size_image(image_path: Path) -> Path | None:
             if original.is_file():
                 return original
     return None
-
-
-def _size(path: Path) -> tuple[int, int]:
-    try:
-        with Image.open(path) as image:
-            return image.size
-    except (OSError, ValueError, SyntaxError) as error:
-        raise ProtoSagaError(f"Cannot read the image {path}: {error}.") from error
 
 
 def _pngs(folder: Path) -> list[Path]:

@@ -16,6 +16,7 @@ from proto_saga_ns.files import write_atomically
 MAX_ID = 65535
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_END = b"\x00\x00\x00\x00IEND\xaeB`\x82"
 _GREY, _PALETTE = 0, 3
 _COLOR_TYPES = {0: "grey", 2: "RGB", 3: "palette", 4: "grey with alpha", 6: "RGB with alpha"}
 
@@ -66,6 +67,17 @@ def read_text(path: Path) -> dict[str, str]:
             return {key: str(value) for key, value in image.info.items() if isinstance(key, str)}
     except (OSError, ValueError, SyntaxError):
         return {}
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a file begins and ends as a PNG does; does not decode the pixels."""
+    try:
+        with path.open("rb") as file:
+            begins = file.read(len(_SIGNATURE)) == _SIGNATURE
+            file.seek(-len(_END), io.SEEK_END)
+            return begins and file.read() == _END
+    except OSError:
+        return False
 
 
 def _check_format(path: Path) -> None:

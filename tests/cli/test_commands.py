@@ -81,7 +81,10 @@ def test_info_lists_every_instance(trained_run: TrainedRun) -> None:
     assert all(f"instance {number}" in process.stdout for number in range(1, NUM_INSTANCES + 1))
 
 
-@pytest.mark.parametrize("words", [[], ["segment"], ["associate"], ["evaluate"], ["info"], ["demo"]])
+COMMANDS = ("segment", "associate", "evaluate", "info", "masks", "convert-masks", "demo")
+
+
+@pytest.mark.parametrize("words", [[], *([name] for name in COMMANDS)])
 def test_help_reads_well(words: list[str]) -> None:
     process = run("proto-saga", *words, "--help")
     assert process.returncode == 0

@@ -1,6 +1,7 @@
 """The mask cache makes each label map once, survives kills, and notices changed images."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -110,14 +111,58 @@ def test_foreign_and_half_written_files_are_not_trusted(data):
     folder = ensure_masks(paths, segmenter, data)
     Image.new("L", (4, 3), 77).save(folder / "0.png")
     (folder / "1.png").write_bytes((folder / "1.png").read_bytes()[:20])
+    (folder / "2.png").write_bytes((folder / "2.png").read_bytes()[:-5])
     assert ids(ensure_masks(paths, segmenter, data), paths) == [1, 2, 3, 4, 5]
-    assert segmenter.calls == 7
+    assert segmenter.calls == 8
 
 
 def test_other_settings_use_another_folder(data):
     paths = write_images(data)
     folders = {ensure_masks(paths, CountingSegmenter({"size": size}), data) for size in (1, 2)}
     assert len(folders) == 2
+
+
+def test_one_cache_serves_all_downscale_factors(data):
+    paths, segmenter = write_images(data), CountingSegmenter()
+    small = [data / "images_2" / path.name for path in paths]
+    small[0].parent.mkdir()
+    for path in small:
+        Image.new("RGB", (2, 1), (200, 0, 0)).save(path)
+    folder = ensure_masks(small, segmenter, data)
+    assert ids(folder, paths) == [1, 2, 3, 4, 5]
+    assert find_cached_masks(paths, segmenter, data) == find_cached_masks(small, segmenter, data) == folder
+
+
+def test_a_subset_of_the_views_leaves_the_others_in_the_manifest(data):
+    paths, segmenter = write_images(data), CountingSegmenter()
+    manifest = ensure_masks(paths, segmenter, data) / "manifest.json"
+    before = manifest.stat().st_mtime_ns
+    Image.new("RGB", (4, 3), (99, 0, 0)).save(paths[1])
+    ensure_masks(paths[:2], segmenter, data)
+    assert len(json.loads(manifest.read_text())["images"]) == 5 and manifest.stat().st_mtime_ns > before
+
+
+def test_debris_of_killed_writers_is_cleared_when_it_is_old(data):
+    paths, segmenter = write_images(data), CountingSegmenter()
+    folder = ensure_masks(paths[:4], segmenter, data)
+    old, new = folder / ".0.png.1.tmp", folder / ".0.png.2.tmp"
+    for path in (old, new):
+        path.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    ensure_masks(paths, segmenter, data)
+    assert new.exists() and not old.exists()
+
+
+def test_the_fingerprint_is_of_the_bytes_that_were_segmented(data):
+    (path,) = write_images(data, 1)
+
+    class Interrupted(CountingSegmenter):
+        def __call__(self, image):
+            Image.new("RGB", (4, 3), (99, 0, 0)).save(path)
+            return super().__call__(image)
+
+    ensure_masks([path], Interrupted(), data)
+    assert find_cached_masks([path], Interrupted(), data) is None
 
 
 def test_read_only_data_falls_back_to_the_users_cache(data, tmp_path, monkeypatch):

@@ -1,0 +1,101 @@
+"""``proto-saga convert-masks``: masks from and to the formats of other programs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+
+from proto_saga_ns.cli.masks import progress_bar
+from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.labels.formats import FORMATS
+from proto_saga_ns.labels.formats.painting import paint_by_score
+from proto_saga_ns.labels.images import data_folder, find_images
+
+if TYPE_CHECKING:
+    FormatName = str
+else:
+    FormatName = Literal[tuple(FORMATS)]
+
+FLATTEN = paint_by_score
+"""How masks that overlap become a label map."""
+
+_NATIVE = "label-maps"
+
+
+@dataclass
+class ConvertMasks:
+    """Convert the masks of a data folder from or to the format of another program.
+
+    label-maps (one 16-bit PNG an image), gaga, gaussian-grouping, omniseg3d (its patches; omniseg3d-objects joins
+    them), sam-json (SAM's automatic masks), coco-instances, coco-panoptic.
+
+        proto-saga convert-masks DIR --from sam-json MASKS     into DIR/masks, where training finds them
+        proto-saga convert-masks DIR --to coco-instances OUT   from DIR/masks, or else from the mask cache
+    """
+
+    data: tyro.conf.Positional[Path]
+    """folder of posed images (with transforms.json or images/)"""
+    source: Annotated[tuple[FormatName, Path] | None, tyro.conf.arg(name="from", metavar="FORMAT PATH")] = None
+    """format and place of the masks; by default the mask folder beside the images, or else the mask cache"""
+    target: Annotated[tuple[FormatName, Path] | None, tyro.conf.arg(name="to", metavar="FORMAT PATH")] = None
+    """format and place to write to; by default label-maps into DIR/masks"""
+    force: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """write into a place that holds something already; files of the same name are replaced"""
+
+    def run(self) -> None:
+        from rich.console import Console
+
+        if self.source is None and self.target is None:
+            raise ProtoSagaError("Give --from FORMAT PATH, --to FORMAT PATH, or both; formats: " + ", ".join(FORMATS))
+        images = find_images(self.data)
+        folder = data_folder(self.data)
+        source, read_from = self.source or (_NATIVE, _masks_of(folder, images))
+        target, write_to = self.target or (_NATIVE, folder / "masks")
+        self._check_target(read_from, write_to)
+        done: list[Path] = []
+
+        def views():
+            for image, labels in FORMATS[source].read(read_from, images, FLATTEN):
+                yield image, labels
+                done.append(image)
+
+        FORMATS[target].write(write_to, iter(progress_bar(views(), len(images), "Converting masks")))
+        missing = len(images) - len(done)
+        note = f"; {missing} images have no masks" if missing else ""
+        Console(soft_wrap=True).print(
+            f"{len(done)} views as {target} in {write_to}{note}", highlight=False, markup=False
+        )
+
+    def _check_target(self, read_from: Path, write_to: Path) -> None:
+        if read_from.resolve() == write_to.resolve():
+            raise ProtoSagaError(f"Masks are read from {read_from} and would be written there too. Give another --to.")
+        holds_files = write_to.is_file() or (write_to.is_dir() and any(write_to.iterdir()))
+        if holds_files and not self.force:
+            raise ProtoSagaError(
+                f"{write_to} holds files already. Give another place with --to FORMAT PATH, or --force to replace "
+                "files of the same name there."
+            )
+
+
+def _masks_of(folder: Path, images: list[Path]) -> Path:
+    """The folder of label maps that training would take, or the one mask cache that there is."""
+    from proto_saga_ns.labels import find_mask_folder
+    from proto_saga_ns.labels.cache import MANIFEST, cache_roots
+
+    for place in (folder, images[0].parent.parent):
+        if found := find_mask_folder(place):
+            return found
+    caches = [path.parent for root in cache_roots(folder) for path in sorted(root.glob(f"*/{MANIFEST}"))]
+    if len(caches) == 1:
+        return caches[0]
+    if caches:
+        raise ProtoSagaError(
+            f"{folder} has several mask caches: {', '.join(map(str, caches))}. Choose one: --from label-maps PATH."
+        )
+    raise ProtoSagaError(
+        f"{folder} has no masks to convert: neither a mask folder nor a mask cache. Make some with proto-saga masks "
+        f"{folder}, or give --from FORMAT PATH."
+    )

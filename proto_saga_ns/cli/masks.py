@@ -1,0 +1,175 @@
+"""``proto-saga masks``: make, verify or remake the mask cache, and report on it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+
+import tyro
+
+from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.labels.images import data_folder, find_images
+from proto_saga_ns.segmenters.backends import BACKENDS, DEFAULT_BACKEND, AllSettings, SegmenterFactory
+
+if TYPE_CHECKING:
+    from proto_saga_ns.labels.survey import CacheState
+
+    BackendName = str
+    Settings = Any
+else:
+    BackendName = Literal[tuple(BACKENDS)]
+    # The settings of a backend are --BACKEND.OPTION, without the name of the field here before it.
+    Settings = Annotated[AllSettings, tyro.conf.arg(name="")]
+
+T = TypeVar("T")
+
+
+@dataclass
+class Masks:
+    """Make the masks of all images of one or more data folders, and keep them in the mask cache.
+
+    Images whose masks are there already are left alone, so a run that was ended goes on where it stopped. Training
+    finds these masks by itself.
+    """
+
+    data: tyro.conf.Positional[tuple[Path, ...]]
+    """folders of posed images (with transforms.json or images/)"""
+    backend: BackendName = DEFAULT_BACKEND
+    """what makes the masks. superpixel: regions of similar colour, a stand-in that needs no weights and knows no
+    objects"""
+    check: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """make nothing: end with exit code 0 if the cache is complete and up to date, else with 2 and what is wrong"""
+    force: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """make all masks anew; each old one stays until its new one is whole"""
+    report: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """also write an HTML page and a PNG that show the masks and their figures"""
+    mask_dir: Path | None = None
+    """make nothing: check or report on this folder of label maps (absolute, or relative to DIR), not the cache"""
+    workers: int = 1
+    """processes that make masks side by side, with one thread each"""
+    settings: Settings = field(default_factory=AllSettings)
+
+    def run(self) -> None:
+        self._check_arguments()
+        factory = SegmenterFactory(self.backend, getattr(self.settings, self.backend))
+        folders = list(dict.fromkeys(self.data))
+        if self.mask_dir is not None:
+            for data in folders:
+                self._look_at(data, data_folder(data) / self.mask_dir)
+            return
+        states = _verified(folders, factory) if self.check else self._make_all(folders, factory)
+        for data, state in zip(folders, states, strict=True):
+            gone = f" ({len(state.stale)} more are of images that are gone)" if state.stale else ""
+            _say(f"{len(state.fingerprints)} label maps, up to date, in {state.folder}{gone}")
+            if self.report:
+                _report(data, sorted(state.fingerprints), state.folder)
+
+    def _make_all(self, folders: Sequence[Path], factory: SegmenterFactory) -> list[CacheState]:
+        """All folders are looked at before the first is worked on, and what fails stops nothing else."""
+        images = [find_images(data) for data in folders]
+        states, errors = [], []
+        for data, paths in zip(folders, images, strict=True):
+            state, failed = _make(data, paths, factory, self.workers, self.force)
+            states.append(state)
+            errors += failed
+        if errors:
+            total = sum(map(len, images))
+            raise ProtoSagaError(f"{len(errors)} of {total} masks could not be made, the others are. {errors[0]}")
+        return states
+
+    def _look_at(self, data: Path, masks: Path) -> None:
+        """Check, and if so asked report, a folder of label maps that need not be ours."""
+        from proto_saga_ns.labels import check_label_maps, index_masks
+
+        images = find_images(data)
+        found = index_masks(masks, images)
+        _say(f"{masks}: {check_label_maps(found, images).summary()}; {found.count(None)} images without one")
+        if self.report:
+            _report(data, images, masks)
+
+    def _check_arguments(self) -> None:
+        if not self.data:
+            raise ProtoSagaError("Give at least one folder of posed images: proto-saga masks DIR.")
+        if self.check and self.force:
+            raise ProtoSagaError("--check makes nothing and --force makes all anew. Give one of the two.")
+        if self.mask_dir is not None and self.force:
+            raise ProtoSagaError("--mask-dir looks at masks and --force makes masks. Give one of the two.")
+        if self.workers < 1:
+            raise ProtoSagaError(f"--workers is {self.workers}. Expected 1 or more.")
+
+
+def _verified(folders: Sequence[Path], factory: SegmenterFactory) -> list[CacheState]:
+    from proto_saga_ns.labels.survey import survey
+
+    states = [survey(find_images(data), factory(), data_folder(data)) for data in folders]
+    complaints = [f"{state.folder}: {complaint}" for state in states if (complaint := state.complaint())]
+    if complaints:
+        names = " ".join(str(data) for data, state in zip(folders, states, strict=True) if state.todo)
+        raise ProtoSagaError(
+            f"The mask cache is not up to date. {'; '.join(complaints)}. To make these masks: proto-saga masks "
+            f"{names} --backend {factory.backend}, with the same settings."
+        )
+    return states
+
+
+def _make(
+    data: Path, images: Sequence[Path], factory: SegmenterFactory, workers: int, force: bool
+) -> tuple[CacheState, list[str]]:
+    """The cache with everything in it that could be made, and what went wrong."""
+    from proto_saga_ns.labels.cache import mask_jobs, update_manifest, writable_folder
+    from proto_saga_ns.labels.survey import survey
+    from proto_saga_ns.labels.workers import make_masks
+
+    segmenter, folder = factory(), data_folder(data)
+    state = survey(images, segmenter, folder)
+    if state.todo or force:
+        state = survey(images, segmenter, folder, writable_folder(segmenter, folder))
+    todo = mask_jobs(state.folder, images if force else state.todo)
+    made, errors = dict(state.fingerprints), []
+    for finished in progress_bar(make_masks(todo, factory, workers, force=force), len(todo), f"Masks of {data}"):
+        if finished.fingerprint is None:
+            made.pop(finished.job.image)
+            errors.append(str(finished.error))
+        else:
+            made[finished.job.image] = finished.fingerprint
+    if todo or os.access(state.folder, os.W_OK):
+        update_manifest(state.folder, segmenter, made, keep_others=False)
+    return replace(state, fingerprints=made, missing=[], outdated=[], damaged=[]), errors
+
+
+def _report(data: Path, images: Sequence[Path], masks: Path) -> None:
+    from proto_saga_ns.labels.cache import writable_root
+    from proto_saga_ns.labels.report import write_report
+
+    # Beside masks/, where only label maps belong.
+    html = writable_root(data_folder(data)).parent / f"report-{masks.resolve().name}.html"
+    title = f"Masks of {data.resolve().name} ({masks.name})"
+    write_report(images, masks, html, title, lambda paths: progress_bar(paths, len(paths), "Report"))
+    _say(f"Report: {html} and {html.with_suffix('.png').name}")
+
+
+def _say(text: str) -> None:
+    from rich.console import Console
+
+    Console(soft_wrap=True).print(text, highlight=False, markup=False)
+
+
+def progress_bar(items: Iterable[T], total: int, what: str) -> Iterable[T]:
+    """A progress bar with the time that is left; silent when there is nothing to do."""
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    if total == 0:
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, TextColumn("left"), TimeRemainingColumn()) as progress:
+        yield from progress.track(items, total=total, description=what)

@@ -1,0 +1,87 @@
+"""What a format is, and what formats share."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int32
+
+from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.labels.folder import check_size
+
+Views = Iterator[tuple[Path, Int32[np.ndarray, "H W"]]]
+"""Images and their label maps; images without one do not occur."""
+
+Flatten = Callable[[np.ndarray, np.ndarray], Int32[np.ndarray, "H W"]]
+"""Overlapping masks (M, H, W) bool and their scores (M,) to one label map, 1..L."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """How another program keeps masks."""
+
+    what: str
+    """one line for people"""
+    read: Callable[[Path, Sequence[Path], Flatten], Views]
+    """(file or folder, images, how to flatten overlapping masks) -> views"""
+    write: Callable[[Path, Views], None]
+    """(file or folder, views); each file is written atomically"""
+
+
+def by_image(files: Sequence[Path], images: Sequence[Path], place: Path, expected: str) -> list[tuple[Path, Path]]:
+    """Pairs (image, its file), matched by the file name without its extension.
+
+    Raises:
+        ProtoSagaError: no image has a file.
+    """
+    stems = {file.stem: file for file in files}
+    # Gaga and Gaussian Grouping cut names at the first dot: view.rgb.jpg has the mask view.png.
+    pairs = [(image, stems.get(image.stem) or stems.get(image.name.split(".")[0])) for image in images]
+    found = [(image, file) for image, file in pairs if file is not None]
+    if not found:
+        example = images[0].stem if images else "<image name>"
+        raise ProtoSagaError(
+            f"None of the {len(images)} images has masks in {place} ({len(files)} files there). Expected "
+            f"{expected.format(stem=example)}."
+        )
+    return found
+
+
+def folder_of(path: Path, *names: str, suffix: str) -> Path:
+    """``path``, or the first of its sub-folders of these names that holds such files.
+
+    Raises:
+        ProtoSagaError: there is no such folder.
+    """
+    for folder in (*(path / name for name in names), path):
+        if folder.is_dir() and any(folder.glob(f"*{suffix}")):
+            return folder
+    raise ProtoSagaError(
+        f"No masks: {path} holds no *{suffix} file" + (f", nor does {' or '.join(names)}/ in it." if names else ".")
+    )
+
+
+def load_json(path: Path, expected: str) -> Any:
+    """Content of a JSON file.
+
+    Raises:
+        ProtoSagaError: missing or unreadable.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ProtoSagaError(f"Cannot read {path}: {error}. Expected {expected}.") from error
+
+
+def check_shape(file: Path, labels: np.ndarray, image: Path) -> None:
+    """A label map fits its image, or the full-size original of a downscaled one.
+
+    Raises:
+        ProtoSagaError: it does not.
+    """
+    check_size(file, (labels.shape[1], labels.shape[0]), image)

@@ -1,0 +1,23 @@
+"""The formats by name."""
+
+from __future__ import annotations
+
+from proto_saga_ns.labels.formats import coco, omniseg3d, png_folders, sam_json
+from proto_saga_ns.labels.formats.base import Format
+
+FORMATS: dict[str, Format] = {
+    "label-maps": Format(
+        "a folder of 16-bit <image stem>.png", png_folders.read_label_maps, png_folders.write_label_maps
+    ),
+    "gaga": Format("Gaga's raw_sam_mask/", png_folders.read_gaga, png_folders.write_gaga),
+    "gaussian-grouping": Format(
+        "Gaussian Grouping's object_mask/", png_folders.read_gaussian_grouping, png_folders.write_gaussian_grouping
+    ),
+    "omniseg3d": Format("OmniSeg3D's sam/, its patches", omniseg3d.read_patches, omniseg3d.write_patches),
+    "omniseg3d-objects": Format(
+        "OmniSeg3D's sam/, patches joined to objects", omniseg3d.read_objects, omniseg3d.write_patches
+    ),
+    "sam-json": Format("SAM's automatic masks, one JSON an image", sam_json.read_sam_json, sam_json.write_sam_json),
+    "coco-instances": Format("COCO instances, one JSON", coco.read_instances, coco.write_instances),
+    "coco-panoptic": Format("COCO panoptic, a JSON and PNGs", coco.read_panoptic, coco.write_panoptic),
+}

@@ -1,0 +1,90 @@
+"""COCO's run-length encoding of masks (pycocotools), in the form that goes into JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Int, Int32
+
+from proto_saga_ns.labels.maps import label_ids
+
+
+def to_rle(mask: Bool[np.ndarray, "H W"]) -> dict[str, Any]:
+    """``{"size": [H, W], "counts": text}``, compressed."""
+    from pycocotools import mask as coco
+
+    rle: Any = coco.encode(np.asfortranarray(mask, dtype=np.uint8))
+    return {"size": [int(edge) for edge in rle["size"]], "counts": rle["counts"].decode("ascii")}
+
+
+def from_rle(segmentation: Any, height: int, width: int) -> Bool[np.ndarray, "H W"]:
+    """The mask of a COCO segmentation: compressed or uncompressed RLE, or polygons (x, y pixels).
+
+    Args:
+        height, width: of the image, which polygons do not say.
+
+    Raises:
+        ValueError: it is none of these, or an RLE does not fill its size.
+    """
+    from pycocotools import mask as coco
+
+    if isinstance(segmentation, Mapping):
+        return _decode(segmentation)
+    if isinstance(segmentation, Sequence) and not isinstance(segmentation, str):
+        if not segmentation:
+            return np.zeros((height, width), bool)
+        if all(isinstance(polygon, Sequence) and len(polygon) >= 6 for polygon in segmentation):
+            return coco.decode(coco.merge(coco.frPyObjects(list(segmentation), height, width))).astype(bool)
+    raise ValueError(f"a segmentation is neither RLE nor polygons: {str(segmentation)[:60]}")
+
+
+def encode_label_map(labels: Int[np.ndarray, "H W"]) -> dict[int, dict[str, Any]]:
+    """RLE of every mask of a label map, by id."""
+    return {int(label): to_rle(labels == label) for label in label_ids(labels)}
+
+
+def decode_label_map(masks: Mapping[int, Mapping[str, Any]], height: int, width: int) -> Int32[np.ndarray, "H W"]:
+    """The label map of masks that do not overlap; where they do, the later one wins. Inverse of encoding."""
+    labels = np.zeros((height, width), np.int32)
+    for label, rle in masks.items():
+        labels[_decode(rle)] = label
+    return labels
+
+
+def _decode(rle: Mapping[str, Any]) -> Bool[np.ndarray, "H W"]:
+    from pycocotools import mask as coco
+
+    try:
+        height, width = (int(edge) for edge in rle["size"])
+        counts = rle["counts"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"an RLE needs size [H, W] and counts, got {str(rle)[:60]}") from error
+    if isinstance(counts, str | bytes):
+        counts = _decompress(counts.encode("ascii") if isinstance(counts, str) else counts)
+    # pycocotools trusts its input: runs beyond the image would be written beyond its memory.
+    if sum(counts) != height * width or min(counts, default=0) < 0:
+        raise ValueError(f"an RLE has runs of {sum(counts)} pixels, but its size is {height}x{width}")
+    runs: Any = {"size": [height, width], "counts": list(counts)}
+    return coco.decode(coco.frPyObjects(runs, height, width)).astype(bool)
+
+
+def _decompress(text: bytes) -> list[int]:
+    """Run lengths of COCO's compressed counts: 6-bit characters from 48 on, 5 bits of a number in each, lowest first,
+    bit 6 = more follow; signed; from the fourth on, the difference to the run two before."""
+    counts: list[int] = []
+    position = 0
+    while position < len(text):
+        value, shift, more = 0, 0, True
+        while more:
+            if position >= len(text) or not 48 <= text[position] < 112:
+                raise ValueError("the compressed counts of an RLE are damaged")
+            digit = text[position] - 48
+            value |= (digit & 31) << shift
+            more = bool(digit & 32)
+            position, shift = position + 1, shift + 5
+            if not more and digit & 16:
+                value -= 1 << shift
+        counts.append(value + (counts[-2] if len(counts) > 2 else 0))
+    return counts

@@ -1,0 +1,95 @@
+"""The state of a mask cache against the images of a data folder; writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.labels.cache import cache_folder, cache_roots, fingerprints_of, is_current
+from proto_saga_ns.labels.folder import check_size
+from proto_saga_ns.labels.png import is_whole, read_label_map
+
+if TYPE_CHECKING:
+    from proto_saga_ns.segmenters.base import Segmenter
+
+_NAMED = 3
+
+
+@dataclass(frozen=True)
+class CacheState:
+    """What a cache folder has for the images of a data folder."""
+
+    folder: Path
+    fingerprints: dict[Path, str]
+    """of all images as they are now"""
+    missing: list[Path] = field(default_factory=list)
+    """images without a label map: never made, or added since"""
+    outdated: list[Path] = field(default_factory=list)
+    """images that changed since their label map was made"""
+    damaged: list[Path] = field(default_factory=list)
+    """images whose label map cannot be read or has another size than they"""
+    stale: list[Path] = field(default_factory=list)
+    """label maps whose image is gone; harmless"""
+
+    @property
+    def todo(self) -> list[Path]:
+        """Images whose label map is to be made, in file-name order."""
+        return sorted({*self.missing, *self.outdated, *self.damaged})
+
+    def complaint(self) -> str | None:
+        """What is wrong, as part of a sentence; None if every image has its label map."""
+        kinds = {
+            "without a label map": self.missing,
+            "changed since their label map was made": self.outdated,
+            "with a damaged label map": self.damaged,
+        }
+        parts = [f"{len(paths)} {what} ({_names(paths)})" for what, paths in kinds.items() if paths]
+        return f"of {len(self.fingerprints)} images {', '.join(parts)}" if parts else None
+
+
+def survey(image_paths: Sequence[Path], segmenter: Segmenter, data_dir: Path, folder: Path | None = None) -> CacheState:
+    """Compare a cache with the images: hashes every image, decodes every label map that seems good.
+
+    Args:
+        folder: the cache folder; None takes the one that is most complete of those that may be used.
+
+    Raises:
+        ProtoSagaError: an image cannot be read.
+    """
+    fingerprints = fingerprints_of(image_paths)
+    folders = [folder] if folder is not None else [cache_folder(root, segmenter) for root in cache_roots(data_dir)]
+    states = [_state(candidate, fingerprints) for candidate in folders]
+    return min(states, key=lambda state: len(state.todo))
+
+
+def _state(folder: Path, fingerprints: dict[Path, str]) -> CacheState:
+    state = CacheState(folder, fingerprints)
+    for path, fingerprint in fingerprints.items():
+        label_map = folder / f"{path.stem}.png"
+        if not label_map.is_file():
+            state.missing.append(path)
+        elif not is_whole(label_map):
+            state.damaged.append(path)
+        elif not is_current(label_map, fingerprint):
+            state.outdated.append(path)
+        elif not _is_sound(label_map, path):
+            state.damaged.append(path)
+    stems = {path.stem for path in fingerprints}
+    state.stale.extend(path for path in sorted(folder.glob("*.png")) if path.stem not in stems)
+    return state
+
+
+def _is_sound(label_map: Path, image: Path) -> bool:
+    try:
+        height, width = read_label_map(label_map).shape
+        check_size(label_map, (width, height), image)
+    except ProtoSagaError:
+        return False
+    return True
+
+
+def _names(paths: Sequence[Path]) -> str:
+    return ", ".join(path.name for path in paths[:_NAMED]) + (", ..." if len(paths) > _NAMED else "")
