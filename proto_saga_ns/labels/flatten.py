@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Int32
@@ -159,7 +159,7 @@ def _fill_holes(patch: MaskPatch, max_pixels: int) -> MaskPatch:
         return patch
     from scipy.ndimage import label
 
-    background: Any = label(~patch.pixels)[0]
+    background = cast(Any, label(~patch.pixels))[0]
     is_hole = np.bincount(background.reshape(-1)) <= max_pixels
     # What reaches the bounding box is outside, not enclosed.
     for edge in (background[0], background[-1], background[:, 0], background[:, -1]):
@@ -173,6 +173,6 @@ def _drop_islands(labels: Int32[np.ndarray, "H W"], min_pixels: int) -> Int32[np
     """Make connected parts (by edges, not corners) of fewer pixels than this unlabelled."""
     from skimage.measure import label
 
-    parts: Any = label(labels, background=0, connectivity=1)
+    parts = cast(Any, label(labels, background=0, connectivity=1))
     is_large = np.bincount(parts.reshape(-1)) >= min_pixels
     return np.where(is_large[parts], labels, 0)
