@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -111,6 +112,11 @@ def _make_pipeline(settings: Sam2Settings) -> MaskGenerationPipeline:
             "Masks by SAM 2 need the package transformers, 4.56 or newer, which is not installed "
             f'({error}). Install it with: pip install "proto_saga_ns[sam]"'
         ) from error
+    if settings.crop_layers > 0 and version("transformers").startswith("4."):
+        raise ProtoSagaError(
+            f"--sam2.crop-layers needs transformers 5: version {version('transformers')}, which is installed, fails on "
+            "crops of different sizes. Upgrade it, leave the crops out, or use --mask-source sam."
+        )
     try:
         model = AutoModelForMaskGeneration.from_pretrained(settings.model, revision=settings.revision)
         processor = AutoImageProcessor.from_pretrained(settings.model, revision=settings.revision)
