@@ -16,10 +16,10 @@ class MaskOptions:
     """Where the label maps of the training views come from."""
 
     mask_source: Literal["auto", "folder", "sam", "sam2", "superpixel"] = "auto"
-    """folder: one PNG per image, from mask_dir, or else from masks/, raw_sam_mask/, sam_mask/ or
-    object_mask/ beside the images. sam: Segment Anything. sam2: SAM 2, or SAM, of transformers. superpixel:
-    regions of similar colour, a stand-in that needs no weights and knows no objects. auto: a folder if there is
-    one; else sam, if its weights are here already and so is a GPU; else superpixel. The console says which."""
+    """folder: one PNG per image, from mask_dir, else masks/, raw_sam_mask/, sam_mask/ or object_mask/.
+    sam: Segment Anything. sam2: SAM 2, or SAM, of transformers.
+    superpixel: regions of similar colour, a stand-in that needs no weights and knows no objects.
+    auto: a folder if there is one; else sam, if its weights and a GPU are here; else superpixel."""
     mask_dir: Path | None = None
     """folder of label maps, absolute or relative to the data, for the sources auto and folder"""
     sam: SamSettings = field(default_factory=SamSettings)

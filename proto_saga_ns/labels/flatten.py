@@ -23,19 +23,18 @@ class FlattenOptions:
     """How overlapping masks become one label map; the defaults are Gaga's protocol."""
 
     order: Literal["score", "area", "both"] = "score"
-    """which mask lies on top. score: the one with the higher predicted IoU. area: the smaller one. both: the
-    one with the clearly higher predicted IoU, and the smaller one where they differ by less than score_step"""
+    """which mask lies on top. score: the one with the higher predicted IoU. area: the smaller one.
+    both: the one with the clearly higher predicted IoU, else the smaller one"""
     score_step: float = 0.05
-    """for the order both: predicted IoUs are rounded to multiples of this before they are compared"""
+    """for the order both: predicted IoUs are first rounded to multiples of this"""
     min_visible_share: float = 0.1
-    """a mask is dropped if the part of it that no other mask covers is at most this share of it"""
+    """masks of which at most this share is left uncovered are dropped"""
     min_area: int = 0
-    """a mask is dropped if fewer pixels than this are left of it in the end"""
+    """masks of which fewer pixels than this are left in the end are dropped"""
     fill_holes: int = 0
-    """holes in a mask of at most so many pixels are filled before painting; 0 = none"""
+    """holes of at most so many pixels are filled, mask by mask; 0 = none"""
     min_island: int = 0
-    """in the end, parts of a mask that do not touch the rest and have fewer pixels than this become
-    unlabelled; 0 = none"""
+    """detached parts of fewer pixels than this become unlabelled in the end; 0 = none"""
 
     def __post_init__(self) -> None:
         if self.score_step <= 0 or not 0 <= self.min_visible_share < 1:

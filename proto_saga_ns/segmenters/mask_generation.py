@@ -31,19 +31,19 @@ class MaskGenerationSettings:
     """
 
     points_per_side: int = 64
-    """points along each side of the grid; the time grows with its square, 32 finds fewer small things"""
+    """points along each side of the grid; the time grows with the square of it"""
     points_per_batch: int = 64
-    """points at a time: fewer need less memory (64 need about 2 GB for an image of 1920x1080)"""
+    """points at a time; fewer need less memory, which grows with the size of the image too"""
     pred_iou_threshold: float = 0.7
-    """masks that the model itself gives a lower predicted IoU are dropped"""
+    """masks to which the model itself gives a lower IoU are dropped"""
     stability_threshold: float = 0.95
-    """masks that change more than this when their threshold is moved are dropped"""
+    """masks are dropped whose IoU between a raised and a lowered threshold is below this"""
     stability_offset: float = 1.0
-    """how far the threshold is moved for that, in logits"""
+    """how far the threshold is raised and lowered for that, in logits"""
     box_nms_threshold: float = 0.7
-    """of masks whose bounding boxes overlap by a higher IoU than this only the best is kept"""
+    """of masks whose bounding boxes have a higher IoU than this only the best is kept"""
     crop_layers: int = 0
-    """also run on crops of the image, 4 for the first layer, 16 more for the second; finds smaller things"""
+    """also run on crops of the image, 4 for one layer, 16 more for two: finds smaller things"""
     crop_overlap: float = 512 / 1500
     """overlap of the crops, as a share of the image's shorter edge"""
     crop_points_downscale: int = 1

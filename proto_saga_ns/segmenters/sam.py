@@ -29,11 +29,17 @@ class SamSettings(MaskGenerationSettings):
     """Segment Anything: which weights, and how masks are generated."""
 
     model: SamModel = "vit_h"
-    """published weights, downloaded once to torch hub's folder: vit_h is the best (2.6 GB), vit_b the fastest"""
+    """published weights, downloaded once: vit_h is the best (2.6 GB), vit_b the fastest (0.4 GB)"""
     checkpoint: Path | None = None
     """a file of weights, in place of a published model"""
     crop_nms_threshold: float = 0.7
     """as box_nms_threshold, between masks of different crops"""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.checkpoint is not None:
+            # The settings are kept beside the trained scene, and read again from other working directories.
+            object.__setattr__(self, "checkpoint", self.checkpoint.absolute())
 
 
 class SamSegmenter:

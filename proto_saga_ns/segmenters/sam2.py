@@ -32,10 +32,15 @@ class Sam2Settings(MaskGenerationSettings):
     """SAM 2 (or SAM) of transformers: which weights, and how masks are generated."""
 
     model: str = "facebook/sam2.1-hiera-large"
-    """name of a model on huggingface.co, such as facebook/sam2.1-hiera-tiny or facebook/sam-vit-huge, or a
-    local folder"""
+    """a model on huggingface.co (others: facebook/sam2.1-hiera-tiny, facebook/sam-vit-huge), or a local folder"""
     revision: str = "main"
     """branch, tag or commit of the model on the hub"""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if Path(self.model).is_dir():
+            # The settings are kept beside the trained scene, and read again from other working directories.
+            object.__setattr__(self, "model", str(Path(self.model).absolute()))
 
 
 class Sam2Segmenter:

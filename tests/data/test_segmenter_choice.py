@@ -3,6 +3,7 @@
 import hashlib
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -131,7 +132,8 @@ def test_command_line_has_the_options():
     arguments = "nerfstudio-data --mask-source sam --sam.checkpoint a.pth --sam.points-per-side 32 "
     arguments += "--sam.flatten.order both --sam2.model facebook/sam2.1-hiera-tiny"
     parser = tyro.cli(AnnotatedMaskedDataParser, args=arguments.split())
-    assert (parser.mask_source, str(parser.sam.checkpoint)) == ("sam", "a.pth")
+    # Absolute, because the configuration is read again elsewhere.
+    assert (parser.mask_source, parser.sam.checkpoint) == ("sam", Path("a.pth").absolute())
     assert (parser.sam.points_per_side, parser.sam.flatten.order) == (32, "both")
     assert parser.sam2.model == "facebook/sam2.1-hiera-tiny"
     assert yaml.load(yaml.dump(parser), Loader=yaml.Loader) == parser

@@ -58,11 +58,13 @@ def test_batches_divide_the_grid(folder):
     assert (whole == few).mean() > 0.95
 
 
-def test_settings_are_json_and_tell_masks_apart(folder, tmp_path):
+def test_settings_are_json_and_tell_masks_apart(folder, monkeypatch):
     first = segmenter(folder).settings
     assert json.loads(json.dumps(first)) == first
     assert segmenter(folder, points_per_side=5).settings != first
     assert segmenter(folder, points_per_batch=5).settings == first
+    monkeypatch.chdir(folder.parent)
+    assert segmenter(folder.name).settings == first
     assert Sam2Segmenter(Sam2Settings(revision="v2")).settings != Sam2Segmenter().settings
 
 
