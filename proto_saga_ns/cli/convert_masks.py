@@ -10,17 +10,14 @@ import tyro
 
 from proto_saga_ns.cli.masks import progress_bar
 from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.labels.flatten import flatten_masks
 from proto_saga_ns.labels.formats import FORMATS
-from proto_saga_ns.labels.formats.painting import paint_by_score
 from proto_saga_ns.labels.images import data_folder, find_images
 
 if TYPE_CHECKING:
     FormatName = str
 else:
     FormatName = Literal[tuple(FORMATS)]
-
-FLATTEN = paint_by_score
-"""How masks that overlap become a label map."""
 
 _NATIVE = "label-maps"
 
@@ -58,7 +55,7 @@ class ConvertMasks:
         done: list[Path] = []
 
         def views():
-            for image, labels in FORMATS[source].read(read_from, images, FLATTEN):
+            for image, labels in FORMATS[source].read(read_from, images, flatten_masks):
                 yield image, labels
                 done.append(image)
 

@@ -38,8 +38,8 @@ class Masks:
     data: tyro.conf.Positional[tuple[Path, ...]]
     """folders of posed images (with transforms.json or images/)"""
     backend: BackendName = DEFAULT_BACKEND
-    """what makes the masks. superpixel: regions of similar colour, a stand-in that needs no weights and knows no
-    objects"""
+    """what makes the masks. sam: Segment Anything. sam2: SAM 2 or another model of transformers. superpixel: regions of
+    similar colour, a stand-in that needs no weights and knows no objects"""
     check: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """make nothing: end with exit code 0 if the cache is complete and up to date, else with 2 and what is wrong"""
     force: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False

@@ -14,6 +14,7 @@ from rich.progress import track
 from torch import Tensor
 
 from proto_saga_ns.data.mask_options import MaskOptions
+from proto_saga_ns.data.segmenter_choice import Backend, choose_automatically, make_segmenter
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.labels import (
     MASK_FOLDERS,
@@ -26,7 +27,8 @@ from proto_saga_ns.labels import (
     renumber,
     resize_label_map,
 )
-from proto_saga_ns.segmenters import SuperpixelSegmenter
+from proto_saga_ns.segmenters import ModelSegmenter
+from proto_saga_ns.segmenters.mask_generation import best_device
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ def label_maps_for(images: SplitImages, options: MaskOptions) -> ViewLabelMaps:
     """
     folder = _folder(images, options)
     if folder is None:
-        folder = _superpixels(images, options)
+        folder = _make_masks(images, options)
     paths = index_masks(folder, images.paths)
     check = check_label_maps(paths, images.paths)
     CONSOLE.log(f"Masks from {folder}: {check.summary()}")
@@ -86,8 +88,7 @@ def existing_label_maps_for(images: SplitImages, options: MaskOptions) -> ViewLa
     """The label maps of a split that does without them if need be, such as the test views; makes none."""
     folder = _folder(images, options)
     if folder is None:
-        segmenter = SuperpixelSegmenter(options.superpixel)
-        folder = find_cached_masks(images.paths, segmenter, images.data_dir)
+        folder = _cached(images, options)
     if folder is None or not any((folder / f"{path.stem}.png").is_file() for path in images.paths):
         return None
     paths = index_masks(folder, images.paths)
@@ -95,12 +96,12 @@ def existing_label_maps_for(images: SplitImages, options: MaskOptions) -> ViewLa
 
 
 def _folder(images: SplitImages, options: MaskOptions) -> Path | None:
-    """The folder of given masks; None if superpixels are to be made."""
-    if options.mask_source == "superpixel":
+    """The folder of given masks; None if they are to be made."""
+    if options.mask_source not in ("auto", "folder"):
         if options.mask_dir is not None:
             raise ProtoSagaError(
-                "--mask-dir names a folder of masks, but --mask-source superpixel makes them anew. Give one "
-                "of the two, or --mask-source folder."
+                f"--mask-dir names a folder of masks, but --mask-source {options.mask_source} makes them anew. "
+                "Give one of the two, or --mask-source folder."
             )
         return None
     folder = _given_folder(images, options)
@@ -133,22 +134,75 @@ def _places(images: SplitImages) -> list[Path]:
     return list({images.data_dir: None, **beside})
 
 
-def _superpixels(images: SplitImages, options: MaskOptions) -> Path:
-    if options.mask_source == "auto":
-        CONSOLE.print(
-            f"[bold yellow]No folder of masks ({', '.join(MASK_FOLDERS)}) beside the images: cutting them "
-            "into regions of similar colour instead (superpixel). This stand-in knows no objects, and the "
-            "segmentation will be no better than it is. Better: put label maps of a real segmenter, such as "
-            f"Segment Anything, into {images.data_dir / MASK_FOLDERS[0]}, or name their folder with "
-            "--mask-dir."
-        )
-    else:
+def _cached(images: SplitImages, options: MaskOptions) -> Path | None:
+    """The folder of masks that were made before for all of these images, if there is one."""
+    for backend in _candidates(options):
+        folder = find_cached_masks(images.paths, make_segmenter(backend, options), images.data_dir)
+        if folder is not None:
+            return folder
+    return None
+
+
+def _candidates(options: MaskOptions) -> list[Backend]:
+    """The backends whose masks are welcome, the best first."""
+    match options.mask_source:
+        case "sam" | "sam2" | "superpixel":
+            return [options.mask_source]
+        case "auto":
+            # Masks that Segment Anything made before, perhaps on another machine, need neither weights nor GPU.
+            return list(dict.fromkeys(("sam", choose_automatically(options).backend)))
+        case "folder":
+            return []
+
+
+def _make_masks(images: SplitImages, options: MaskOptions) -> Path:
+    backend = _automatic_backend(images, options) if options.mask_source == "auto" else options.mask_source
+    assert backend != "folder"
+    segmenter = make_segmenter(backend, options)
+    if backend == "superpixel" and options.mask_source != "auto":
         CONSOLE.log("Masks are regions of similar colour (superpixel), a stand-in that knows no objects.")
 
     def progress(paths: Iterable[Path]) -> Iterable[Path]:
-        return track(list(paths), description="Making masks (superpixel)", console=CONSOLE, transient=True)
+        todo = list(paths)
+        # Before the bar: loading may show a bar of its own, or fail.
+        if isinstance(segmenter, ModelSegmenter):
+            _load(segmenter)
+        return track(todo, description=f"Making masks ({backend})", console=CONSOLE, transient=True)
 
-    return ensure_masks(images.paths, SuperpixelSegmenter(options.superpixel), images.data_dir, progress)
+    return ensure_masks(images.paths, segmenter, images.data_dir, progress)
+
+
+def _automatic_backend(images: SplitImages, options: MaskOptions) -> Backend:
+    """What ``auto`` means for images without a folder of masks; says so where everybody sees it."""
+    missing = f"[bold yellow]No folder of masks ({', '.join(MASK_FOLDERS)}) beside the images:"
+    if find_cached_masks(images.paths, make_segmenter("sam", options), images.data_dir):
+        CONSOLE.print(f"{missing} taking those that Segment Anything (sam) made before.")
+        return "sam"
+    choice = choose_automatically(options)
+    if choice.backend == "superpixel":
+        CONSOLE.print(
+            f"{missing} cutting them into regions of similar colour instead (superpixel). This stand-in knows no "
+            f"objects, and the segmentation will be no better than it is. {choice.reason} into "
+            f"{images.data_dir / MASK_FOLDERS[0]}, or name their folder with --mask-dir."
+        )
+    else:
+        CONSOLE.print(
+            f"{missing} making them with Segment Anything ({choice.backend}), because {choice.reason} For a "
+            "quick stand-in give --mask-source superpixel."
+        )
+    return choice.backend
+
+
+def _load(segmenter: ModelSegmenter) -> None:
+    device = best_device()
+    if device.type == "cpu":
+        CONSOLE.print(
+            f"[bold yellow]Making masks ({segmenter.name}) without a GPU takes minutes a view. Smaller models "
+            f"(--{segmenter.name}.model) and fewer points (--{segmenter.name}.points-per-side) are faster; what "
+            "is done is kept if you stop."
+        )
+    segmenter.load()
+    CONSOLE.log(f"The model for the masks ({segmenter.name}) is ready on {device}.")
 
 
 def _report_missing(paths: Sequence[Path | None], image_paths: Sequence[Path]) -> None:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from proto_saga_ns.segmenters.sam import SamSettings
+from proto_saga_ns.segmenters.sam2 import Sam2Settings
 from proto_saga_ns.segmenters.superpixel import SuperpixelSettings
 
 
@@ -13,11 +15,16 @@ from proto_saga_ns.segmenters.superpixel import SuperpixelSettings
 class MaskOptions:
     """Where the label maps of the training views come from."""
 
-    mask_source: Literal["auto", "folder", "superpixel"] = "auto"
-    """folder: one PNG per image, from mask_dir, or else from masks/, raw_sam_mask/, sam_mask/ or
-    object_mask/ beside the images. superpixel: regions of similar colour, a stand-in that needs no weights
-    and knows no objects. auto: a folder if there is one, else superpixel."""
+    mask_source: Literal["auto", "folder", "sam", "sam2", "superpixel"] = "auto"
+    """folder: one PNG per image, from mask_dir, else masks/, raw_sam_mask/, sam_mask/ or object_mask/.
+    sam: Segment Anything. sam2: SAM 2, or SAM, of transformers.
+    superpixel: regions of similar colour, a stand-in that needs no weights and knows no objects.
+    auto: a folder if there is one; else sam, if its weights and a GPU are here; else superpixel."""
     mask_dir: Path | None = None
     """folder of label maps, absolute or relative to the data, for the sources auto and folder"""
+    sam: SamSettings = field(default_factory=SamSettings)
+    """weights and settings of the source sam"""
+    sam2: Sam2Settings = field(default_factory=Sam2Settings)
+    """weights and settings of the source sam2"""
     superpixel: SuperpixelSettings = field(default_factory=SuperpixelSettings)
     """how finely the superpixel source cuts the images"""

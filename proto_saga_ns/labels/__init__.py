@@ -1,6 +1,7 @@
 """Label maps: integer images, one per view, 0 = unlabelled, 1..L = the masks of that view."""
 
 from proto_saga_ns.labels.cache import ensure_masks, find_cached_masks, read_rgb
+from proto_saga_ns.labels.flatten import FlattenOptions, MaskPatch, cut_patch, flatten_masks, flatten_patches
 from proto_saga_ns.labels.folder import (
     MASK_FOLDERS,
     LabelMapCheck,
@@ -14,12 +15,17 @@ from proto_saga_ns.labels.png import MAX_ID, read_label_map, write_label_map
 __all__ = [
     "MASK_FOLDERS",
     "MAX_ID",
+    "FlattenOptions",
     "LabelMapCheck",
+    "MaskPatch",
     "check_label_maps",
     "compact_labels",
+    "cut_patch",
     "ensure_masks",
     "find_cached_masks",
     "find_mask_folder",
+    "flatten_masks",
+    "flatten_patches",
     "index_masks",
     "label_ids",
     "read_label_map",

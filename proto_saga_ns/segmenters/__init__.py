@@ -1,6 +1,19 @@
 """Segmenters: image to label map, one file per backend."""
 
-from proto_saga_ns.segmenters.base import Segmenter
+from proto_saga_ns.segmenters.base import ModelSegmenter, Segmenter
+from proto_saga_ns.segmenters.mask_generation import MaskGenerationSettings
+from proto_saga_ns.segmenters.sam import SamSegmenter, SamSettings
+from proto_saga_ns.segmenters.sam2 import Sam2Segmenter, Sam2Settings
 from proto_saga_ns.segmenters.superpixel import SuperpixelSegmenter, SuperpixelSettings
 
-__all__ = ["Segmenter", "SuperpixelSegmenter", "SuperpixelSettings"]
+__all__ = [
+    "MaskGenerationSettings",
+    "ModelSegmenter",
+    "Sam2Segmenter",
+    "Sam2Settings",
+    "SamSegmenter",
+    "SamSettings",
+    "Segmenter",
+    "SuperpixelSegmenter",
+    "SuperpixelSettings",
+]

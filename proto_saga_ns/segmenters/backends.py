@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, make_dataclass
 from typing import Any
 
 from proto_saga_ns.segmenters.base import Segmenter
+from proto_saga_ns.segmenters.sam import SamSegmenter, SamSettings
+from proto_saga_ns.segmenters.sam2 import Sam2Segmenter, Sam2Settings
 from proto_saga_ns.segmenters.superpixel import SuperpixelSegmenter, SuperpixelSettings
 
 
@@ -25,6 +27,8 @@ class Backend:
 
 
 BACKENDS: dict[str, Backend] = {
+    "sam": Backend(SamSettings, SamSegmenter),
+    "sam2": Backend(Sam2Settings, Sam2Segmenter),
     "superpixel": Backend(SuperpixelSettings, SuperpixelSegmenter),
 }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Int32, UInt8
@@ -24,4 +24,17 @@ class Segmenter(Protocol):
 
     def __call__(self, image: UInt8[np.ndarray, "H W 3"]) -> Int32[np.ndarray, "H W"]:
         """Label map of an RGB image (HWC, uint8): 0 = unlabelled, 1..L without gaps."""
+        ...
+
+
+@runtime_checkable
+class ModelSegmenter(Segmenter, Protocol):
+    """A segmenter with a model to load, which may take long or fail: weights to download, a GPU to fill."""
+
+    def load(self) -> None:
+        """Get ready, unless that was done before; without this the first image does it.
+
+        Raises:
+            ProtoSagaError: the model cannot be had.
+        """
         ...

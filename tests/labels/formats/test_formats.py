@@ -11,10 +11,10 @@ from PIL import Image
 
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.labels import compact_labels
+from proto_saga_ns.labels.flatten import flatten_masks
 from proto_saga_ns.labels.formats import FORMATS
 from proto_saga_ns.labels.formats.coco import ids_to_rgb, rgb_to_ids
 from proto_saga_ns.labels.formats.omniseg3d import object_labels, patch_labels
-from proto_saga_ns.labels.formats.painting import paint_by_score
 from proto_saga_ns.labels.formats.rle import to_rle
 
 SHAPE = (6, 8)
@@ -35,7 +35,7 @@ def label_map(seed: int = 0) -> np.ndarray:
 
 
 def read(name: str, path: Path, images: list[Path]) -> dict[str, np.ndarray]:
-    return {image.stem: labels for image, labels in FORMATS[name].read(path, images, paint_by_score)}
+    return {image.stem: labels for image, labels in FORMATS[name].read(path, images, flatten_masks)}
 
 
 def same_regions(first: np.ndarray, second: np.ndarray) -> bool:
@@ -132,11 +132,11 @@ def test_sam_json_in_both_forms_is_flattened_by_predicted_iou(tmp_path: Path, im
 
     def flatten(masks: np.ndarray, scores: np.ndarray) -> np.ndarray:
         seen.append((masks.shape, masks.dtype, scores.tolist()))
-        return paint_by_score(masks, scores)
+        return flatten_masks(masks, scores)
 
     views = {image.stem: labels for image, labels in FORMATS["sam-json"].read(tmp_path, images, flatten)}
     assert seen == [((2, *SHAPE), np.dtype(bool), [0.9, 0.7])] * 2
-    assert np.unique(views["a"], return_counts=True)[1].tolist() == [16, 4, 28]
+    assert np.unique(views["a"], return_counts=True)[1].tolist() == [16, 28, 4]
     np.testing.assert_array_equal(views["a"], views["b"])
 
 
@@ -156,7 +156,7 @@ def test_coco_instances_with_polygons_scores_and_crowds(tmp_path: Path, images: 
     file = tmp_path / "instances.json"
     file.write_text(json.dumps(content))
     labels = read("coco-instances", file, images)["a"]
-    assert np.unique(labels, return_counts=True)[1].tolist() == [8, 4, 28, 8]
+    assert np.unique(labels, return_counts=True)[1].tolist() == [8, 28, 4, 8]
 
 
 def test_panoptic_ids_of_24_bits_are_renumbered_and_void_is_unlabelled(tmp_path: Path, images: list[Path]) -> None:
@@ -185,10 +185,3 @@ def test_coco_files_are_read_by_pycocotools(tmp_path: Path, images: list[Path]) 
     for record in records:
         np.testing.assert_array_equal(dataset.annToMask(record), label_map() == record["label"])
         assert record["area"] == (label_map() == record["label"]).sum()
-
-
-def test_painting_puts_the_best_on_top_and_of_equals_the_smallest() -> None:
-    masks = np.array([[[1, 1, 1, 1]], [[0, 1, 1, 0]], [[0, 1, 0, 0]]], bool)
-    assert paint_by_score(masks, np.array([0.5, 0.9, 0.1])).tolist() == [[1, 2, 2, 1]]
-    assert paint_by_score(masks, np.ones(3)).tolist() == [[1, 3, 2, 1]]
-    assert paint_by_score(np.zeros((0, 1, 2), bool), np.zeros(0)).tolist() == [[0, 0]]

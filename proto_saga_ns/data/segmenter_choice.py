@@ -1,0 +1,59 @@
+"""From the mask options to the segmenter that makes the masks; what ``auto`` means."""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass
+from typing import Literal
+
+from proto_saga_ns.data.mask_options import MaskOptions
+from proto_saga_ns.segmenters import Segmenter
+from proto_saga_ns.segmenters.backends import BACKENDS
+from proto_saga_ns.segmenters.mask_generation import best_device
+from proto_saga_ns.segmenters.sam_weights import weights_path
+
+Backend = Literal["sam", "sam2", "superpixel"]
+
+
+@dataclass(frozen=True)
+class AutomaticChoice:
+    """What ``auto`` takes where there is no folder of masks, and why."""
+
+    backend: Backend
+    reason: str
+    """one or more sentences for people, with the way to choose otherwise"""
+
+
+def make_segmenter(backend: Backend, options: MaskOptions) -> Segmenter:
+    """The segmenter of this name with its options; loads no model yet."""
+    return BACKENDS[backend].make(getattr(options, backend))
+
+
+def choose_automatically(options: MaskOptions) -> AutomaticChoice:
+    """Segment Anything if nothing is missing for it: package, weights, and a GPU; else superpixels.
+
+    Nothing is downloaded without being asked for. A checkpoint named in the options is such a wish, and goes
+    before the question of a GPU and of whether it exists.
+    """
+    if options.sam.checkpoint is not None:
+        return AutomaticChoice("sam", f"the weights {options.sam.checkpoint} are named.")
+    weights = weights_path(options.sam.model)
+    if not weights.is_file():
+        return AutomaticChoice(
+            "superpixel",
+            "Better: --mask-source sam, which downloads the weights of Segment Anything once; or put label maps "
+            "of any segmenter",
+        )
+    if importlib.util.find_spec("segment_anything") is None:
+        return AutomaticChoice(
+            "superpixel",
+            f"Better: the weights {weights} are here, but the package for them is not: pip install "
+            '"proto_saga_ns[sam]"; or put label maps of any segmenter',
+        )
+    if best_device().type != "cuda":
+        return AutomaticChoice(
+            "superpixel",
+            f"Better: the weights {weights} are here, but no GPU, and without one they need minutes a view: give "
+            "--mask-source sam if you can wait; or put label maps of any segmenter",
+        )
+    return AutomaticChoice("sam", f"the weights {weights} are here.")

@@ -1,0 +1,122 @@
+"""Segment Anything through the package ``segment-anything`` (extra ``sam``)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Bool, Int32, UInt8
+
+from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.labels.flatten import cut_patch, flatten_patches
+from proto_saga_ns.segmenters.mask_generation import (
+    MaskGenerationSettings,
+    best_device,
+    out_of_memory_is_explained,
+)
+from proto_saga_ns.segmenters.sam_model import load_sam
+from proto_saga_ns.segmenters.sam_weights import PUBLISHED, SamModel, ensure_weights, file_sha256
+
+if TYPE_CHECKING:
+    from segment_anything import SamAutomaticMaskGenerator
+
+
+@dataclass(frozen=True)
+class SamSettings(MaskGenerationSettings):
+    """Segment Anything: which weights, and how masks are generated."""
+
+    model: SamModel = "vit_h"
+    """published weights, downloaded once: vit_h is the best (2.6 GB), vit_b the fastest (0.4 GB)"""
+    checkpoint: Path | None = None
+    """a file of weights, in place of a published model"""
+    crop_nms_threshold: float = 0.7
+    """as box_nms_threshold, between masks of different crops"""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.checkpoint is not None:
+            # The settings are kept beside the trained scene, and read again from other working directories.
+            object.__setattr__(self, "checkpoint", self.checkpoint.absolute())
+
+
+class SamSegmenter:
+    """Masks of Segment Anything's automatic mask generator, flattened. Loads the model when first needed."""
+
+    name = "sam"
+
+    def __init__(self, settings: SamSettings | None = None) -> None:
+        self._settings = settings or SamSettings()
+        self._generator: SamAutomaticMaskGenerator | None = None
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """Weights count by their checksum, wherever they lie; a checkpoint that is not there by its path."""
+        checkpoint = self._settings.checkpoint
+        if checkpoint is None:
+            weights = {"sha256": PUBLISHED[self._settings.model].sha256}
+        elif checkpoint.is_file():
+            weights = {"sha256": file_sha256(checkpoint)}
+        else:
+            weights = {"missing": str(checkpoint)}
+        return self._settings.fingerprint(weights)
+
+    def load(self) -> None:
+        """Get the weights and the model, once.
+
+        Raises:
+            ProtoSagaError: the extra is not installed, or the weights are missing or bad.
+        """
+        if self._generator is None:
+            self._generator = _make_generator(self._settings)
+
+    def __call__(self, image: UInt8[np.ndarray, "H W 3"]) -> Int32[np.ndarray, "H W"]:
+        """Label map of an RGB image (HWC, uint8): 0 = in no mask, 1..L.
+
+        Raises:
+            ProtoSagaError: see ``load``; or the GPU has not enough memory.
+        """
+        self.load()
+        assert self._generator is not None
+        with out_of_memory_is_explained("sam"):
+            records = self._generator.generate(image)
+        patches = (cut_patch(decode_rle(found["segmentation"]), found["predicted_iou"]) for found in records)
+        return flatten_patches(patches, image.shape[0], image.shape[1], self._settings.flatten)
+
+
+def decode_rle(rle: Mapping[str, Any]) -> Bool[np.ndarray, "H W"]:
+    """A mask from COCO's uncompressed run lengths: ``counts`` of 0s, 1s, 0s, ... down the columns, ``size`` (H, W).
+
+    The mask is a view in Fortran order.
+    """
+    height, width = rle["size"]
+    counts = np.asarray(rle["counts"])
+    return np.repeat(np.arange(len(counts)) % 2 == 1, counts).reshape(width, height).T
+
+
+def _make_generator(settings: SamSettings) -> SamAutomaticMaskGenerator:
+    try:
+        from segment_anything import SamAutomaticMaskGenerator
+    except ImportError as error:
+        raise ProtoSagaError(
+            "Masks by Segment Anything need the package segment-anything, which is not installed "
+            f'({error}). Install it with: pip install "proto_saga_ns[sam]"'
+        ) from error
+    model = load_sam(settings.checkpoint or ensure_weights(settings.model))
+    return SamAutomaticMaskGenerator(
+        model.to(best_device()),
+        points_per_side=settings.points_per_side,
+        points_per_batch=settings.points_per_batch,
+        pred_iou_thresh=settings.pred_iou_threshold,
+        stability_score_thresh=settings.stability_threshold,
+        stability_score_offset=settings.stability_offset,
+        box_nms_thresh=settings.box_nms_threshold,
+        crop_n_layers=settings.crop_layers,
+        crop_nms_thresh=settings.crop_nms_threshold,
+        crop_overlap_ratio=settings.crop_overlap,
+        crop_n_points_downscale_factor=settings.crop_points_downscale,
+        # Run lengths: two hundred whole masks of a large photo would be half a gigabyte.
+        output_mode="uncompressed_rle",
+    )
