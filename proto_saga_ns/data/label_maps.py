@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from jaxtyping import Int, Int32
 from nerfstudio.utils.rich_utils import CONSOLE
+from rich.markup import escape
 from rich.progress import track
 from torch import Tensor
 
@@ -136,11 +137,12 @@ def _places(images: SplitImages) -> list[Path]:
 
 def _cached(images: SplitImages, options: MaskOptions) -> Path | None:
     """The folder of masks that were made before for all of these images, if there is one."""
-    for backend in _candidates(options):
-        folder = find_cached_masks(images.paths, make_segmenter(backend, options), images.data_dir)
-        if folder is not None:
-            return folder
-    return None
+    found = (_cached_by(backend, images, options) for backend in _candidates(options))
+    return next((folder for folder in found if folder is not None), None)
+
+
+def _cached_by(backend: Backend, images: SplitImages, options: MaskOptions) -> Path | None:
+    return find_cached_masks(images.paths, make_segmenter(backend, options), images.data_dir)
 
 
 def _candidates(options: MaskOptions) -> list[Backend]:
@@ -150,7 +152,7 @@ def _candidates(options: MaskOptions) -> list[Backend]:
             return [options.mask_source]
         case "auto":
             # Masks that Segment Anything made before, perhaps on another machine, need neither weights nor GPU.
-            return list(dict.fromkeys(("sam", choose_automatically(options).backend)))
+            return ["sam", "superpixel"]
         case "folder":
             return []
 
@@ -175,19 +177,28 @@ def _make_masks(images: SplitImages, options: MaskOptions) -> Path:
 def _automatic_backend(images: SplitImages, options: MaskOptions) -> Backend:
     """What ``auto`` means for images without a folder of masks; says so where everybody sees it."""
     missing = f"[bold yellow]No folder of masks ({', '.join(MASK_FOLDERS)}) beside the images:"
-    if find_cached_masks(images.paths, make_segmenter("sam", options), images.data_dir):
+    if _cached_by("sam", images, options):
         CONSOLE.print(f"{missing} taking those that Segment Anything (sam) made before.")
         return "sam"
     choice = choose_automatically(options)
+    # It may hold brackets, as in proto_saga_ns[sam], which are no markup.
+    reason = escape(choice.reason)
+    if choice.backend == "sam" and options.sam.checkpoint is None and _cached_by("superpixel", images, options):
+        # A scene that was trained with them shall find them again, also after weights or a GPU have turned up.
+        CONSOLE.print(
+            f"{missing} taking the regions of similar colour (superpixel) that were made before. This stand-in knows "
+            f"no objects. Better: --mask-source sam, for {reason}"
+        )
+        return "superpixel"
     if choice.backend == "superpixel":
         CONSOLE.print(
             f"{missing} cutting them into regions of similar colour instead (superpixel). This stand-in knows no "
-            f"objects, and the segmentation will be no better than it is. {choice.reason} into "
+            f"objects, and the segmentation will be no better than it is. {reason} into "
             f"{images.data_dir / MASK_FOLDERS[0]}, or name their folder with --mask-dir."
         )
     else:
         CONSOLE.print(
-            f"{missing} making them with Segment Anything ({choice.backend}), because {choice.reason} For a "
+            f"{missing} making them with Segment Anything ({choice.backend}), because {reason} For a "
             "quick stand-in give --mask-source superpixel."
         )
     return choice.backend

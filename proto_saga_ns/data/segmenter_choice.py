@@ -44,7 +44,7 @@ def choose_automatically(options: MaskOptions) -> AutomaticChoice:
             "Better: --mask-source sam, which downloads the weights of Segment Anything once; or put label maps "
             "of any segmenter",
         )
-    if importlib.util.find_spec("segment_anything") is None:
+    if not _is_installed("segment_anything"):
         return AutomaticChoice(
             "superpixel",
             f"Better: the weights {weights} are here, but the package for them is not: pip install "
@@ -57,3 +57,7 @@ def choose_automatically(options: MaskOptions) -> AutomaticChoice:
             "--mask-source sam if you can wait; or put label maps of any segmenter",
         )
     return AutomaticChoice("sam", f"the weights {weights} are here.")
+
+
+def _is_installed(package: str) -> bool:
+    return importlib.util.find_spec(package) is not None

@@ -12,7 +12,6 @@ import yaml
 
 from proto_saga_ns.data import segmenter_choice
 from proto_saga_ns.data.dataparsers import AnnotatedMaskedDataParser, MaskedNerfstudioConfig
-from proto_saga_ns.data.mask_options import MaskOptions
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.segmenters import Sam2Settings, SamSettings
 from proto_saga_ns.segmenters import sam as sam_module
@@ -114,6 +113,15 @@ def test_auto_takes_sam_if_nothing_is_missing(folder, published, monkeypatch, ca
     assert "that Segment Anything (sam) made before" in words(capsys)
 
 
+def test_auto_finds_the_masks_of_a_trained_scene_again_when_weights_turn_up(folder, published, monkeypatch, capsys):
+    config = MaskedNerfstudioConfig(data=folder, sam=SamSettings(model="vit_b", **LENIENT))
+    monkeypatch.setattr(segmenter_choice, "best_device", lambda: torch.device("cpu"))
+    source = parse(config).source
+    pretend_gpu(monkeypatch)
+    assert parse(config).source == source
+    assert "Better: --mask-source sam" in words(capsys)
+
+
 def test_auto_takes_a_checkpoint_that_is_named(folder, tmp_path):
     pytest.importorskip("segment_anything", reason="the extra sam is not installed")
     settings = SamSettings(checkpoint=save_tiny_sam(tmp_path / "tiny.pth"), **LENIENT)
@@ -122,10 +130,10 @@ def test_auto_takes_a_checkpoint_that_is_named(folder, tmp_path):
         parse(MaskedNerfstudioConfig(data=folder, sam=SamSettings(checkpoint=tmp_path / "none.pth")))
 
 
-def test_auto_without_the_package_says_so(published, monkeypatch):
-    monkeypatch.setattr(segmenter_choice.importlib.util, "find_spec", lambda name: None)
-    choice = segmenter_choice.choose_automatically(MaskOptions(sam=SamSettings(model="vit_b")))
-    assert choice.backend == "superpixel" and "proto_saga_ns[sam]" in choice.reason
+def test_auto_without_the_package_says_so(folder, published, monkeypatch, capsys):
+    monkeypatch.setattr(segmenter_choice, "_is_installed", lambda package: False)
+    assert "superpixel" in parse(MaskedNerfstudioConfig(data=folder, sam=SamSettings(model="vit_b"))).source
+    assert 'pip install "proto_saga_ns[sam]"' in words(capsys)
 
 
 def test_command_line_has_the_options():
