@@ -16,6 +16,7 @@ from proto_saga_ns.segmenters.backends import BACKENDS, DEFAULT_BACKEND, AllSett
 
 if TYPE_CHECKING:
     from proto_saga_ns.labels.survey import CacheState
+    from proto_saga_ns.segmenters import Segmenter
 
     BackendName = str
     Settings = Any
@@ -128,6 +129,8 @@ def _make(
     if state.todo or force:
         state = survey(images, segmenter, folder, writable_folder(segmenter, folder))
     todo = mask_jobs(state.folder, images if force else state.todo)
+    if todo:
+        _download(factory())
     made, errors = dict(state.fingerprints), []
     for finished in progress_bar(make_masks(todo, factory, workers, force=force), len(todo), f"Masks of {data}"):
         if finished.fingerprint is None:
@@ -138,6 +141,14 @@ def _make(
     if todo or os.access(state.folder, os.W_OK):
         update_manifest(state.folder, segmenter, made, keep_others=False)
     return replace(state, fingerprints=made, missing=[], outdated=[], damaged=[]), errors
+
+
+def _download(segmenter: Segmenter) -> None:
+    """Get the weights of a model and see whether they load, once, before several workers do."""
+    from proto_saga_ns.segmenters import ModelSegmenter
+
+    if isinstance(segmenter, ModelSegmenter):
+        segmenter.load()
 
 
 def _report(data: Path, images: Sequence[Path], masks: Path) -> None:

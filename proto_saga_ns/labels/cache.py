@@ -42,6 +42,9 @@ Progress = Callable[[Iterable[Path]], Iterable[Path]]
 
 MANIFEST = "manifest.json"
 
+RECORDED = ("numpy", "pillow", "scikit-image", "torch", "segment-anything", "transformers")
+"""Packages whose versions the manifest names."""
+
 _FINGERPRINT = "proto-saga image"
 # Files that a killed process left half-written; a live writer needs seconds.
 _DEBRIS_AGE = 3600.0
@@ -198,7 +201,7 @@ def update_manifest(folder: Path, segmenter: Segmenter, fingerprints: Mapping[Pa
         "format": 1,
         "backend": segmenter.name,
         "settings": segmenter.settings,
-        "versions": {"proto_saga_ns": __version__, **_versions("numpy", "pillow", "scikit-image")},
+        "versions": {"proto_saga_ns": __version__, **_versions(*RECORDED)},
         "images": dict(sorted(images.items())),
     }
     if content != before:
