@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
@@ -12,10 +12,13 @@ import tyro
 
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.labels.images import data_folder, find_images
+from proto_saga_ns.labels.ray_workers import RayOptions
 from proto_saga_ns.segmenters.backends import BACKENDS, DEFAULT_BACKEND, AllSettings, SegmenterFactory
 
 if TYPE_CHECKING:
+    from proto_saga_ns.labels.cache import MaskJob
     from proto_saga_ns.labels.survey import CacheState
+    from proto_saga_ns.labels.workers import Finished
     from proto_saga_ns.segmenters import Segmenter
 
     BackendName = str
@@ -26,6 +29,7 @@ else:
     Settings = Annotated[AllSettings, tyro.conf.arg(name="")]
 
 T = TypeVar("T")
+RunJobs = Callable[["Sequence[MaskJob]", SegmenterFactory], "Iterator[Finished]"]
 
 
 @dataclass
@@ -51,6 +55,10 @@ class Masks:
     """make nothing: check or report on this folder of label maps (absolute, or relative to DIR), not the cache"""
     workers: int = 1
     """processes that make masks side by side, with one thread each"""
+    engine: Literal["local", "ray"] = "local"
+    """what runs the workers: this machine, or Ray, which spreads them over the machines and GPUs of a cluster"""
+    ray: RayOptions = field(default_factory=RayOptions)
+    """for --engine ray"""
     settings: Settings = field(default_factory=AllSettings)
 
     def run(self) -> None:
@@ -73,13 +81,21 @@ class Masks:
         images = [find_images(data) for data in folders]
         states, errors = [], []
         for data, paths in zip(folders, images, strict=True):
-            state, failed = _make(data, paths, factory, self.workers, self.force)
+            state, failed = _make(data, paths, factory, self._run_jobs, self.force)
             states.append(state)
             errors += failed
         if errors:
             total = sum(map(len, images))
             raise ProtoSagaError(f"{len(errors)} of {total} masks could not be made, the others are. {errors[0]}")
         return states
+
+    def _run_jobs(self, jobs: Sequence[MaskJob], factory: SegmenterFactory) -> Iterator[Finished]:
+        from proto_saga_ns.labels.ray_workers import make_masks_with_ray
+        from proto_saga_ns.labels.workers import make_masks
+
+        if self.engine == "ray":
+            return make_masks_with_ray(jobs, factory, self.workers, self.ray, force=self.force)
+        return make_masks(jobs, factory, self.workers, force=self.force)
 
     def _look_at(self, data: Path, masks: Path) -> None:
         """Check, and if so asked report, a folder of label maps that need not be ours."""
@@ -117,12 +133,11 @@ def _verified(folders: Sequence[Path], factory: SegmenterFactory) -> list[CacheS
 
 
 def _make(
-    data: Path, images: Sequence[Path], factory: SegmenterFactory, workers: int, force: bool
+    data: Path, images: Sequence[Path], factory: SegmenterFactory, run: RunJobs, force: bool
 ) -> tuple[CacheState, list[str]]:
     """The cache with everything in it that could be made, and what went wrong."""
     from proto_saga_ns.labels.cache import mask_jobs, update_manifest, writable_folder
     from proto_saga_ns.labels.survey import survey
-    from proto_saga_ns.labels.workers import make_masks
 
     segmenter, folder = factory(), data_folder(data)
     state = survey(images, segmenter, folder)
@@ -132,7 +147,7 @@ def _make(
     if todo:
         _download(factory())
     made, errors = dict(state.fingerprints), []
-    for finished in progress_bar(make_masks(todo, factory, workers, force=force), len(todo), f"Masks of {data}"):
+    for finished in progress_bar(run(todo, factory), len(todo), f"Masks of {data}"):
         if finished.fingerprint is None:
             made.pop(finished.job.image)
             errors.append(str(finished.error))

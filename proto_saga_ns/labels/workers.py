@@ -55,12 +55,12 @@ def make_masks(
         segmenter = make_segmenter() if jobs else None
         for job in jobs:
             assert segmenter is not None
-            yield _run(job, segmenter, force)
+            yield run_job(job, segmenter, force)
     else:
         yield from _Pool(make_segmenter, force).run(jobs, min(workers, len(jobs)))
 
 
-def _run(job: MaskJob, segmenter: Segmenter, force: bool) -> Finished:
+def run_job(job: MaskJob, segmenter: Segmenter, force: bool) -> Finished:
     try:
         if not force and (fingerprint := job.current_fingerprint()):
             return Finished(job, fingerprint)
@@ -163,7 +163,7 @@ def _serve(pipe: Connection, make_segmenter: Callable[[], Segmenter], force: boo
     try:
         segmenter = make_segmenter()
         while True:
-            pipe.send(_run(pipe.recv(), segmenter, force))
+            pipe.send(run_job(pipe.recv(), segmenter, force))
     except ProtoSagaError as error:
         pipe.send(error)
     except (EOFError, BrokenPipeError, KeyboardInterrupt):
