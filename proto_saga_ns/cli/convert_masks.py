@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -10,7 +11,7 @@ import tyro
 
 from proto_saga_ns.cli.masks import progress_bar
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.labels.flatten import flatten_masks
+from proto_saga_ns.labels.flatten import FlattenOptions, flatten_masks
 from proto_saga_ns.labels.formats import FORMATS
 from proto_saga_ns.labels.images import data_folder, find_images
 
@@ -42,6 +43,9 @@ class ConvertMasks:
     force: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """write into a place that holds something already; files of the same name are replaced"""
 
+    flatten: FlattenOptions = field(default_factory=FlattenOptions)
+    """how masks that overlap (sam-json, coco-instances) become one label map"""
+
     def run(self) -> None:
         from rich.console import Console
 
@@ -53,9 +57,10 @@ class ConvertMasks:
         target, write_to = self.target or (_NATIVE, folder / "masks")
         self._check_target(read_from, write_to)
         done: list[Path] = []
+        flatten = partial(flatten_masks, options=self.flatten)
 
         def views():
-            for image, labels in FORMATS[source].read(read_from, images, flatten_masks):
+            for image, labels in FORMATS[source].read(read_from, images, flatten):
                 yield image, labels
                 done.append(image)
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
@@ -14,10 +13,11 @@ from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.labels.images import data_folder, find_images
 from proto_saga_ns.labels.ray_workers import RayOptions
 from proto_saga_ns.segmenters.backends import BACKENDS, DEFAULT_BACKEND, AllSettings, SegmenterFactory
+from proto_saga_ns.segmenters.mask_generation import MaskGenerationSettings
 
 if TYPE_CHECKING:
+    from proto_saga_ns.labels.batch import FolderOfMasks
     from proto_saga_ns.labels.cache import MaskJob
-    from proto_saga_ns.labels.survey import CacheState
     from proto_saga_ns.labels.workers import Finished
     from proto_saga_ns.segmenters import Segmenter
 
@@ -49,6 +49,9 @@ class Masks:
     """make nothing: end with exit code 0 if the cache is complete and up to date, else with 2 and what is wrong"""
     force: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """make all masks anew; each old one stays until its new one is whole"""
+    overlapping: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """also keep the masks of sam or sam2 as they were before they were flattened to a label map, as COCO RLE, in
+    overlapping/ of the cache; convert-masks --from sam-json flattens them in other ways"""
     report: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """also write an HTML page and a PNG that show the masks and their figures"""
     mask_dir: Path | None = None
@@ -69,25 +72,32 @@ class Masks:
             for data in folders:
                 self._look_at(data, data_folder(data) / self.mask_dir)
             return
-        states = _verified(folders, factory) if self.check else self._make_all(folders, factory)
-        for data, state in zip(folders, states, strict=True):
-            gone = f" ({len(state.stale)} more are of images that are gone)" if state.stale else ""
-            _say(f"{len(state.fingerprints)} label maps, up to date, in {state.folder}{gone}")
+        done = _verified(folders, factory) if self.check else self._make_all(folders, factory)
+        for cache in done:
+            gone = f" ({cache.num_stale} more are of images that are gone)" if cache.num_stale else ""
+            _say(f"{len(cache.made)} label maps, up to date, in {cache.folder}{gone}")
             if self.report:
-                _report(data, sorted(state.fingerprints), state.folder)
+                _report(cache.data, sorted(cache.made), cache.folder)
 
-    def _make_all(self, folders: Sequence[Path], factory: SegmenterFactory) -> list[CacheState]:
+    def _make_all(self, folders: Sequence[Path], factory: SegmenterFactory) -> list[FolderOfMasks]:
         """All folders are looked at before the first is worked on, and what fails stops nothing else."""
+        from proto_saga_ns.labels.batch import collect, look_at
+
         images = [find_images(data) for data in folders]
-        states, errors = [], []
-        for data, paths in zip(folders, images, strict=True):
-            state, failed = _make(data, paths, factory, self._run_jobs, self.force)
-            states.append(state)
-            errors += failed
+        caches = [
+            look_at(data, paths, factory(), force=self.force, overlapping=self.overlapping)
+            for data, paths in zip(folders, images, strict=True)
+        ]
+        jobs = [job for cache in caches for job in cache.jobs]
+        if jobs:
+            _download(factory())
+        what = f"Masks of {folders[0]}" if len(folders) == 1 else f"Masks of {len(folders)} folders"
+        collect(caches, progress_bar(self._run_jobs(jobs, factory), len(jobs), what), factory())
+        errors = [error for cache in caches for error in cache.errors]
         if errors:
             total = sum(map(len, images))
             raise ProtoSagaError(f"{len(errors)} of {total} masks could not be made, the others are. {errors[0]}")
-        return states
+        return caches
 
     def _run_jobs(self, jobs: Sequence[MaskJob], factory: SegmenterFactory) -> Iterator[Finished]:
         from proto_saga_ns.labels.ray_workers import make_masks_with_ray
@@ -110,15 +120,23 @@ class Masks:
     def _check_arguments(self) -> None:
         if not self.data:
             raise ProtoSagaError("Give at least one folder of posed images: proto-saga masks DIR.")
+        if self.check and self.overlapping:
+            raise ProtoSagaError("--check looks at label maps, --overlapping makes other masks. Give one of the two.")
         if self.check and self.force:
             raise ProtoSagaError("--check makes nothing and --force makes all anew. Give one of the two.")
+        if self.overlapping and not issubclass(BACKENDS[self.backend].settings, MaskGenerationSettings):
+            raise ProtoSagaError(
+                f"--overlapping keeps masks that overlap, and those of {self.backend} do not. Leave it out, or give "
+                "--backend sam or sam2."
+            )
         if self.mask_dir is not None and self.force:
             raise ProtoSagaError("--mask-dir looks at masks and --force makes masks. Give one of the two.")
         if self.workers < 1:
             raise ProtoSagaError(f"--workers is {self.workers}. Expected 1 or more.")
 
 
-def _verified(folders: Sequence[Path], factory: SegmenterFactory) -> list[CacheState]:
+def _verified(folders: Sequence[Path], factory: SegmenterFactory) -> list[FolderOfMasks]:
+    from proto_saga_ns.labels.batch import FolderOfMasks
     from proto_saga_ns.labels.survey import survey
 
     states = [survey(find_images(data), factory(), data_folder(data)) for data in folders]
@@ -129,33 +147,8 @@ def _verified(folders: Sequence[Path], factory: SegmenterFactory) -> list[CacheS
             f"The mask cache is not up to date. {'; '.join(complaints)}. To make these masks: proto-saga masks "
             f"{names} --backend {factory.backend}, with the same settings."
         )
-    return states
-
-
-def _make(
-    data: Path, images: Sequence[Path], factory: SegmenterFactory, run: RunJobs, force: bool
-) -> tuple[CacheState, list[str]]:
-    """The cache with everything in it that could be made, and what went wrong."""
-    from proto_saga_ns.labels.cache import mask_jobs, update_manifest, writable_folder
-    from proto_saga_ns.labels.survey import survey
-
-    segmenter, folder = factory(), data_folder(data)
-    state = survey(images, segmenter, folder)
-    if state.todo or force:
-        state = survey(images, segmenter, folder, writable_folder(segmenter, folder))
-    todo = mask_jobs(state.folder, images if force else state.todo)
-    if todo:
-        _download(factory())
-    made, errors = dict(state.fingerprints), []
-    for finished in progress_bar(run(todo, factory), len(todo), f"Masks of {data}"):
-        if finished.fingerprint is None:
-            made.pop(finished.job.image)
-            errors.append(str(finished.error))
-        else:
-            made[finished.job.image] = finished.fingerprint
-    if todo or os.access(state.folder, os.W_OK):
-        update_manifest(state.folder, segmenter, made, keep_others=False)
-    return replace(state, fingerprints=made, missing=[], outdated=[], damaged=[]), errors
+    pairs = zip(folders, states, strict=True)
+    return [FolderOfMasks(data, state.folder, [], state.fingerprints, len(state.stale)) for data, state in pairs]
 
 
 def _download(segmenter: Segmenter) -> None:

@@ -22,25 +22,27 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Int32, UInt8
 from PIL import Image
 
 from proto_saga_ns import __version__
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.files import write_json
 from proto_saga_ns.labels.folder import unique_stems
+from proto_saga_ns.labels.formats.sam_json import read_about, write_patches
 from proto_saga_ns.labels.images import full_size
 from proto_saga_ns.labels.png import is_whole, read_text, write_label_map
 
 if TYPE_CHECKING:
-    from proto_saga_ns.segmenters.base import Segmenter
+    from proto_saga_ns.segmenters.base import OverlappingSegmenter, Segmenter
 
 Progress = Callable[[Iterable[Path]], Iterable[Path]]
 
 MANIFEST = "manifest.json"
+OVERLAPPING = "overlapping"
 
 RECORDED = ("numpy", "pillow", "scikit-image", "torch", "segment-anything", "transformers")
 """Packages whose versions the manifest names."""
@@ -57,11 +59,16 @@ class MaskJob:
     image: Path
     target: Path
     """the PNG to write"""
+    overlapping: Path | None = None
+    """the JSON to write the masks to as they were before they were flattened; None writes none"""
 
     def run(self, segmenter: Segmenter) -> str:
         """Read the image, segment it, write the label map atomically; returns the image's fingerprint.
 
         The fingerprint is of the very bytes that were segmented, even if the file changes meanwhile.
+
+        Args:
+            segmenter: an ``OverlappingSegmenter`` if overlapping masks are asked for.
 
         Raises:
             ProtoSagaError: the image is unreadable, or the label map cannot be written.
@@ -70,16 +77,30 @@ class MaskJob:
         content = _read_bytes(self.image)
         fingerprint = _hash(content)
         image = _decode_rgb(content, self.image)
-        labels = segmenter(image)
+        labels = segmenter(image) if self.overlapping is None else self._keep(image, fingerprint, segmenter)
         if labels.shape != image.shape[:2]:
             raise ValueError(f"{segmenter.name} made a label map of {labels.shape} for an image of {image.shape[:2]}")
         write_label_map(self.target, labels, {_FINGERPRINT: fingerprint})
         return fingerprint
 
     def current_fingerprint(self) -> str | None:
-        """The image's fingerprint if a whole label map of the image as it is now lies there, else None."""
+        """The image's fingerprint if whole results of the image as it is now lie there, else None."""
         fingerprint = _hash(_read_bytes(self.image))
-        return fingerprint if is_current(self.target, fingerprint) else None
+        return fingerprint if is_current(self.target, fingerprint) and self.has_overlapping(fingerprint) else None
+
+    def has_overlapping(self, fingerprint: str) -> bool:
+        """Whether the overlapping masks of the image with this fingerprint lie there, if they are asked for."""
+        return self.overlapping is None or read_about(self.overlapping).get(_FINGERPRINT) == fingerprint
+
+    def _keep(
+        self, image: UInt8[np.ndarray, "H W 3"], fingerprint: str, segmenter: Segmenter
+    ) -> Int32[np.ndarray, "H W"]:
+        assert self.overlapping is not None
+        finder = cast("OverlappingSegmenter", segmenter)
+        height, width = image.shape[:2]
+        masks = finder.find_masks(image)
+        write_patches(self.overlapping, self.image, masks, height, width, **{_FINGERPRINT: fingerprint})
+        return finder.flatten(masks, height, width)
 
 
 def cache_folder(root: Path, segmenter: Segmenter) -> Path:
@@ -127,9 +148,14 @@ def ensure_masks(
     return folder
 
 
-def mask_jobs(folder: Path, image_paths: Sequence[Path]) -> list[MaskJob]:
-    """The label maps of these images in a cache folder."""
-    return [MaskJob(path, _target(folder, path)) for path in image_paths]
+def mask_jobs(folder: Path, image_paths: Sequence[Path], *, overlapping: bool = False) -> list[MaskJob]:
+    """The label maps of these images in a cache folder.
+
+    Args:
+        overlapping: also keep the overlapping masks, in the folder's sub-folder of that name.
+    """
+    kept = (folder / OVERLAPPING) if overlapping else None
+    return [MaskJob(path, _target(folder, path), kept and kept / f"{path.stem}.json") for path in image_paths]
 
 
 def is_current(label_map: Path, fingerprint: str) -> bool:

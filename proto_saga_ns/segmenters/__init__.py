@@ -1,6 +1,6 @@
 """Segmenters: image to label map, one file per backend."""
 
-from proto_saga_ns.segmenters.base import ModelSegmenter, Segmenter
+from proto_saga_ns.segmenters.base import ModelSegmenter, OverlappingSegmenter, Segmenter
 from proto_saga_ns.segmenters.mask_generation import MaskGenerationSettings
 from proto_saga_ns.segmenters.sam import SamSegmenter, SamSettings
 from proto_saga_ns.segmenters.sam2 import Sam2Segmenter, Sam2Settings
@@ -9,6 +9,7 @@ from proto_saga_ns.segmenters.superpixel import SuperpixelSegmenter, SuperpixelS
 __all__ = [
     "MaskGenerationSettings",
     "ModelSegmenter",
+    "OverlappingSegmenter",
     "Sam2Segmenter",
     "Sam2Settings",
     "SamSegmenter",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Int32, UInt8
+
+from proto_saga_ns.labels.flatten import MaskPatch
 
 
 class Segmenter(Protocol):
@@ -24,6 +26,19 @@ class Segmenter(Protocol):
 
     def __call__(self, image: UInt8[np.ndarray, "H W 3"]) -> Int32[np.ndarray, "H W"]:
         """Label map of an RGB image (HWC, uint8): 0 = unlabelled, 1..L without gaps."""
+        ...
+
+
+@runtime_checkable
+class OverlappingSegmenter(Segmenter, Protocol):
+    """A segmenter whose masks overlap before it flattens them: calling it is finding, then flattening."""
+
+    def find_masks(self, image: UInt8[np.ndarray, "H W 3"]) -> list[MaskPatch]:
+        """The masks of an RGB image, scored by their predicted IoU."""
+        ...
+
+    def flatten(self, masks: Sequence[MaskPatch], height: int, width: int) -> Int32[np.ndarray, "height width"]:
+        """The label map of masks that were found in an image of this height and width."""
         ...
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from jaxtyping import Int32, UInt8
+
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.labels.flatten import FlattenOptions
+from proto_saga_ns.labels.flatten import FlattenOptions, MaskPatch, flatten_patches
 
 if TYPE_CHECKING:
     import torch
@@ -64,6 +68,41 @@ class MaskGenerationSettings:
         for name in ("points_per_batch", "model", "checkpoint", "revision"):
             settings.pop(name, None)
         return {**settings, "weights": dict(weights), "algorithm": _ALGORITHM}
+
+
+class MaskGenerator(ABC):
+    """What the backends are: a model, loaded when first needed, that finds masks, which are then flattened."""
+
+    def __init__(self, flatten: FlattenOptions) -> None:
+        self._flatten = flatten
+
+    @abstractmethod
+    def load(self) -> None:
+        """Get the weights and the model, once.
+
+        Raises:
+            ProtoSagaError: the extra is not installed, or the weights are missing or bad.
+        """
+
+    @abstractmethod
+    def find_masks(self, image: UInt8[np.ndarray, "H W 3"]) -> list[MaskPatch]:
+        """Overlapping masks of an RGB image (HWC, uint8), scored by their predicted IoU.
+
+        Raises:
+            ProtoSagaError: see ``load``; or the GPU has not enough memory.
+        """
+
+    def flatten(self, masks: Sequence[MaskPatch], height: int, width: int) -> Int32[np.ndarray, "height width"]:
+        """The label map of masks found in an image of this height and width: 0 = in no mask, 1..L."""
+        return flatten_patches(masks, height, width, self._flatten)
+
+    def __call__(self, image: UInt8[np.ndarray, "H W 3"]) -> Int32[np.ndarray, "H W"]:
+        """Label map of an RGB image: the masks that are found, flattened.
+
+        Raises:
+            ProtoSagaError: see ``find_masks``.
+        """
+        return self.flatten(self.find_masks(image), image.shape[0], image.shape[1])
 
 
 def best_device() -> torch.device:

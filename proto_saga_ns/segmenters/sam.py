@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Bool, Int32, UInt8
+from jaxtyping import Bool, UInt8
 
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.labels.flatten import cut_patch, flatten_patches
+from proto_saga_ns.labels.flatten import MaskPatch, cut_patch
 from proto_saga_ns.segmenters.mask_generation import (
     MaskGenerationSettings,
+    MaskGenerator,
     best_device,
     out_of_memory_is_explained,
 )
@@ -42,13 +43,14 @@ class SamSettings(MaskGenerationSettings):
             object.__setattr__(self, "checkpoint", self.checkpoint.absolute())
 
 
-class SamSegmenter:
+class SamSegmenter(MaskGenerator):
     """Masks of Segment Anything's automatic mask generator, flattened. Loads the model when first needed."""
 
     name = "sam"
 
     def __init__(self, settings: SamSettings | None = None) -> None:
         self._settings = settings or SamSettings()
+        super().__init__(self._settings.flatten)
         self._generator: SamAutomaticMaskGenerator | None = None
 
     @property
@@ -64,26 +66,16 @@ class SamSegmenter:
         return self._settings.fingerprint(weights)
 
     def load(self) -> None:
-        """Get the weights and the model, once.
-
-        Raises:
-            ProtoSagaError: the extra is not installed, or the weights are missing or bad.
-        """
         if self._generator is None:
             self._generator = _make_generator(self._settings)
 
-    def __call__(self, image: UInt8[np.ndarray, "H W 3"]) -> Int32[np.ndarray, "H W"]:
-        """Label map of an RGB image (HWC, uint8): 0 = in no mask, 1..L.
-
-        Raises:
-            ProtoSagaError: see ``load``; or the GPU has not enough memory.
-        """
+    def find_masks(self, image: UInt8[np.ndarray, "H W 3"]) -> list[MaskPatch]:
         self.load()
         assert self._generator is not None
         with out_of_memory_is_explained("sam"):
             records = self._generator.generate(image)
         patches = (cut_patch(decode_rle(found["segmentation"]), found["predicted_iou"]) for found in records)
-        return flatten_patches(patches, image.shape[0], image.shape[1], self._settings.flatten)
+        return [patch for patch in patches if patch is not None]
 
 
 def decode_rle(rle: Mapping[str, Any]) -> Bool[np.ndarray, "H W"]:

@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Int32, UInt8
+from jaxtyping import UInt8
 from PIL import Image
 
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.labels.flatten import cut_patch, flatten_patches
+from proto_saga_ns.labels.flatten import MaskPatch, cut_patch
 from proto_saga_ns.segmenters.mask_generation import (
     OTHER_WAYS,
     MaskGenerationSettings,
+    MaskGenerator,
     best_device,
     out_of_memory_is_explained,
 )
@@ -43,13 +44,14 @@ class Sam2Settings(MaskGenerationSettings):
             object.__setattr__(self, "model", str(Path(self.model).absolute()))
 
 
-class Sam2Segmenter:
+class Sam2Segmenter(MaskGenerator):
     """Masks of transformers' mask generation, flattened. Loads the model when first needed."""
 
     name = "sam2"
 
     def __init__(self, settings: Sam2Settings | None = None) -> None:
         self._settings = settings or Sam2Settings()
+        super().__init__(self._settings.flatten)
         self._pipeline: MaskGenerationPipeline | None = None
 
     @property
@@ -61,20 +63,10 @@ class Sam2Segmenter:
         return self._settings.fingerprint({"hub": self._settings.model, "revision": self._settings.revision})
 
     def load(self) -> None:
-        """Get the weights and the model, once.
-
-        Raises:
-            ProtoSagaError: the extra is not installed, or the weights are missing or bad.
-        """
         if self._pipeline is None:
             self._pipeline = _make_pipeline(self._settings)
 
-    def __call__(self, image: UInt8[np.ndarray, "H W 3"]) -> Int32[np.ndarray, "H W"]:
-        """Label map of an RGB image (HWC, uint8): 0 = in no mask, 1..L.
-
-        Raises:
-            ProtoSagaError: see ``load``; or the GPU has not enough memory.
-        """
+    def find_masks(self, image: UInt8[np.ndarray, "H W 3"]) -> list[MaskPatch]:
         self.load()
         assert self._pipeline is not None
         settings = self._settings
@@ -93,7 +85,7 @@ class Sam2Segmenter:
             )
         scored = zip(found["masks"], found["scores"], strict=True)
         patches = (cut_patch(np.asarray(mask, dtype=bool), float(score)) for mask, score in scored)
-        return flatten_patches(patches, image.shape[0], image.shape[1], settings.flatten)
+        return [patch for patch in patches if patch is not None]
 
 
 def _batch_size(settings: Sam2Settings) -> int:
@@ -123,8 +115,7 @@ def _make_pipeline(settings: Sam2Settings) -> MaskGenerationPipeline:
             "crops of different sizes. Upgrade it, leave the crops out, or use --mask-source sam."
         )
     try:
-        model = AutoModelForMaskGeneration.from_pretrained(settings.model, revision=settings.revision)
-        processor = AutoImageProcessor.from_pretrained(settings.model, revision=settings.revision)
+        model, processor = _load(settings, AutoModelForMaskGeneration, AutoImageProcessor)
         return MaskGenerationPipeline(model=model.eval(), image_processor=processor, device=best_device())
     except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
         reason = " ".join(str(error).split())[:300]
@@ -133,3 +124,32 @@ def _make_pipeline(settings: Sam2Settings) -> MaskGenerationPipeline:
             "huggingface.co, or a folder that holds one, with --sam2.model. Without a connection: on another "
             f"machine `hf download {settings.model} --local-dir DIR`, then bring the folder here. {OTHER_WAYS}"
         ) from error
+
+
+def _load(settings: Sam2Settings, *classes: Any) -> list[Any]:
+    """Model and processor: what is on this machine, else from the hub."""
+
+    def load(local_files_only: bool) -> list[Any]:
+        options = {"revision": settings.revision, "local_files_only": local_files_only}
+        return [loaded.from_pretrained(settings.model, **options) for loaded in classes]
+
+    try:
+        return load(local_files_only=True)
+    except OSError:
+        # Offline, transformers would retry for half a minute.
+        if Path(settings.model).is_dir() or not _hub_answers(settings):
+            raise
+    return load(local_files_only=False)
+
+
+def _hub_answers(settings: Sam2Settings) -> bool:
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        HfApi().model_info(settings.model, revision=settings.revision, timeout=10)
+    except HfHubHTTPError:
+        return True  # No such model, or none for us: transformers says which.
+    except Exception:  # A failed connection: what it raises depends on the hub's HTTP library, which has changed twice.
+        return False
+    return True

@@ -19,6 +19,7 @@ from proto_saga_ns.segmenters import SuperpixelSegmenter, SuperpixelSettings
 from proto_saga_ns.segmenters.backends import AllSettings
 from tests.commands import Finished, Started, run
 from tests.scenes import write_tiny_scene
+from tests.segmenters.tiny_models import save_tiny_sam
 
 SETTINGS = SuperpixelSettings(working_size=48)
 QUICK = ("--superpixel.working-size", SETTINGS.working_size)
@@ -184,6 +185,7 @@ def test_bad_input(data: Path) -> None:
     assert_error(masks(), "at least one folder")
     assert_error(masks(data, "--check", "--force"), "one of the two")
     assert_error(masks(data, "--workers", 0), "--workers is 0")
+    assert_error(masks(data, "--overlapping"), "those of superpixel do not", "--backend sam")
     (data / "images" / "2.png").write_bytes(b"no image")
     other = Path(shutil.copytree(data, data.parent / "other"))
     assert_error(masks(data, other), "2 of 12 masks could not be made, the others are", "2.png")
@@ -208,3 +210,32 @@ def test_conversion(data: Path) -> None:
     assert run("proto-saga", "convert-masks", data, "--from", "sam-json", out, "--force").returncode == 0
     assert_error(run("proto-saga", "convert-masks", data), "--from FORMAT PATH")
     assert_error(run("proto-saga", "convert-masks", data, "--to", "label-maps", data / "masks"), "Give another --to")
+
+
+def test_overlapping_masks_are_kept_and_can_be_flattened_otherwise(data: Path, tmp_path: Path) -> None:
+    checkpoint = save_tiny_sam(tmp_path / "tiny.pth")
+    lenient = ["--sam.points-per-side", 2, "--sam.pred-iou-threshold", -1e9, "--sam.stability-threshold", 0]
+    lenient += ["--sam.box-nms-threshold", 1, "--sam.flatten.min-visible-share", 0]
+    command = ["proto-saga", "masks", data, "--backend", "sam", "--sam.checkpoint", checkpoint, *lenient]
+    assert run(*command).returncode == 0
+    before = times(data)
+    process = run(*command, "--overlapping")
+    assert process.returncode == 0, process.stderr
+    kept = folder_of(data) / "overlapping"
+    assert sorted(path.stem for path in kept.iterdir()) == sorted(before)
+    after = times(data)
+    assert run(*command, "--overlapping").returncode == 0
+    assert times(data) == after != before, "made again once, to keep what was not kept"
+    convert = ["proto-saga", "convert-masks", data, "--from", "sam-json", kept, "--to", "label-maps"]
+    for order in ("score", "area"):
+        options = ["--flatten.order", order, "--flatten.min-visible-share", 0]
+        assert run(*convert, tmp_path / order, *options).returncode == 0
+    for path in (data / "images").iterdir():
+        made, same, other = (
+            read_label_map(place / path.name) for place in (kept.parent, tmp_path / "score", tmp_path / "area")
+        )
+        np.testing.assert_array_equal(made, same)
+        assert (same != other).any()
+    write_image(data / "images" / "3.png", 99)
+    assert run(*command, "--overlapping").returncode == 0
+    assert {stem for stem, time_ns in times(data).items() if time_ns != after[stem]} == {"3"}

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Int, Int32
 
+from proto_saga_ns.labels.flatten import MaskPatch
 from proto_saga_ns.labels.maps import label_ids
 
 
@@ -17,6 +18,22 @@ def to_rle(mask: Bool[np.ndarray, "H W"]) -> dict[str, Any]:
 
     rle: Any = coco.encode(np.asfortranarray(mask, dtype=np.uint8))
     return {"size": [int(edge) for edge in rle["size"]], "counts": rle["counts"].decode("ascii")}
+
+
+def patch_to_rle(patch: MaskPatch, height: int, width: int) -> dict[str, Any]:
+    """``to_rle`` of a mask that was cut out of an image of this height and width, without the whole mask."""
+    from pycocotools import mask as coco
+
+    padded = np.pad(patch.pixels.T.astype(np.int8), ((0, 0), (1, 1)))
+    columns, rows = np.nonzero(np.diff(padded, axis=1))
+    edges = (patch.left + columns) * height + patch.top + rows
+    # Where a run ends and the next begins with the next column, there is no edge.
+    goes_on = np.flatnonzero(edges[:-1] == edges[1:])
+    edges = np.delete(edges, np.concatenate([goes_on, goes_on + 1]))
+    counts = np.diff(edges, prepend=0, append=height * width)
+    runs: Any = {"size": [height, width], "counts": counts[: len(counts) - (counts[-1] == 0)].tolist()}
+    rle: Any = coco.frPyObjects(runs, height, width)
+    return {"size": [height, width], "counts": rle["counts"].decode("ascii")}
 
 
 def from_rle(segmentation: Any, height: int, width: int) -> Bool[np.ndarray, "H W"]:

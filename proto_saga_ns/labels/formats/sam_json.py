@@ -6,6 +6,7 @@ object with that list under ``annotations``, as in the SA-1B data set. Masks ove
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,10 @@ import numpy as np
 
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.files import write_json
+from proto_saga_ns.labels.flatten import MaskPatch
 from proto_saga_ns.labels.folder import image_size
 from proto_saga_ns.labels.formats.base import Flatten, Views, by_image, check_shape, folder_of, load_json
-from proto_saga_ns.labels.formats.rle import encode_label_map, from_rle
+from proto_saga_ns.labels.formats.rle import encode_label_map, from_rle, patch_to_rle
 
 _EXPECTED = "a list of masks, each with a segmentation in COCO's RLE, as SAM's amg.py --convert-to-rle writes"
 
@@ -48,6 +50,33 @@ def write_sam_json(path: Path, views: Views) -> None:
             for label, rle in encode_label_map(labels).items()
         ]
         write_json(path / f"{image.stem}.json", records)
+
+
+def write_patches(path: Path, image: Path, patches: Sequence[MaskPatch], height: int, width: int, **about: Any) -> None:
+    """Overlapping masks of one image to a JSON as in the SA-1B data set.
+
+    Args:
+        about: more to say about the image, as JSON values.
+    """
+    records = [
+        {
+            "segmentation": patch_to_rle(patch, height, width),
+            "area": patch.area,
+            "bbox": [patch.left, patch.top, patch.pixels.shape[1], patch.pixels.shape[0]],
+            "predicted_iou": patch.score,
+        }
+        for patch in patches
+    ]
+    about = {"file_name": image.name, "height": height, "width": width, **about}
+    write_json(path, {"image": about, "annotations": records})
+
+
+def read_about(path: Path) -> dict[str, Any]:
+    """What ``write_patches`` was told about the image; empty if there is no such file that can be read."""
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8"))["image"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
 
 
 def bounding_box(mask: np.ndarray) -> list[int]:

@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from pycocotools import mask as coco
 
-from proto_saga_ns.labels.formats.rle import _decompress, decode_label_map, encode_label_map, from_rle, to_rle
+from proto_saga_ns.labels.flatten import cut_patch
+from proto_saga_ns.labels.formats.rle import (
+    _decompress,
+    decode_label_map,
+    encode_label_map,
+    from_rle,
+    patch_to_rle,
+    to_rle,
+)
 
 shapes = array_shapes(min_dims=2, max_dims=2, max_side=40)
 
@@ -34,6 +42,16 @@ def test_compressed_and_uncompressed_runs_mean_the_same(mask: np.ndarray) -> Non
     assert again["counts"].decode() == compressed["counts"]
     np.testing.assert_array_equal(from_rle(compressed, height, width), mask)
     np.testing.assert_array_equal(from_rle({"size": [height, width], "counts": runs}, height, width), mask)
+
+
+@settings(max_examples=150, deadline=None)
+@given(arrays(bool, shapes), st.integers(0, 3), st.integers(0, 3), st.integers(0, 3), st.integers(0, 3))
+def test_a_patch_gives_the_rle_of_the_whole_mask(
+    mask: np.ndarray, top: int, bottom: int, left: int, right: int
+) -> None:
+    mask = np.pad(mask, ((top, bottom), (left, right)))
+    patch = cut_patch(mask, 1.0)
+    assert patch is None or patch_to_rle(patch, *mask.shape) == to_rle(mask)
 
 
 def test_polygons() -> None:
