@@ -128,7 +128,10 @@ def _fit(fit, matches: Matches, params: cv2.UsacParams) -> Float[np.ndarray, "3 
         model, _ = fit(matches.xy_a.astype(np.float64), matches.xy_b.astype(np.float64), params)
     except cv2.error:
         return None
-    return model if model is not None and model.shape == (3, 3) and np.isfinite(model).all() else None
+    if model is None or model.shape != (3, 3) or not np.isfinite(model).all():
+        return None
+    # The sign of a fitted homography is open: most points are in front of the camera.
+    return -model if np.median(_homogeneous(matches.xy_a) @ model[2]) < 0 else model
 
 
 def _line_distance(matches: Matches, fundamental: Float[np.ndarray, "3 3"]) -> Float[np.ndarray, " N"]:
@@ -143,12 +146,10 @@ def _line_distance(matches: Matches, fundamental: Float[np.ndarray, "3 3"]) -> F
 
 def _transfer_distance(matches: Matches, b_from_a: Float[np.ndarray, "3 3"]) -> Float[np.ndarray, " N"]:
     """The larger distance of a point from the other's place under a homography; infinity behind the camera."""
-    # The sign of a fitted homography is open: most points are in front.
-    sign = np.sign(np.median(_homogeneous(matches.xy_a) @ b_from_a[2])) if len(matches) else 1.0
-    forward = _distance_to_image(matches.xy_a, matches.xy_b, sign * b_from_a)
     if abs(np.linalg.det(b_from_a)) < np.finfo(np.float64).tiny:
         return np.full(len(matches), np.inf)
-    return np.maximum(forward, _distance_to_image(matches.xy_b, matches.xy_a, sign * np.linalg.inv(b_from_a)))
+    forward = _distance_to_image(matches.xy_a, matches.xy_b, b_from_a)
+    return np.maximum(forward, _distance_to_image(matches.xy_b, matches.xy_a, np.linalg.inv(b_from_a)))
 
 
 def _distance_to_image(xy, target, homography) -> Float[np.ndarray, " N"]:

@@ -105,7 +105,7 @@ class Mast3rMatcher:
         ]
         self.load()
         with _out_of_memory_is_explained():
-            pixels_a, pixels_b, confidence = self._match_windows(*(_view(*pair) for pair in zip(fits, (a, b))))
+            pixels_a, pixels_b, confidence = self._match_windows(_view(fits[0], a), _view(fits[1], b))
         keep = confidence >= self._settings.confidence
         keep &= _off_border(pixels_a, fits[0].window) & _off_border(pixels_b, fits[1].window)
         return Matches(fits[0].to_image(pixels_a + 0.5), fits[1].to_image(pixels_b + 0.5), confidence).select(keep)
@@ -236,8 +236,8 @@ def _find_weights(settings: Mast3rSettings) -> Path:
         raise _bad_weights(settings, "there is no such file.")
     try:
         return _from_hub(settings, local_files_only=True)
-    except OSError:
-        pass
+    except (OSError, ValueError):
+        pass  # Not in the cache, or no name that a hub could know: the hub's answer says which.
     try:
         from huggingface_hub import HfApi
 
@@ -245,7 +245,7 @@ def _find_weights(settings: Mast3rSettings) -> Path:
         HfApi().model_info(settings.weights, revision=settings.revision, timeout=10)
         return _from_hub(settings, local_files_only=False)
     except Exception as error:  # What a failed connection raises depends on the hub's HTTP library.
-        raise _bad_weights(settings, f"not on this machine, and {error}") from error
+        raise _bad_weights(settings, f"they are not on this machine, and the hub says: {error}") from error
 
 
 def _from_hub(settings: Mast3rSettings, local_files_only: bool) -> Path:
@@ -260,7 +260,7 @@ def _from_hub(settings: Mast3rSettings, local_files_only: bool) -> Path:
 
 def _bad_weights(settings: Mast3rSettings, reason: str) -> ProtoSagaError:
     return ProtoSagaError(
-        f"The weights {settings.weights} of MASt3R cannot be loaded: {' '.join(reason.split())[:300]} Without a "
+        f"The weights {settings.weights} of MASt3R cannot be loaded: {' '.join(reason.split())[:300].rstrip('.')}. Without a "
         f"connection: on another machine `hf download {PUBLISHED_WEIGHTS} --local-dir DIR` (2.8 GB), bring the folder "
         f"here and give it with --mast3r-weights DIR. {LICENCE} {OTHER_WAYS}"
     )

@@ -33,14 +33,14 @@ class Fit:
     def apply(self, image: UInt8[np.ndarray, "H W 3"]) -> UInt8[np.ndarray, "h w 3"]:
         """What the model sees: Lanczos where the image shrinks, bicubic where it grows."""
         kind = Image.Resampling.LANCZOS if max(self.scaled) < max(self.size) else Image.Resampling.BICUBIC
-        resized = np.array(Image.fromarray(image).resize(self.scaled[::-1], kind))
+        resized = np.array(Image.fromarray(image).resize((self.scaled[1], self.scaled[0]), kind))
         (top, left), (height, width) = self.corner, self.window
         return np.ascontiguousarray(resized[top : top + height, left : left + width])
 
     def to_image(self, xy: Float[np.ndarray, "N 2"]) -> Float32[np.ndarray, "N 2"]:
         """Points of the window in the image; rounding to 32 bits never carries a point of the inside out of it."""
         scale = np.divide(self.size[::-1], self.scaled[::-1])
-        last = np.nextafter(np.float32(self.size[::-1]), np.float32(0))
+        last = np.nextafter(np.array(self.size[::-1], np.float32), np.float32(0))
         return np.minimum(((xy + np.array(self.corner[::-1])) * scale).astype(np.float32), last)
 
     def to_window(self, xy: Float[np.ndarray, "N 2"]) -> Float[np.ndarray, "N 2"]:
