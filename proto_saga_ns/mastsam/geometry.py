@@ -17,6 +17,8 @@ from proto_saga_ns.mastsam.matches import Matches
 
 # Camera centres that are closer than this share of their distance to the origin are the same up to rounding.
 _SAME_CENTRE = 1e-6
+# Sums whose terms cancel to less than this share of them are 0.
+_ROUNDING = 1e-12
 _RANSAC_ITERATIONS = 10_000
 _RANSAC_CONFIDENCE = 0.9999
 
@@ -137,11 +139,17 @@ def _fit(fit, matches: Matches, params: cv2.UsacParams) -> Float[np.ndarray, "3 
 def _line_distance(matches: Matches, fundamental: Float[np.ndarray, "3 3"]) -> Float[np.ndarray, " N"]:
     """The larger distance of a point from the other's epipolar line; 0 where there is no line."""
     a, b = _homogeneous(matches.xy_a), _homogeneous(matches.xy_b)
-    lines_b, lines_a = a @ fundamental.T, b @ fundamental
-    # Both distances share the numerator |b' F a|: the shorter normal gives the larger one.
-    normal = np.minimum(np.linalg.norm(lines_a[:, :2], axis=1), np.linalg.norm(lines_b[:, :2], axis=1))
-    residual = np.abs((b * lines_b).sum(axis=1))
-    return np.divide(residual, normal, out=np.zeros_like(residual), where=normal > 0)
+    residual = np.abs(((a @ fundamental.T) * b).sum(axis=1))
+    return np.maximum(_over_normal(residual, a, fundamental), _over_normal(residual, b, fundamental.T))
+
+
+def _over_normal(
+    residual: Float[np.ndarray, " N"], points: Float[np.ndarray, "N 3"], fundamental: Float[np.ndarray, "3 3"]
+) -> Float[np.ndarray, " N"]:
+    """Residuals as distances from the lines of points; 0 where the line's normal is no more than rounding."""
+    normal = np.linalg.norm(points @ fundamental[:2].T, axis=1)
+    rounding = _ROUNDING * np.linalg.norm(np.abs(points) @ np.abs(fundamental[:2]).T, axis=1)
+    return np.divide(residual, normal, out=np.zeros_like(residual), where=normal > rounding)
 
 
 def _transfer_distance(matches: Matches, b_from_a: Float[np.ndarray, "3 3"]) -> Float[np.ndarray, " N"]:
