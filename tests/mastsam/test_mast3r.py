@@ -235,7 +235,7 @@ def tiny_weights(real_code, tmp_path_factory):
 
 @pytest.mark.parametrize("sizes", [((96, 128), (128, 96)), ((100, 100), (90, 123))])
 def test_the_real_class_matches_as_with_its_own_loader(real_code, tiny_weights, tmp_path, sizes):
-    options = MatcherOptions(mast3r_weights=str(tiny_weights), mast3r_long_edge=96, mast3r_confidence=0.0)
+    options = MatcherOptions(mast3r_weights=str(tiny_weights), mast3r_long_edge=128, mast3r_confidence=0.0)
     matcher = make_matcher("mast3r", options)
     assert isinstance(matcher, Mast3rMatcher)
     photos = [dining()[index].image[: size[0], : size[1]] for index, size in zip((3, 4), sizes, strict=True)]
@@ -244,7 +244,7 @@ def test_the_real_class_matches_as_with_its_own_loader(real_code, tiny_weights, 
     assert len(matches) == len(confidence) > 5
     np.testing.assert_allclose(matches.confidence, confidence, rtol=1e-3)
     for ours, theirs, size in zip((matches.xy_a, matches.xy_b), xy, sizes, strict=True):
-        np.testing.assert_allclose(fit_patches(size, 96).to_window(ours), theirs + 0.5, atol=1e-3)
+        np.testing.assert_allclose(fit_patches(size, 128).to_window(ours), theirs + 0.5, atol=1e-3)
 
 
 def _matches_by_their_own_loader(code, model, photos, folder):
@@ -254,7 +254,7 @@ def _matches_by_their_own_loader(code, model, photos, folder):
     paths = [str(folder / f"{index}.png") for index in (0, 1)]
     for path, photo in zip(paths, photos, strict=True):
         Image.fromarray(photo).save(path)
-    views = load_images(paths, size=96, verbose=False)
+    views = load_images(paths, size=128, verbose=False)
     found = inference([tuple(views)], model, "cpu", batch_size=1, verbose=False)
     descriptors = [found[f"pred{i}"]["desc"][0] for i in (1, 2)]
     xy = code.reciprocal_neighbours(*descriptors, subsample_or_initxy1=8, device="cpu", dist="dot", block_size=2**13)

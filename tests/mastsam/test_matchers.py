@@ -1,5 +1,6 @@
 """Matchers against scenes whose true matches are known, and against the demo's photos and poses."""
 
+import dataclasses
 import json
 import re
 import sys
@@ -9,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+import tyro
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -367,3 +369,21 @@ def test_models_of_vismatch_that_cannot_be_loaded_or_are_not_known(fake_vismatch
         make_matcher("broken").match(frame, frame)
     with pytest.raises(ProtoSagaError, match=r"no matcher nothing\. Known are mast3r, sift, poses.*shift, broken"):
         make_matcher("nothing")
+
+
+def test_a_real_model_of_vismatch_fits_the_poses(monkeypatch):
+    pytest.importorskip("vismatch", reason="the extra mastsam is not installed")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    a, b = dining()[6], dining()[7]
+    assert a.camera and b.camera
+    matches = make_matcher("sift-nn").match(a, b)
+    distance = epipolar_distance(matches, a.camera, b.camera)
+    assert len(matches) > 100 and (distance <= 2).mean() > 0.85
+    assert len(make_matcher("sift-nn").match(a, blank())) == 0
+
+
+def test_options_become_help():
+    text = " ".join(tyro.extras.get_parser(MatcherOptions).format_help().replace("│", " ").split())
+    for field in dataclasses.fields(MatcherOptions):
+        assert f"--{field.name.replace('_', '-')}" in text
+    assert "a match must be this much closer than the second best one" in text
