@@ -6,7 +6,9 @@ Image coordinates are those of ``frames``. Two-view geometry as in Hartley and Z
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -15,8 +17,9 @@ from jaxtyping import Float
 from proto_saga_ns.mastsam.frames import Camera, Frame
 from proto_saga_ns.mastsam.matches import Matches
 
-# Camera centres that are closer than this share of their distance to the origin are the same up to rounding.
-_SAME_CENTRE = 1e-6
+# Camera centres are the same up to rounding if they are closer than this share of their distance to the origin; the
+# share is small because georeferenced scenes lie far from it.
+_SAME_CENTRE = 1e-9
 # Sums whose terms cancel to less than this share of them are 0.
 _ROUNDING = 1e-12
 _RANSAC_ITERATIONS = 10_000
@@ -108,7 +111,7 @@ def keep_ransac(matches: Matches, max_distance: float = 2.0, seed: int = 0, min_
 def _same_centre(camera_a: Camera, camera_b: Camera) -> bool:
     centres = [-c.world_to_camera[:3, :3].T.astype(np.float64) @ c.world_to_camera[:3, 3] for c in (camera_a, camera_b)]
     size = max(float(np.linalg.norm(centre)) for centre in centres)
-    return float(np.linalg.norm(centres[0] - centres[1])) <= _SAME_CENTRE * size
+    return float(np.linalg.norm(centres[0] - centres[1])) <= _SAME_CENTRE * size + _ROUNDING
 
 
 def _magsac(max_distance: float, seed: int) -> cv2.UsacParams:
@@ -124,7 +127,7 @@ def _magsac(max_distance: float, seed: int) -> cv2.UsacParams:
     return params
 
 
-def _fit(fit, matches: Matches, params: cv2.UsacParams) -> Float[np.ndarray, "3 3"] | None:
+def _fit(fit: Callable[..., Any], matches: Matches, params: cv2.UsacParams) -> Float[np.ndarray, "3 3"] | None:
     """The model that OpenCV finds; None if there is none, as for points that all coincide."""
     try:
         model, _ = fit(matches.xy_a.astype(np.float64), matches.xy_b.astype(np.float64), params)
@@ -160,7 +163,10 @@ def _transfer_distance(matches: Matches, b_from_a: Float[np.ndarray, "3 3"]) -> 
     return np.maximum(forward, _distance_to_image(matches.xy_b, matches.xy_a, np.linalg.inv(b_from_a)))
 
 
-def _distance_to_image(xy, target, homography) -> Float[np.ndarray, " N"]:
+def _distance_to_image(
+    xy: Float[np.ndarray, "N 2"], target: Float[np.ndarray, "N 2"], homography: Float[np.ndarray, "3 3"]
+) -> Float[np.ndarray, " N"]:
+    """Of targets from the places of points under a homography; infinity behind the camera."""
     mapped = _homogeneous(xy) @ homography.T
     front = mapped[:, 2] > 0
     place = mapped[:, :2] / np.where(front, mapped[:, 2], 1.0)[:, None]

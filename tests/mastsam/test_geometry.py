@@ -82,6 +82,8 @@ def test_cameras_that_only_turn_are_judged_by_where_points_go():
     assert epipolar_distance(matches_of(xy_a, xy_b + np.array((30, 0))), a, b).min() > 20
     same = epipolar_distance(matches_of(xy_a, xy_a + np.array((3, 4))), a, a)
     np.testing.assert_allclose(same, 5, atol=1e-3)
+    jitter = camera((0, 0.2, 0), (1, 2, 3 + 1e-12))
+    assert epipolar_distance(matches_of(xy_a, xy_b + np.array((30, 0))), a, jitter).min() > 20
     behind = camera((0, np.pi, 0), (1, 2, 3))
     assert np.isinf(epipolar_distance(matches_of(xy_a, xy_a), a, behind)).all()
 

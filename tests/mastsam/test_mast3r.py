@@ -248,8 +248,8 @@ def test_the_real_class_matches_as_with_its_own_loader(real_code, tiny_weights, 
 
 
 def _matches_by_their_own_loader(code, model, photos, folder):
-    from dust3r.inference import inference
-    from dust3r.utils.image import load_images
+    from dust3r.inference import inference  # pyright: ignore[reportMissingImports]
+    from dust3r.utils.image import load_images  # pyright: ignore[reportMissingImports]
 
     paths = [str(folder / f"{index}.png") for index in (0, 1)]
     for path, photo in zip(paths, photos, strict=True):

@@ -31,7 +31,7 @@ def texture(size=SIZE, seed=0) -> np.ndarray:
     """Blobs of all sizes, as RGB."""
     noise = np.random.default_rng(seed).uniform(0, 255, (*size, 3)).astype(np.float32)
     layers = [cv2.GaussianBlur(noise, (0, 0), sigma) * sigma for sigma in (1, 2, 4, 8)]
-    image = sum(layer - layer.mean() for layer in layers)
+    image = np.sum([layer - layer.mean() for layer in layers], axis=0)
     return np.clip(128 + 40 * image / np.std(image), 0, 255).astype(np.uint8)
 
 
