@@ -261,8 +261,9 @@ def _from_hub(settings: Mast3rSettings, local_files_only: bool) -> Path:
 def _bad_weights(settings: Mast3rSettings, reason: str) -> ProtoSagaError:
     reason = " ".join(reason.split())[:300].rstrip(".")
     return ProtoSagaError(
-        f"The weights {settings.weights} of MASt3R cannot be loaded: {reason}. Without a connection: on another machine "
-        f"`hf download {PUBLISHED_WEIGHTS} --local-dir DIR` (2.8 GB), bring the folder here and give it with --mast3r-weights DIR. {LICENCE} {OTHER_WAYS}"
+        f"The weights {settings.weights} of MASt3R cannot be loaded: {reason}. Without a connection: on another "
+        f"machine `hf download {PUBLISHED_WEIGHTS} --local-dir DIR` (2.8 GB), bring the folder here and give it with "
+        f"--mast3r-weights DIR. {LICENCE} {OTHER_WAYS}"
     )
 
 
