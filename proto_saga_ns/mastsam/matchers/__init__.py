@@ -1,0 +1,1 @@
+"""The matchers that come with the tracker."""

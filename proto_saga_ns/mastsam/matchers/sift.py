@@ -1,0 +1,144 @@
+"""SIFT of OpenCV: needs no weights and no GPU, and is the weaker stand-in for a learned matcher.
+
+Few points where surfaces are plain, and few matches between views that are far apart.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from jaxtyping import Float, Float32, Int, UInt8
+
+from proto_saga_ns.mastsam.frames import Frame
+from proto_saga_ns.mastsam.matches import Matches
+
+# Raised when the same settings begin to give other matches.
+_ALGORITHM = 1
+_FRAMES_KEPT = 32
+_ROWS_AT_A_TIME = 1024
+
+
+@dataclass(frozen=True)
+class SiftSettings:
+    """Which points are found, and which pairs of them count."""
+
+    contrast: float = 0.01
+    """points with less contrast are dropped; OpenCV's own default is 0.04, too high for plain walls and renders"""
+    max_points: int = 8192
+    """the points with the most contrast of an image, up to this many"""
+    ratio: float = 0.8
+    """a match must be this much closer than the second best one (Lowe 2004); 1 keeps all"""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.ratio <= 1:
+            raise ValueError("ratio must be over 0 and at most 1")
+        if self.contrast < 0 or self.max_points < 1:
+            raise ValueError("contrast must not be negative, and max_points at least 1")
+
+
+@dataclass(frozen=True)
+class Features:
+    """Points of an image, in image coordinates, and RootSIFT descriptors of length 1."""
+
+    xy: Float32[np.ndarray, "N 2"]
+    descriptors: Float32[np.ndarray, "N 128"]
+
+
+class SiftMatcher:
+    """Mutual nearest neighbours among RootSIFT descriptors that pass the ratio test.
+
+    The confidence is 1 - ratio, in 0..1. The features of the last frames are kept, so that a frame that is matched
+    with several others is looked at once.
+    """
+
+    name = "sift"
+
+    def __init__(self, settings: SiftSettings | None = None) -> None:
+        self._settings = settings or SiftSettings()
+        self._features: OrderedDict[bytes, Features] = OrderedDict()
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        return {**asdict(self._settings), "algorithm": _ALGORITHM}
+
+    def match(self, a: Frame, b: Frame) -> Matches:
+        features_a, features_b = self._features_of(a), self._features_of(b)
+        index_a, index_b, ratio = mutual_neighbours(features_a.descriptors, features_b.descriptors)
+        keep = ratio < self._settings.ratio if self._settings.ratio < 1 else np.ones(len(ratio), dtype=bool)
+        found = Matches(features_a.xy[index_a], features_b.xy[index_b], (1 - ratio).astype(np.float32)).select(keep)
+        return _without_repeats(found)
+
+    def _features_of(self, frame: Frame) -> Features:
+        """By what the image holds: frames are often loaded again for each pair."""
+        digest = hashlib.blake2b(frame.image.tobytes(), digest_size=16)
+        key = digest.digest() + repr(frame.size).encode()
+        if key not in self._features:
+            self._features[key] = find_features(frame.image, self._settings)
+            if len(self._features) > _FRAMES_KEPT:
+                self._features.popitem(last=False)
+        self._features.move_to_end(key)
+        return self._features[key]
+
+
+def find_features(image: UInt8[np.ndarray, "H W 3"], settings: SiftSettings) -> Features:
+    """SIFT points (Lowe, IJCV 2004) and RootSIFT descriptors (Arandjelović and Zisserman, CVPR 2012); maybe none."""
+    sift: Any = cv2.SIFT.create(
+        nfeatures=settings.max_points, contrastThreshold=settings.contrast, enable_precise_upscale=True
+    )
+    points, descriptors = sift.detectAndCompute(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), None)
+    if descriptors is None:
+        return Features(np.zeros((0, 2), np.float32), np.zeros((0, 128), np.float32))
+    # OpenCV counts from the centre of the first pixel. At the border, points may be fitted outside of the image.
+    xy = np.array([point.pt for point in points], np.float32) + np.float32(0.5)
+    inside = ((xy >= 0) & (xy < image.shape[1::-1])).all(axis=1)
+    shares = descriptors / np.maximum(descriptors.sum(axis=1, keepdims=True), 1e-12)
+    return Features(xy[inside], np.sqrt(shares)[inside].astype(np.float32))
+
+
+def mutual_neighbours(
+    a: Float[np.ndarray, "N D"], b: Float[np.ndarray, "M D"]
+) -> tuple[Int[np.ndarray, " K"], Int[np.ndarray, " K"], Float[np.ndarray, " K"]]:
+    """Pairs of descriptors of length 1, each the nearest to the other: (index in a, index in b, ratio).
+
+    The ratio is that of the distances to the nearest and the second nearest, the larger of both directions, in 0..1;
+    1 where there is no second one, or both distances are 0.
+    """
+    if len(a) == 0 or len(b) == 0:
+        return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)
+    nearest_b, ratio_a = _two_nearest(a, b)
+    nearest_a, ratio_b = _two_nearest(b, a)
+    index_a = np.flatnonzero(nearest_a[nearest_b] == np.arange(len(a)))
+    index_b = nearest_b[index_a]
+    return index_a, index_b, np.maximum(ratio_a[index_a], ratio_b[index_b])
+
+
+def _two_nearest(
+    queries: Float[np.ndarray, "N D"], keys: Float[np.ndarray, "M D"]
+) -> tuple[Int[np.ndarray, " N"], Float[np.ndarray, " N"]]:
+    """Index of the nearest key of each query, and its distance over that of the second nearest."""
+    nearest, ratio = np.zeros(len(queries), np.int64), np.ones(len(queries))
+    for start in range(0, len(queries), _ROWS_AT_A_TIME):
+        rows = slice(start, start + _ROWS_AT_A_TIME)
+        cosine = queries[rows] @ keys.T
+        every = np.arange(len(cosine))
+        nearest[rows] = cosine.argmax(axis=1)
+        first = cosine[every, nearest[rows]]
+        cosine[every, nearest[rows]] = -1
+        if len(keys) > 1:
+            squares = np.maximum(2 - 2 * np.stack([first, cosine.max(axis=1)]).astype(np.float64), 0)
+            ratio[rows] = np.sqrt(np.divide(squares[0], squares[1], out=np.ones(len(first)), where=squares[1] > 0))
+    return nearest, ratio
+
+
+def _without_repeats(matches: Matches) -> Matches:
+    """One match a pair of places, the best: SIFT gives a point once for each of its orientations."""
+    order = np.argsort(-matches.confidence, kind="stable")
+    places = np.hstack([matches.xy_a, matches.xy_b])[order]
+    _, first = np.unique(places, axis=0, return_index=True)
+    return matches.select(np.sort(order[first]))
