@@ -7,10 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int, Int32
-from scipy import ndimage
+from scipy.spatial import KDTree
 
 from proto_saga_ns.mastsam.frames import Frame
 from proto_saga_ns.mastsam.matches import Matches, pixels_of
+
+_NEIGHBOURS = 4
+# Pixels: so near a match its displacement is taken as it is.
+_SOFTNESS = 3.0
 
 
 @dataclass(frozen=True)
@@ -70,21 +74,51 @@ class CarriedPoints:
         return cls(np.zeros((0, 2), np.float32), ids, ids, ids)
 
 
-def carry(matches: Matches, old: TrackedFrame, border: int) -> CarriedPoints:
-    """The points of the old frame that matches carry into the new one.
-
-    Args:
-        matches: from the old frame to the new one.
-        border: points that are no further than this from the edge of their instance are left out (pixels): a match
-            that is a little off would carry them into the neighbour.
-    """
+def carry(matches: Matches, old: TrackedFrame) -> CarriedPoints:
+    """The points of the old frame that matches carry into the new one."""
     rows, columns = pixels_of(matches.xy_a).T
     instances, sources = old.instances[rows, columns], old.masks[rows, columns]
-    kept = (instances > 0) & (sources > 0) & interior(old.instances, border)[rows, columns]
-    return CarriedPoints(matches.xy_b, instances, sources, np.zeros_like(instances)).select(kept)
+    points = CarriedPoints(matches.xy_b, instances, sources, np.zeros_like(instances))
+    return points.select((instances > 0) & (sources > 0))
 
 
-def interior(labels: Int[np.ndarray, "H W"], border: int) -> Bool[np.ndarray, "H W"]:
-    """Pixels that have no other label within ``border`` pixels (a square around them)."""
-    size = 2 * border + 1
-    return ndimage.minimum_filter(labels, size) == ndimage.maximum_filter(labels, size)
+def interpolate(
+    matches: Matches, old: TrackedFrame, per_instance: int, reach: float, size: tuple[int, int]
+) -> CarriedPoints:
+    """Where pixels of every instance of the old frame probably are in the new one, textured or not.
+
+    Each moves as the matches next to it do: the mean of their displacements, weighted by the inverse square of the
+    distance. A guess that is good for small things that stand on a textured one.
+
+    Args:
+        per_instance: pixels of each instance, spread over it.
+        reach: pixels without a match within this distance are left out (pixels).
+        size: (height, width) of the new frame; what leaves it is left out.
+    """
+    if len(matches) < _NEIGHBOURS:
+        return CarriedPoints.none()
+    pixels = _spread(old.instances, per_instance)
+    rows, columns = pixels.T
+    xy = pixels[:, ::-1] + 0.5
+    distance, nearest = KDTree(matches.xy_a).query(xy, k=_NEIGHBOURS)
+    weight = 1 / (distance + _SOFTNESS) ** 2
+    weight /= weight.sum(axis=1, keepdims=True)
+    moved = xy + ((matches.xy_b - matches.xy_a)[nearest] * weight[..., None]).sum(axis=1)
+    is_inside = (moved >= 0).all(axis=1) & (moved[:, 1] < size[0]) & (moved[:, 0] < size[1])
+    instances = old.instances[rows, columns]
+    points = CarriedPoints(moved.astype(np.float32), instances, old.masks[rows, columns], np.zeros_like(instances))
+    return points.select(is_inside & (distance[:, 0] <= reach))
+
+
+def _spread(instances: Int32[np.ndarray, "H W"], per_instance: int) -> Int[np.ndarray, "N 2"]:
+    """(row, column) of up to so many pixels of every instance, at equal steps through its pixels."""
+    pixels = np.flatnonzero(instances)
+    order = np.argsort(instances.reshape(-1)[pixels], kind="stable")
+    counts = np.unique(instances.reshape(-1)[pixels], return_counts=True)[1]
+    starts = np.cumsum(counts) - counts
+    steps = [
+        start + np.linspace(0, count - 1, min(per_instance, count)).astype(np.int64)
+        for start, count in zip(starts.tolist(), counts.tolist(), strict=True)
+    ]
+    chosen = pixels[order][np.concatenate([np.zeros(0, np.int64), *steps])]
+    return np.stack(np.unravel_index(chosen, instances.shape), axis=1)

@@ -70,14 +70,23 @@ def epipolar_distance(matches: Matches, camera_a: Camera, camera_b: Camera) -> F
     centre have no epipolar lines, but each point has one place in the other image then: the larger of the two
     distances from those places counts, infinity for places behind a camera. Points at the epipole may match any point.
     """
-    b_from_a = camera_b.world_to_camera.astype(np.float64) @ np.linalg.inv(camera_a.world_to_camera.astype(np.float64))
-    rotation, translation = b_from_a[:3, :3], b_from_a[:3, 3]
+    fundamental = fundamental_matrix(camera_a, camera_b)
+    if fundamental is not None:
+        return _line_distance(matches, fundamental)
+    rotation = _relative_pose(camera_a, camera_b)[:3, :3]
     k_a, k_b = camera_a.intrinsics.astype(np.float64), camera_b.intrinsics.astype(np.float64)
+    return _transfer_distance(matches, k_b @ rotation @ np.linalg.inv(k_a))
+
+
+def fundamental_matrix(camera_a: Camera, camera_b: Camera) -> Float[np.ndarray, "3 3"] | None:
+    """F with b^T F a = 0 for homogeneous points of the same place; None if the cameras have the same centre."""
     if _same_centre(camera_a, camera_b):
-        return _transfer_distance(matches, k_b @ rotation @ np.linalg.inv(k_a))
-    x, y, z = translation / np.linalg.norm(translation)
+        return None
+    pose = _relative_pose(camera_a, camera_b)
+    k_a, k_b = camera_a.intrinsics.astype(np.float64), camera_b.intrinsics.astype(np.float64)
+    x, y, z = pose[:3, 3] / np.linalg.norm(pose[:3, 3])
     cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
-    return _line_distance(matches, np.linalg.inv(k_b).T @ cross @ rotation @ np.linalg.inv(k_a))
+    return np.linalg.inv(k_b).T @ cross @ pose[:3, :3] @ np.linalg.inv(k_a)
 
 
 def keep_ransac(matches: Matches, max_distance: float = 2.0, seed: int = 0, min_inliers: int = 15) -> Matches:
@@ -106,6 +115,11 @@ def keep_ransac(matches: Matches, max_distance: float = 2.0, seed: int = 0, min_
             agree = distance(matches, model) <= max_distance
             best = agree if agree.sum() > best.sum() else best
     return matches.select(best) if best.sum() >= min_inliers else Matches.none()
+
+
+def _relative_pose(camera_a: Camera, camera_b: Camera) -> Float[np.ndarray, "4 4"]:
+    """From the frame of camera a to that of camera b."""
+    return camera_b.world_to_camera.astype(np.float64) @ np.linalg.inv(camera_a.world_to_camera.astype(np.float64))
 
 
 def _same_centre(camera_a: Camera, camera_b: Camera) -> bool:

@@ -9,13 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Int, Int32
-from scipy.spatial import KDTree
+from jaxtyping import Int, Int32
 
 from proto_saga_ns.mastsam.carried import CarriedPoints
 from proto_saga_ns.mastsam.matches import pixels_of
-
-_NEIGHBOURS = 5
 
 
 @dataclass(frozen=True)
@@ -80,31 +77,6 @@ def tell_apart(
     return result
 
 
-def split_merged(
-    instances: Int32[np.ndarray, "H W"],
-    masks: Int[np.ndarray, "H W"],
-    votes: Votes,
-    points: CarriedPoints,
-    min_points: int,
-    min_share: float,
-) -> Int32[np.ndarray, "H W"]:
-    """Divide masks that hold points of several instances among them: each pixel goes with the points next to it.
-
-    Args:
-        instances: consistent label map of the frame so far.
-        min_points, min_share: an instance takes part with at least so many points, and at least this share of the
-            points in the mask.
-    """
-    is_strong = (votes.counts >= min_points) & (votes.counts >= min_share * votes.counts.sum(axis=0))
-    under = masks_under(points, masks)
-    result = instances.copy()
-    for label in np.flatnonzero(is_strong.sum(axis=0) > 1):
-        chosen = points.select((under == label) & np.isin(points.instances, votes.instances[is_strong[:, label]]))
-        inside = masks == label
-        result[inside] = _nearest_instances(chosen, inside)
-    return result
-
-
 def _main_sources(points: CarriedPoints, masks: Int[np.ndarray, "H W"], num_masks: int) -> Int[np.ndarray, "F L+1"]:
     """For each earlier frame the mask that most points of each mask came from; 0 = none."""
     under = masks_under(points, masks)
@@ -115,13 +87,3 @@ def _main_sources(points: CarriedPoints, masks: Int[np.ndarray, "H W"], num_mask
         np.add.at(counts, (points.sources[here], under[here]), 1)
         result[frame] = np.where(counts.any(axis=0), counts.argmax(axis=0), 0)
     return result
-
-
-def _nearest_instances(points: CarriedPoints, inside: Bool[np.ndarray, "H W"]) -> Int32[np.ndarray, " P"]:
-    """For each pixel inside, the instance of most of the points nearest to it."""
-    rows, columns = np.nonzero(inside)
-    count = min(_NEIGHBOURS, len(points))
-    _, nearest = KDTree(points.xy).query(np.stack([columns, rows], axis=1) + 0.5, k=[*range(1, count + 1)])
-    ids, index = np.unique(points.instances, return_inverse=True)
-    votes = np.stack([(index[nearest] == place).sum(axis=1) for place in range(len(ids))])
-    return ids[votes.argmax(axis=0)].astype(np.int32)

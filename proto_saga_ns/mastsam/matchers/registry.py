@@ -24,6 +24,10 @@ class MatcherOptions:
     """sift: the points with the most contrast of an image, up to this many"""
     sift_ratio: float = SiftSettings.ratio
     """sift: a match must be this much closer than the second best one; lower is stricter"""
+    sift_min_long_edge: int = SiftSettings.min_long_edge
+    """sift: smaller images are enlarged to about this length"""
+    sift_guided: bool = SiftSettings.guided
+    """sift: where poses are known, also look for matches along the epipolar lines alone"""
     depth_stride: int = DepthSettings.stride
     """poses+depth: one match every so many pixels, along both axes"""
     depth_tolerance: float = DepthSettings.tolerance
@@ -49,7 +53,15 @@ class MatcherOptions:
 
 
 def _sift(options: MatcherOptions) -> Matcher:
-    return SiftMatcher(SiftSettings(options.sift_contrast, options.sift_max_points, options.sift_ratio))
+    return SiftMatcher(
+        SiftSettings(
+            contrast=options.sift_contrast,
+            max_points=options.sift_max_points,
+            ratio=options.sift_ratio,
+            min_long_edge=options.sift_min_long_edge,
+            guided=options.sift_guided,
+        )
+    )
 
 
 def _depth(options: MatcherOptions) -> Matcher:

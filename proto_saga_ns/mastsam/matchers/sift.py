@@ -13,15 +13,20 @@ from typing import Any
 
 import cv2
 import numpy as np
-from jaxtyping import Float, Float32, Int, UInt8
+from jaxtyping import Bool, Float, Float32, Int, UInt8
 
 from proto_saga_ns.mastsam.frames import Frame
+from proto_saga_ns.mastsam.geometry import fundamental_matrix
 from proto_saga_ns.mastsam.matches import Matches
 
 # Raised when the same settings begin to give other matches.
 _ALGORITHM = 1
 _FRAMES_KEPT = 32
 _ROWS_AT_A_TIME = 1024
+# Cosine of descriptors that may be matched along an epipolar line; a distance of 0.5.
+_SIMILAR = 0.875
+# Pixels from the epipolar line.
+_BAND = 2.0
 
 
 @dataclass(frozen=True)
@@ -34,12 +39,16 @@ class SiftSettings:
     """the points with the most contrast of an image, up to this many"""
     ratio: float = 0.8
     """a match must be this much closer than the second best one (Lowe 2004); 1 keeps all"""
+    min_long_edge: int = 768
+    """smaller images are enlarged, by a whole factor, to about this length: small things have points then, too"""
+    guided: bool = True
+    """where both frames have poses, also look for matches along the epipolar lines alone"""
 
     def __post_init__(self) -> None:
         if not 0 < self.ratio <= 1:
             raise ValueError("ratio must be over 0 and at most 1")
-        if self.contrast < 0 or self.max_points < 1:
-            raise ValueError("contrast must not be negative, and max_points at least 1")
+        if self.contrast < 0 or self.max_points < 1 or self.min_long_edge < 1:
+            raise ValueError("contrast must not be negative, max_points and min_long_edge at least 1")
 
 
 @dataclass(frozen=True)
@@ -52,6 +61,8 @@ class Features:
 
 class SiftMatcher:
     """Mutual nearest neighbours among RootSIFT descriptors that pass the ratio test.
+
+    With poses, the same is done among the pairs that the epipolar lines allow, which finds about as many again.
 
     The confidence is 1 - ratio, in 0..1. The features of the last frames are kept, so that a frame that is matched
     with several others is looked at once.
@@ -69,10 +80,20 @@ class SiftMatcher:
 
     def match(self, a: Frame, b: Frame) -> Matches:
         features_a, features_b = self._features_of(a), self._features_of(b)
-        index_a, index_b, ratio = mutual_neighbours(features_a.descriptors, features_b.descriptors)
-        keep = ratio < self._settings.ratio if self._settings.ratio < 1 else np.ones(len(ratio), dtype=bool)
-        found = Matches(features_a.xy[index_a], features_b.xy[index_b], (1 - ratio).astype(np.float32)).select(keep)
+        found = self._pairs(features_a, features_b)
+        if self._settings.guided and a.camera is not None and b.camera is not None:
+            lines = fundamental_matrix(a.camera, b.camera)
+            if lines is not None:
+                found = _joined(found, self._pairs(features_a, features_b, near_lines(features_a, features_b, lines)))
         return _without_repeats(found)
+
+    def _pairs(self, a: Features, b: Features, allowed: Bool[np.ndarray, "N M"] | None = None) -> Matches:
+        index_a, index_b, ratio = mutual_neighbours(a.descriptors, b.descriptors, allowed)
+        keep = ratio < self._settings.ratio if self._settings.ratio < 1 else np.ones(len(ratio), dtype=bool)
+        if allowed is not None:
+            # Along a line there may be nothing else to compare with, so the best must be good by itself.
+            keep &= (a.descriptors[index_a] * b.descriptors[index_b]).sum(axis=1) > _SIMILAR
+        return Matches(a.xy[index_a], b.xy[index_b], (1 - ratio).astype(np.float32)).select(keep)
 
     def _features_of(self, frame: Frame) -> Features:
         """By what the image holds: frames are often loaded again for each pair."""
@@ -91,41 +112,68 @@ def find_features(image: UInt8[np.ndarray, "H W 3"], settings: SiftSettings) -> 
     sift: Any = cv2.SIFT.create(
         nfeatures=settings.max_points, contrastThreshold=settings.contrast, enable_precise_upscale=True
     )
-    points, descriptors = sift.detectAndCompute(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), None)
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    factor = max(1, round(settings.min_long_edge / max(grey.shape)))
+    if factor > 1:
+        grey = cv2.resize(grey, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
+    points, descriptors = sift.detectAndCompute(grey, None)
     if descriptors is None:
         return Features(np.zeros((0, 2), np.float32), np.zeros((0, 128), np.float32))
     # OpenCV counts from the centre of the first pixel. At the border, points may be fitted outside of the image.
-    xy = np.array([point.pt for point in points], np.float32) + np.float32(0.5)
+    xy = (np.array([point.pt for point in points], np.float32) + np.float32(0.5)) / factor
     inside = ((xy >= 0) & (xy < image.shape[1::-1])).all(axis=1)
     shares = descriptors / np.maximum(descriptors.sum(axis=1, keepdims=True), 1e-12)
     return Features(xy[inside], np.sqrt(shares)[inside].astype(np.float32))
 
 
+def near_lines(
+    a: Features, b: Features, fundamental: Float[np.ndarray, "3 3"], band: float = _BAND
+) -> Bool[np.ndarray, "N M"]:
+    """Which pairs of points lie within ``band`` pixels of each other's epipolar lines."""
+    points_a = np.column_stack([a.xy, np.ones(len(a.xy), np.float32)])
+    points_b = np.column_stack([b.xy, np.ones(len(b.xy), np.float32)])
+    from_lines_in_b = np.abs(_lines(points_a, fundamental) @ points_b.T)
+    from_lines_in_a = np.abs(_lines(points_b, fundamental.T) @ points_a.T).T
+    return (from_lines_in_b <= band) & (from_lines_in_a <= band)
+
+
+def _lines(points: Float32[np.ndarray, "N 3"], fundamental: Float[np.ndarray, "3 3"]) -> Float32[np.ndarray, "N 3"]:
+    """Epipolar lines, with normals of length 1, of homogeneous points."""
+    lines = points.astype(np.float64) @ fundamental.T
+    length = np.linalg.norm(lines[:, :2], axis=1, keepdims=True)
+    return (lines / np.maximum(length, np.finfo(np.float64).tiny)).astype(np.float32)
+
+
 def mutual_neighbours(
-    a: Float[np.ndarray, "N D"], b: Float[np.ndarray, "M D"]
+    a: Float[np.ndarray, "N D"], b: Float[np.ndarray, "M D"], allowed: Bool[np.ndarray, "N M"] | None = None
 ) -> tuple[Int[np.ndarray, " K"], Int[np.ndarray, " K"], Float[np.ndarray, " K"]]:
     """Pairs of descriptors of length 1, each the nearest to the other: (index in a, index in b, ratio).
 
     The ratio is that of the distances to the nearest and the second nearest, the larger of both directions, in 0..1;
     1 where there is no second one, or both distances are 0.
+
+    Args:
+        allowed: which pairs come into question; None allows all.
     """
     if len(a) == 0 or len(b) == 0:
         return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)
-    nearest_b, ratio_a = _two_nearest(a, b)
-    nearest_a, ratio_b = _two_nearest(b, a)
+    nearest_b, ratio_a = _two_nearest(a, b, allowed)
+    nearest_a, ratio_b = _two_nearest(b, a, None if allowed is None else allowed.T)
     index_a = np.flatnonzero(nearest_a[nearest_b] == np.arange(len(a)))
     index_b = nearest_b[index_a]
     return index_a, index_b, np.maximum(ratio_a[index_a], ratio_b[index_b])
 
 
 def _two_nearest(
-    queries: Float[np.ndarray, "N D"], keys: Float[np.ndarray, "M D"]
+    queries: Float[np.ndarray, "N D"], keys: Float[np.ndarray, "M D"], allowed: Bool[np.ndarray, "N M"] | None
 ) -> tuple[Int[np.ndarray, " N"], Float[np.ndarray, " N"]]:
     """Index of the nearest key of each query, and its distance over that of the second nearest."""
     nearest, ratio = np.zeros(len(queries), np.int64), np.ones(len(queries))
     for start in range(0, len(queries), _ROWS_AT_A_TIME):
         rows = slice(start, start + _ROWS_AT_A_TIME)
         cosine = queries[rows] @ keys.T
+        if allowed is not None:
+            cosine[~allowed[rows]] = -1
         every = np.arange(len(cosine))
         nearest[rows] = cosine.argmax(axis=1)
         first = cosine[every, nearest[rows]]
@@ -134,6 +182,14 @@ def _two_nearest(
             squares = np.maximum(2 - 2 * np.stack([first, cosine.max(axis=1)]).astype(np.float64), 0)
             ratio[rows] = np.sqrt(np.divide(squares[0], squares[1], out=np.ones(len(first)), where=squares[1] > 0))
     return nearest, ratio
+
+
+def _joined(first: Matches, second: Matches) -> Matches:
+    return Matches(
+        np.concatenate([first.xy_a, second.xy_a]),
+        np.concatenate([first.xy_b, second.xy_b]),
+        np.concatenate([first.confidence, second.confidence]),
+    )
 
 
 def _without_repeats(matches: Matches) -> Matches:
