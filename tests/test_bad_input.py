@@ -201,6 +201,30 @@ def test_missing_ground_truth_and_missing_predictions(trained_run: TrainedRun, t
     assert_user_error(run("proto-saga", "evaluate", "--ground-truth", truth), "--load-config")
 
 
+def test_arguments_that_do_not_fit_the_protocol(tmp_path: Path, scene: Path) -> None:
+    def evaluate(protocol: str, *options: object) -> Finished:
+        return run("proto-saga", "evaluate", "--protocol", protocol, *options)
+
+    maps, file = scene / "instances", tmp_path / "figures.json"
+    both = ("--predictions", maps, "--ground-truth", maps, "--json", file)
+    assert_user_error(evaluate("instance", *both, "--epsilon", 1), "--epsilon", "consistency")
+    assert_user_error(evaluate("best-mask", *both, "--data", scene), "--data", "instance and consistency")
+    assert_user_error(evaluate("best-mask", "--predictions", maps), "--ground-truth")
+    assert_user_error(evaluate("best-mask", "--ground-truth", maps, "--load-config", file), "--load-config")
+    assert_user_error(evaluate("consistency", *both), "--data")
+    assert_user_error(evaluate("consistency", *both, "--data", scene, "--merge-objects"), "--merge-objects")
+    assert_user_error(evaluate("consistency", *both, "--data", scene, "--window", 0), "--window")
+    assert not file.exists()
+
+
+def test_a_sequence_with_a_missing_prediction(scene: Path, tmp_path: Path) -> None:
+    shutil.copytree(scene / "instances", tmp_path / "maps")
+    (tmp_path / "maps" / "view_003.png").unlink()
+    options = ("--predictions", tmp_path / "maps", "--ground-truth", scene / "instances")
+    process = run("proto-saga", "evaluate", "--protocol", "best-mask", *options)
+    assert_user_error(process, "maps/view_003.png", "no prediction")
+
+
 def test_a_folder_that_cannot_be_written(trained_run: TrainedRun, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     output = tmp_path / "file" / "maps"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.evaluation.best_mask import BestMaskProtocol, BestMaskResult
 from proto_saga_ns.evaluation.instance import InstanceProtocol, InstanceResult
 from proto_saga_ns.labels import read_label_map
 
@@ -21,19 +22,47 @@ def evaluate_folders(predictions: Path, ground_truth: Path) -> InstanceResult:
         ProtoSagaError: a folder or a prediction is missing, no ground truth, or an unreadable label map.
     """
     protocol = InstanceProtocol()
-    for predicted, truth in list(_pairs(predictions, ground_truth)):
+    for predicted, truth in list(_pairs(predictions, label_maps_in(ground_truth))):
         protocol.add(read_label_map(truth), read_label_map(predicted))
     return protocol.result()
 
 
-def _pairs(predictions: Path, ground_truth: Path) -> Iterator[tuple[Path, Path]]:
+def evaluate_best_masks(
+    predictions: Path, ground_truth: Path | Sequence[Path], *, merge_objects: bool = False
+) -> BestMaskResult:
+    """Run the best-mask protocol over the annotated frames of one sequence, in name order.
+
+    Args:
+        predictions: folder with ``<stem>.png`` for every annotated frame; more files than that do no harm.
+        ground_truth: annotations of one sequence (a palette PNG counts by index), or the folder that they are in.
+        merge_objects: take all annotated objects for one.
+
+    Raises:
+        ProtoSagaError: as in ``evaluate_folders``, or no annotation shows an object.
+    """
+    truths = label_maps_in(ground_truth) if isinstance(ground_truth, Path) else ground_truth
+    protocol = BestMaskProtocol(merge_objects=merge_objects)
+    for predicted, truth in list(_pairs(predictions, truths)):
+        protocol.add(read_label_map(truth), read_label_map(predicted))
+    return protocol.result()
+
+
+def label_maps_in(folder: Path) -> list[Path]:
+    """The PNG files of a folder, in name order.
+
+    Raises:
+        ProtoSagaError: no such folder, or none in it.
+    """
+    _check_folder(folder)
+    found = sorted(path for path in folder.iterdir() if path.suffix.lower() == ".png")
+    if not found:
+        raise ProtoSagaError(f"{folder} holds no PNG; expected one label map for every view to evaluate.")
+    return found
+
+
+def _pairs(predictions: Path, truths: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
     """Prediction and truth of each frame; checks that all are there."""
-    for folder in (predictions, ground_truth):
-        if not folder.is_dir():
-            raise ProtoSagaError(f"{folder} is not a folder; expected one with PNG label maps. Check the path.")
-    truths = sorted(path for path in ground_truth.iterdir() if path.suffix.lower() == ".png")
-    if not truths:
-        raise ProtoSagaError(f"{ground_truth} holds no PNG; expected one label map for every view to evaluate.")
+    _check_folder(predictions)
     for truth in truths:
         predicted = predictions / f"{truth.stem}.png"
         if not predicted.is_file():
@@ -42,3 +71,8 @@ def _pairs(predictions: Path, ground_truth: Path) -> Iterator[tuple[Path, Path]]
                 "make the figures look better than they are: segment that view too, or remove its truth."
             )
         yield predicted, truth
+
+
+def _check_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        raise ProtoSagaError(f"{folder} is not a folder; expected one with PNG label maps. Check the path.")

@@ -10,11 +10,11 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 
 import numpy as np
-from jaxtyping import Float, Int, Int64
+from jaxtyping import Float, Int
 from scipy.optimize import linear_sum_assignment
 
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.labels import resize_label_map
+from proto_saga_ns.evaluation.contingency import Contingency
 
 HIT_IOU = 0.5
 
@@ -67,14 +67,14 @@ class _Overlaps:
     num_frames: defaultdict[int, int] = field(default_factory=lambda: defaultdict(int))
     predicted: set[int] = field(default_factory=set)
 
-    def add(self, table: _Contingency) -> None:
+    def add(self, table: Contingency) -> None:
         self.predicted.update(table.prediction_ids.tolist())
         for truth in table.truth_ids.tolist():
             self.num_frames[truth] += 1
-        union = table.truth_sizes[:, None] + table.prediction_sizes - table.counts
+        ious = table.iou()
         for row, column in np.argwhere(table.counts).tolist():
             pair = (int(table.truth_ids[row]), int(table.prediction_ids[column]))
-            self.iou_sums[pair] += float(table.counts[row, column] / union[row, column])
+            self.iou_sums[pair] += float(ious[row, column])
 
     def result(self, without_void: InstanceResult | None = None) -> InstanceResult:
         truth_ids, prediction_ids = sorted(self.num_frames), sorted(self.predicted)
@@ -104,48 +104,6 @@ class _Overlaps:
         return matrix
 
 
-@dataclass(frozen=True)
-class _Contingency:
-    """How many pixels of one frame each pair of ids shares; sizes may count pixels of no listed pair, too."""
-
-    truth_ids: Int64[np.ndarray, " G"]
-    prediction_ids: Int64[np.ndarray, " P"]
-    counts: Int64[np.ndarray, "G P"]
-    truth_sizes: Int64[np.ndarray, " G"]
-    prediction_sizes: Int64[np.ndarray, " P"]
-
-    @classmethod
-    def count(cls, truth: Int[np.ndarray, " N"], prediction: Int[np.ndarray, " N"]) -> _Contingency:
-        truth_ids, truth_index = _index_ids(truth)
-        prediction_ids, prediction_index = _index_ids(prediction)
-        cells = truth_index * len(prediction_ids) + prediction_index
-        counts = np.bincount(cells, minlength=len(truth_ids) * len(prediction_ids))
-        counts = counts.reshape(len(truth_ids), len(prediction_ids))
-        return cls(truth_ids, prediction_ids, counts, counts.sum(axis=1), counts.sum(axis=0))
-
-    def without_void(self) -> _Contingency:
-        """Leave out the pixels whose truth is 0; 0 is no prediction, but its pixels miss theirs."""
-        rows = self.truth_ids != 0
-        counts = self.counts[rows]
-        columns = (self.prediction_ids != 0) & counts.any(axis=0)
-        return _Contingency(
-            self.truth_ids[rows],
-            self.prediction_ids[columns],
-            counts[:, columns],
-            self.truth_sizes[rows],
-            counts[:, columns].sum(axis=0),
-        )
-
-
-def _index_ids(labels: Int[np.ndarray, " N"]) -> tuple[Int64[np.ndarray, " K"], Int64[np.ndarray, " N"]]:
-    """The ids that occur, ascending, and for each pixel the place of its id among them."""
-    # Counting is several times as fast as the sort in np.unique, and ids are 16-bit.
-    ids = np.flatnonzero(np.bincount(labels))
-    place = np.zeros(int(ids.max(initial=0)) + 1, np.int64)
-    place[ids] = np.arange(len(ids))
-    return ids, place[labels]
-
-
 class InstanceProtocol:
     """Collects frames one at a time; needs memory for pairs of overlapping ids only."""
 
@@ -159,12 +117,7 @@ class InstanceProtocol:
         Raises:
             ValueError: a negative id, or maps that are not two-dimensional.
         """
-        if truth.ndim != 2 or prediction.ndim != 2:
-            raise ValueError(f"label maps are two-dimensional, got {truth.shape} and {prediction.shape}")
-        if min(truth.min(initial=0), prediction.min(initial=0)) < 0:
-            raise ValueError("ids in label maps are never negative")
-        prediction = resize_label_map(prediction, *truth.shape)
-        table = _Contingency.count(truth.reshape(-1), prediction.reshape(-1))
+        table = Contingency.of_frame(truth, prediction)
         self._all.add(table)
         self._without_void.add(table.without_void())
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Int, Int32
+from jaxtyping import Int, Int32, Shaped
 
 
-def resize_label_map(labels: Int[np.ndarray, "H W"], height: int, width: int) -> Int[np.ndarray, "height width"]:
+def resize_label_map(labels: Shaped[np.ndarray, "H W"], height: int, width: int) -> Shaped[np.ndarray, "height width"]:
     """Nearest neighbour between pixel centres: the target's centre (x + 0.5) * W / width lies in its source.
 
-    Ids are never mixed; the same size gives the same map.
+    Ids (or depths) are never mixed; the same size gives the same map.
     """
     if labels.shape == (height, width):
         return labels
