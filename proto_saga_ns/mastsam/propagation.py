@@ -1,18 +1,26 @@
 """Instances for the masks that a new frame brings along, by the votes of the points that were carried into them.
 
 This is what the tracker does without a segmenter that takes prompts: any source of masks will do. Votes of all
-earlier frames of the window count, so that one frame with a bad mask does not decide.
+earlier frames of the window count, so that one frame with a bad mask does not decide. In what follows
+``instance_of_mask`` has an entry a mask, 0 for those without an instance; entry 0, of the unlabelled pixels, is 0.
 """
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 from jaxtyping import Int, Int32
+from skimage import measure
 
 from proto_saga_ns.mastsam.carried import CarriedPoints
 from proto_saga_ns.mastsam.matches import pixels_of
+
+# Masks of the same thing in views side by side differ in area by less than this factor.
+_ALIKE = 4.0
 
 
 @dataclass(frozen=True)
@@ -75,6 +83,58 @@ def tell_apart(
             if 2 * together.sum() < len(together):
                 result[label] = 0
     return result
+
+
+def guess_by_position(
+    instance_of_mask: Int32[np.ndarray, " L+1"],
+    guesses: CarriedPoints,
+    masks: Int[np.ndarray, "H W"],
+    areas: Mapping[int, float],
+    min_share: float,
+) -> Int32[np.ndarray, " L+1"]:
+    """Instances for masks that have none, by where their surroundings went (``carried.interpolate``).
+
+    An instance that no mask has won may be in a mask that holds enough of its guessed points, as seen from an earlier
+    frame, and is about as large. The mask takes the one that most earlier frames say this of; each instance is
+    guessed once.
+
+    Args:
+        guesses: points of all instances.
+        areas: number of pixels of each instance in the earlier frames, on average.
+        min_share: what is enough.
+    """
+    sizes = np.bincount(masks.reshape(-1))
+    under = masks_under(guesses, masks)
+    supporters: Counter[tuple[int, int]] = Counter()
+    for frame in np.unique(guesses.frames):
+        here = guesses.frames == frame
+        counts = Counter(zip(guesses.instances[here].tolist(), under[here].tolist(), strict=True))
+        totals = Counter(guesses.instances[here].tolist())
+        supporters.update(
+            (instance, label)
+            for (instance, label), count in counts.items()
+            if label and count >= min_share * totals[instance] and _alike(sizes[label], areas[instance])
+        )
+    result = instance_of_mask.copy()
+    taken = set(result.tolist())
+    for (instance, label), _ in sorted(supporters.items(), key=lambda item: (-item[1], item[0])):
+        if result[label] == 0 and instance not in taken:
+            result[label] = instance
+            taken.add(instance)
+    return result
+
+
+def with_unlabelled_regions(masks: Int32[np.ndarray, "H W"], min_area: int) -> Int32[np.ndarray, "H W"]:
+    """Connected unlabelled regions as further masks: the segmenter may have missed an instance that the points know."""
+    regions = cast(Any, measure.label(masks == 0, connectivity=1))
+    is_large = np.bincount(regions.reshape(-1)) >= min_area
+    is_large[0] = False
+    number = np.where(is_large, np.cumsum(is_large) + int(masks.max(initial=0)), 0)
+    return np.where(masks == 0, number[regions], masks).astype(np.int32)
+
+
+def _alike(size: Any, other: float) -> bool:
+    return size < _ALIKE * other and other < _ALIKE * size
 
 
 def _main_sources(points: CarriedPoints, masks: Int[np.ndarray, "H W"], num_masks: int) -> Int[np.ndarray, "F L+1"]:

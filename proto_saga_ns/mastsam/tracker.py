@@ -7,8 +7,8 @@ for every instance (``prompted``); without one they vote for the masks that the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Int32
@@ -20,7 +20,7 @@ from proto_saga_ns.mastsam.prompted import prompt_instances
 from proto_saga_ns.mastsam.prompts import Prompter
 from proto_saga_ns.mastsam.propagation import (
     count_votes,
-    fill_by_position,
+    guess_by_position,
     masks_under,
     tell_apart,
     with_unlabelled_regions,
@@ -36,7 +36,7 @@ class TrackerOptions:
     """How instances are followed from frame to frame."""
 
     points_per_mask: int = 16
-    """representative points of each mask, and of each instance, that are carried on (K of K-Means)"""
+    """representative points of each mask that vote, and of each instance that make up a prompt (K of K-Means)"""
     min_points: int = 2
     """a mask joins an instance with at least this many of its points"""
     min_share: float = 0.3
@@ -48,57 +48,106 @@ class TrackerOptions:
     reach: float = 40.0
     """instances without matches are looked for where their surroundings went, if there is a match within this distance
     (pixels); 0 does not"""
-    overlap: float = 0.3
-    """they are found in a mask that holds at least this share of them"""
-    max_visible_loss: float = 0.8
-    """with prompts: masks of which more than this share is covered by better ones are dropped (overlap filter)"""
+    min_overlap: float = 0.3
+    """and are found in a mask that holds at least this share of them"""
+    min_visible: float = 0.2
+    """with prompts: masks of which no more than this share is left uncovered by better ones are dropped"""
 
     def __post_init__(self) -> None:
-        if self.points_per_mask < 1 or self.min_points < 1:
-            raise ValueError("points_per_mask and min_points must be at least 1")
-
-
-@dataclass(frozen=True)
-class Placed:
-    """A new frame with its instances, and how well they are founded.
-
-    Attributes:
-        tracked: the frame.
-        num_points: points that were carried into it.
-        next_instance: the first id that is still free.
-    """
-
-    tracked: TrackedFrame
-    num_points: int
-    next_instance: int
+        if self.points_per_mask < 1 or self.min_points < 1 or self.min_area < 1:
+            raise ValueError("points_per_mask, min_points and min_area must be at least 1")
 
 
 def place_frame(
     frame: Frame,
-    own_masks: Int32[np.ndarray, "H W"],
-    near: Sequence[TrackedFrame],
-    far: Sequence[TrackedFrame],
+    masks: Int32[np.ndarray, "H W"],
+    earlier: Sequence[TrackedFrame],
     find_matches: FindMatches,
     next_instance: int,
     options: TrackerOptions,
     prompter: Prompter | None = None,
-) -> Placed:
+) -> TrackedFrame:
     """Find the instances of a frame.
 
     Args:
-        own_masks: label map of the frame itself, from any segmenter; 0 = unlabelled.
-        near: earlier frames to compare with.
-        far: more of them, that are only asked about what the near ones do not know: an instance that comes back gets
-            its old id.
-        next_instance: the first free id.
+        masks: label map of the frame itself, from any segmenter; 0 = unlabelled.
+        earlier: frames to compare with, the most telling first.
+        next_instance: the first free id; new instances take it and those that follow.
         prompter: a segmenter that takes prompts; None lets the frame's own masks take the instances.
     """
+    # One set of matches a pair serves points and guesses.
+    matches = [find_matches(old.frame, frame) for old in earlier]
+    points = CarriedPoints.joined([carry(found, old) for found, old in zip(matches, earlier, strict=True)])
+    if prompter is None:
+        guesses = _guesses(matches, earlier, frame, options)
+        instances = _vote(masks, points, guesses, earlier, options)
+    else:
+        instances = prompt_instances(
+            frame, points, prompter, options.min_points, options.points_per_mask, options.min_visible
+        )
+    if options.initialise or not earlier:
+        instances = initialise(instances, masks, next_instance, options.min_area)
+    return TrackedFrame(frame, masks, instances)
+
+
+def initialise(
+    instances: Int32[np.ndarray, "H W"], masks: Int32[np.ndarray, "H W"], next_instance: int, min_area: int
+) -> Int32[np.ndarray, "H W"]:
+    """Unmasked region initialisation: masks that the known instances leave uncovered for the most part found new ones.
+
+    Args:
+        instances: consistent label map so far; 0 = uncovered.
+        masks: label map of the frame itself.
+        next_instance: the first free id.
+        min_area: masks with fewer uncovered pixels than this found nothing.
+    """
+    uncovered = np.bincount(masks[instances == 0], minlength=int(masks.max(initial=0)) + 1)
+    area = np.bincount(masks.reshape(-1), minlength=len(uncovered))
+    is_new = (uncovered >= min_area) & (2 * uncovered > area)
+    is_new[0] = False
+    ids = np.where(is_new, next_instance + np.cumsum(is_new) - 1, 0)
+    return np.where(instances == 0, ids[masks], instances).astype(np.int32)
+
+
+def _vote(
+    own_masks: Int32[np.ndarray, "H W"],
+    points: CarriedPoints,
+    guesses: CarriedPoints,
+    earlier: Sequence[TrackedFrame],
+    options: TrackerOptions,
+) -> Int32[np.ndarray, "H W"]:
     masks = with_unlabelled_regions(own_masks, options.min_area)
-    evidence = _Evidence.gather(frame, masks, near, find_matches, options)
-    place = _place_by_votes if prompter is None else _place_by_prompts
-    instances = place(frame, masks, own_masks, evidence, options, prompter)
-    if far and _unknown(instances, own_masks, options.min_area):
-        more = _Evidence.gather(frame, masks, far, find_matches, options)
-        more = more.of_unseen(instances)
-        ...
-    raise NotImplementedError
+    points = points.select(_voters(points, masks, options.points_per_mask))
+    votes = count_votes(points, masks)
+    winners = votes.winners(options.min_points, options.min_share)
+    placed = tell_apart(winners, votes, points, masks)
+    if len(guesses):
+        placed = guess_by_position(placed, guesses, masks, _mean_areas(earlier), options.min_overlap)
+    return placed[masks]
+
+
+def _voters(points: CarriedPoints, masks: Int32[np.ndarray, "H W"], per_mask: int) -> Int32[np.ndarray, " K"]:
+    """Representatives of each mask among the points of each earlier frame."""
+    under = masks_under(points, masks)
+    return representatives(points.xy, points.frames * (int(masks.max(initial=0)) + 1) + under, per_mask)
+
+
+def _guesses(
+    matches: Sequence[Matches], earlier: Sequence[TrackedFrame], frame: Frame, options: TrackerOptions
+) -> CarriedPoints:
+    if options.reach <= 0:
+        return CarriedPoints.none()
+    pairs = zip(matches, earlier, strict=True)
+    return CarriedPoints.joined(
+        [interpolate(found, old, options.points_per_mask, options.reach, frame.size) for found, old in pairs]
+    )
+
+
+def _mean_areas(frames: Sequence[TrackedFrame]) -> dict[int, float]:
+    """Pixels of each instance in the frames that show it, on average."""
+    areas: dict[int, list[int]] = {}
+    for tracked in frames:
+        counts = np.bincount(tracked.instances.reshape(-1))
+        for instance in np.flatnonzero(counts).tolist():
+            areas.setdefault(instance, []).append(int(counts[instance]))
+    return {instance: sum(found) / len(found) for instance, found in areas.items()}
