@@ -37,7 +37,7 @@ class PointCloudOptions:
     cell_px: float = 1.0
     """points of an image in the same cell of this size are the same point"""
     spread_px: float = 2.0
-    """tracks with points farther apart than this in one view are dropped"""
+    """points of one view farther apart than this are never the same"""
     triangulation: TriangulationOptions = field(default_factory=TriangulationOptions)
     """which points are kept"""
 

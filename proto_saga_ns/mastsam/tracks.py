@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 
 from proto_saga_ns.mastsam.matches import Matches
 
@@ -65,33 +63,74 @@ def find_tracks(
 ) -> Tracks:
     """Union-find over matches: what is matched, or lies in the same cell of a view, is one place.
 
+    The most confident matches come first; one that would give a track two places in one view is refused. So tracks
+    that come within a cell of each other somewhere in a long sequence do not all run together.
+
     Args:
         pairs: (view a, view b, matches).
         cell_px: side of the square cells of an image within which points are the same; matchers that know no key
             points hit a place a little elsewhere in every pair.
-        spread_px: a track that has points farther apart than this in x or y in one view has strung together
-            several places, and is dropped. Closer points become their mean.
+        spread_px: points of one view that are farther apart than this are two places. Closer ones of one track
+            become their mean.
         min_views: tracks of fewer views are dropped.
     """
-    ends, xy = _all_ends(pairs)
+    ends, xy, confidence = _all_ends(pairs)
     if not len(xy):
         return Tracks(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, 2)))
     keys, node = np.unique(_cells(ends, xy, cell_px), return_inverse=True)
-    a, b = node.reshape(-1, 2).T
-    links = coo_matrix((np.ones(len(a), np.int8), (a, b)), shape=(len(keys), len(keys)))
-    piece = connected_components(links, directed=False)[1][node.reshape(-1)]
-    return _merged(piece, ends, xy, spread_px, min_views)
+    node = node.reshape(-1)
+    links = np.sort(node.reshape(-1, 2), axis=1)
+    # Equally confident ones in the order of their places, so that the order of the pairs does not matter.
+    links = links[np.lexsort((links[:, 1], links[:, 0], -confidence))]
+    centres = np.column_stack([np.bincount(node, weights=column) for column in xy.T]) / np.bincount(node)[:, None]
+    piece = _unite(links, keys >> 2 * _CELL_BITS, centres, spread_px)[node]
+    return _merged(piece, ends, xy, min_views)
+
+
+def _unite(
+    links: Int[np.ndarray, "M 2"], views: Int[np.ndarray, " C"], xy: Float[np.ndarray, "C 2"], spread_px: float
+) -> Int[np.ndarray, " C"]:
+    """Number of the track of each cell; links are taken one by one, unless they contradict those before.
+
+    Args:
+        links: pairs of cells.
+        views, xy: view and place of each cell.
+        spread_px: a track may have two places in a view if they are not farther apart than this in x or y.
+    """
+    parent = list(range(len(views)))
+    x, y = xy.T.tolist()
+    # Of each root, one cell in each view that its track has been seen in.
+    seen: list[dict[int, int]] = [{view: cell} for cell, view in enumerate(views.tolist())]
+
+    def root(cell: int) -> int:
+        while parent[cell] != cell:
+            parent[cell] = cell = parent[parent[cell]]
+        return cell
+
+    def fits(small: dict[int, int], large: dict[int, int]) -> bool:
+        both = ((small[view], large[view]) for view in small.keys() & large.keys())
+        return all(abs(x[a] - x[b]) <= spread_px and abs(y[a] - y[b]) <= spread_px for a, b in both)
+
+    for a, b in links.tolist():
+        small, large = sorted((root(a), root(b)), key=lambda cell: len(seen[cell]))
+        if small != large and fits(seen[small], seen[large]):
+            parent[small] = large
+            seen[large].update(seen[small])
+            seen[small] = {}
+    return np.array([root(cell) for cell in parent])
 
 
 def _all_ends(
     pairs: Iterable[tuple[int, int, Matches]],
-) -> tuple[Int[np.ndarray, " 2*M"], Float[np.ndarray, "2*M 2"]]:
-    """View and point of both ends of every match; those of one match follow one another."""
+) -> tuple[Int[np.ndarray, " 2*M"], Float[np.ndarray, "2*M 2"], Float[np.ndarray, " M"]]:
+    """View and point of both ends of every match, those of one match after one another; and confidences."""
     views, points = [np.zeros(0, np.int64)], [np.zeros((0, 2), np.float32)]
+    confidence = [np.zeros(0, np.float32)]
     for a, b, matches in pairs:
         views.append(np.tile([a, b], len(matches)))
         points.append(np.stack([matches.xy_a, matches.xy_b], axis=1).reshape(-1, 2))
-    return np.concatenate(views), np.concatenate(points)
+        confidence.append(matches.confidence)
+    return np.concatenate(views), np.concatenate(points), np.concatenate(confidence)
 
 
 def _cells(views: Int[np.ndarray, " E"], xy: Float[np.ndarray, "E 2"], cell_px: float) -> Int[np.ndarray, " E"]:
@@ -101,11 +140,7 @@ def _cells(views: Int[np.ndarray, " E"], xy: Float[np.ndarray, "E 2"], cell_px: 
 
 
 def _merged(
-    piece: Int[np.ndarray, " E"],
-    views: Int[np.ndarray, " E"],
-    xy: Float[np.ndarray, "E 2"],
-    spread_px: float,
-    min_views: int,
+    piece: Int[np.ndarray, " E"], views: Int[np.ndarray, " E"], xy: Float[np.ndarray, "E 2"], min_views: int
 ) -> Tracks:
     """One observation for each piece and view, the mean of its points."""
     order = np.lexsort((views, piece))
@@ -113,7 +148,5 @@ def _merged(
     starts = np.flatnonzero((np.diff(piece, prepend=-1) != 0) | (np.diff(views, prepend=-1) != 0))
     sizes = np.diff(starts, append=len(piece))
     means = np.add.reduceat(xy.astype(np.float64), starts) / sizes[:, None]
-    spread = (np.maximum.reduceat(xy, starts) - np.minimum.reduceat(xy, starts)).max(axis=1)
     tracks = Tracks(piece[starts], views[starts], means)
-    good = np.bincount(tracks.track, weights=spread > spread_px) == 0
-    return tracks.select_observations(good[tracks.track], min_views)
+    return tracks.select_observations(np.ones(len(starts), bool), min_views)

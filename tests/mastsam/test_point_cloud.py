@@ -167,9 +167,9 @@ def test_more_views_may_be_demanded() -> None:
     assert len(triangulate(tracks, CAMERAS, TriangulationOptions(min_views=3))[0]) == 0
 
 
-def test_a_track_with_two_places_in_one_view_is_dropped() -> None:
-    def match(a: tuple[float, float], b: tuple[float, float]) -> Matches:
-        return Matches(np.array([a], np.float32), np.array([b], np.float32), np.ones(1, np.float32))
+def test_a_match_that_gives_a_track_two_places_in_one_view_is_refused() -> None:
+    def match(a: tuple[float, float], b: tuple[float, float], confidence: float = 1.0) -> Matches:
+        return Matches(np.array([a], np.float32), np.array([b], np.float32), np.full(1, confidence, np.float32))
 
     good = [(0, 1, match((5, 5), (7.2, 7.2))), (1, 2, match((7.4, 7.4), (9, 9)))]
     tracks = find_tracks(good)
@@ -177,9 +177,22 @@ def test_a_track_with_two_places_in_one_view_is_dropped() -> None:
     assert np.allclose(tracks.xy, [[5, 5], [7.3, 7.3], [9, 9]])
     # View 0 again, by way of view 2: close by, and far off.
     assert np.allclose(find_tracks([*good, (2, 0, match((9, 9), (6, 5)))]).xy[0], [5.5, 5])
-    assert find_tracks([*good, (2, 0, match((9, 9), (50, 5)))]).count == 0
+    refused = find_tracks([(2, 0, match((9, 9), (50, 5), 0.5)), *good])
+    assert refused.count == 1 and np.allclose(refused.xy, tracks.xy)
     assert find_tracks(good, min_views=4).count == 0
     assert find_tracks([(0, 1, Matches.none())]).count == find_tracks([]).count == 0
+
+
+def test_tracks_that_cross_in_a_long_sequence_do_not_run_together() -> None:
+    cameras = [camera_at(0.02 * index) for index in range(40)]
+    points = np.random.default_rng(0).uniform(-0.7, 0.7, (500, 3))
+    xy = [project(points, camera).astype(np.float32) for camera in cameras]
+    sure = np.ones(len(points), np.float32)
+    found, kept = triangulate(
+        find_tracks([(a, b, Matches(xy[a], xy[b], sure)) for a, b in sequence_pairs(40, 2)]), cameras
+    )
+    assert (nearest(points, found) < 0.01).mean() > 0.98
+    assert np.median(kept.lengths) == len(cameras)
 
 
 @given(st.integers(0, 10**6))
@@ -189,7 +202,8 @@ def test_laws_of_tracks(seed: int) -> None:
     pairs = []
     for a, b in combinations(range(4), 2):
         xy = rng.integers(0, 12, (2, rng.integers(0, 9), 2)) * 3.0 + 0.5
-        pairs.append((a, b, Matches(*xy.astype(np.float32), np.ones(xy.shape[1], np.float32))))
+        xy_a, xy_b = xy.astype(np.float32)
+        pairs.append((a, b, Matches(xy_a, xy_b, np.ones(len(xy_a), np.float32))))
     tracks = find_tracks(pairs)
     assert (np.diff(tracks.track) >= 0).all() and (tracks.lengths >= 2).all()
     assert len({*zip(tracks.track.tolist(), tracks.view.tolist(), strict=True)}) == len(tracks.track)
