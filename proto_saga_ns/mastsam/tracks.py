@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,6 +56,23 @@ class Tracks:
         which = which & (np.bincount(self.track[which], minlength=self.count) >= min_views)[self.track]
         track = np.unique(self.track[which], return_inverse=True)[1]
         return Tracks(track.reshape(-1), self.view[which], self.xy[which])
+
+    def chunks(self, size: int) -> list[Tracks]:
+        """Whole tracks together, about ``size`` observations at a time, in their order."""
+        part = self.starts // size
+        return [self.select_tracks(part == number) for number in np.unique(part)]
+
+    @classmethod
+    def joined(cls, parts: Sequence[Tracks]) -> Tracks:
+        """The tracks of all parts, one part after another."""
+        offsets = np.cumsum([0, *(part.count for part in parts)])
+        track = [part.track + offset for part, offset in zip(parts, offsets, strict=False)]
+        none = np.zeros(0, np.int64)
+        return cls(
+            np.concatenate([none, *track]),
+            np.concatenate([none, *(part.view for part in parts)]),
+            np.concatenate([np.zeros((0, 2)), *(part.xy for part in parts)]),
+        )
 
 
 def find_tracks(

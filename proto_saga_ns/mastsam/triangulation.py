@@ -13,6 +13,9 @@ from proto_saga_ns.mastsam.tracks import Tracks
 
 _ROUNDS = 4
 
+# Observations at a time; each needs about a kilobyte.
+_CHUNK = 100_000
+
 
 @dataclass(frozen=True)
 class TriangulationOptions:
@@ -58,7 +61,14 @@ def triangulate(
     Returns:
         Points in units of the cameras' world, and as many tracks in the same order.
     """
-    options = options or TriangulationOptions()
+    done = [_triangulate(part, cameras, options or TriangulationOptions()) for part in tracks.chunks(_CHUNK)]
+    points = np.concatenate([np.zeros((0, 3)), *(found for found, _ in done)])
+    return points, Tracks.joined([kept for _, kept in done])
+
+
+def _triangulate(
+    tracks: Tracks, cameras: Sequence[Camera], options: TriangulationOptions
+) -> tuple[Float[np.ndarray, "T 3"], Tracks]:
     errors, depths = reprojection(closest_points(tracks, cameras), tracks, cameras)
     tracks = tracks.select_observations((errors <= options.max_error_px) & (depths > 0), options.min_views)
     points = closest_points(tracks, cameras)

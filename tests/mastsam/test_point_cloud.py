@@ -161,6 +161,26 @@ def test_viewing_angles_against_all_pairs() -> None:
         assert angle == pytest.approx(max(np.degrees(np.arccos(a @ b)) for a, b in combinations(rays, 2)), abs=1e-6)
 
 
+def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    tracks = observed(world_points(), noise=0.8)
+    points, kept = triangulate(tracks, CAMERAS)
+    monkeypatch.setattr("proto_saga_ns.mastsam.triangulation._CHUNK", 17)
+    assert len(tracks.chunks(17)) > 10
+    again, kept_again = triangulate(tracks, CAMERAS)
+    assert np.allclose(points, again) and 0 < len(points) == kept.count
+    for name in ("track", "view", "xy"):
+        assert np.array_equal(getattr(kept, name), getattr(kept_again, name))
+        assert np.array_equal(getattr(Tracks.joined(tracks.chunks(17)), name), getattr(tracks, name))
+    nothing = tracks.select_tracks(np.zeros(tracks.count, bool))
+    assert len(triangulate(nothing, CAMERAS)[0]) == triangulate(nothing, CAMERAS)[1].count == 0
+
+
+def test_nothing_matched_gives_no_points() -> None:
+    view = np.zeros((HEIGHT, WIDTH, 3), np.uint8), np.zeros((HEIGHT, WIDTH), np.int32)
+    cloud = build_point_cloud([(0, 1, Matches.none())], CAMERAS, [view] * len(CAMERAS))
+    assert cloud.xyz.shape == cloud.rgb.shape == (0, 3) and len(cloud.instance_ids) == len(cloud.n_views) == 0
+
+
 def test_more_views_may_be_demanded() -> None:
     tracks = observed(world_points(10), cameras=CAMERAS[:2])
     assert len(triangulate(tracks, CAMERAS)[0]) == 10
