@@ -14,10 +14,10 @@ from proto_saga_ns.errors import ProtoSagaError
 
 
 @contextmanager
-def atomic_file(path: Path) -> Iterator[BinaryIO]:
-    """A file that takes the place of ``path`` when the block ends well; on failure the old one stays.
+def atomic_path(path: Path) -> Iterator[Path]:
+    """A free name beside ``path``, ending in .tmp, for a file that is moved to ``path`` when the block ends well.
 
-    Makes the folders above it.
+    On failure the old file stays, and the new one is removed. Makes the folders above it.
 
     Raises:
         ProtoSagaError: the file cannot be written (full disk, no permission).
@@ -25,10 +25,7 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
+        yield temporary
         os.replace(temporary, path)
     except OSError as error:
         raise ProtoSagaError(
@@ -39,6 +36,19 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
         # After a successful replace nothing is left; after a failure no debris shall stay behind.
         with suppress(OSError):
             temporary.unlink()
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[BinaryIO]:
+    """A file that takes the place of ``path`` as ``atomic_path`` does.
+
+    Raises:
+        ProtoSagaError: the file cannot be written (full disk, no permission).
+    """
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def write_atomically(path: Path, content: bytes) -> None:

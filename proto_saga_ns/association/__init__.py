@@ -5,7 +5,6 @@ from proto_saga_ns.association.associate import (
     apply_association,
     associate,
     ground_truth_association,
-    natural_key,
 )
 from proto_saga_ns.association.claims import View
 from proto_saga_ns.association.options import GAGA, PAPER, AssociationOptions
@@ -19,5 +18,4 @@ __all__ = [
     "apply_association",
     "associate",
     "ground_truth_association",
-    "natural_key",
 ]

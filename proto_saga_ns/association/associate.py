@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
@@ -14,6 +13,7 @@ from torch import Tensor
 from proto_saga_ns.association.claims import View, candidates, claims
 from proto_saga_ns.association.memory_bank import NOBODY, MemoryBank
 from proto_saga_ns.association.options import AssociationOptions
+from proto_saga_ns.names import natural_key
 
 Progress = Callable[[Iterable[int]], Iterable[int]]
 
@@ -108,11 +108,6 @@ def ground_truth_association(
     majority = table.argmax(axis=1).astype(np.int32)
     majority[0] = 0
     return majority
-
-
-def natural_key(name: str) -> list[tuple[int, int | str]]:
-    """Sorts file names as people do: view2 before view10."""
-    return [(0, int(part)) if part.isdigit() else (1, part) for part in re.split(r"(\d+)", name) if part]
 
 
 def _view_order(means: Tensor, views: Views, options: AssociationOptions) -> list[int]:

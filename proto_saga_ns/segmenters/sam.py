@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Bool, UInt8
 
-from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.labels.flatten import MaskPatch, cut_patch
 from proto_saga_ns.segmenters.mask_generation import (
     MaskGenerationSettings,
@@ -18,8 +17,8 @@ from proto_saga_ns.segmenters.mask_generation import (
     best_device,
     out_of_memory_is_explained,
 )
-from proto_saga_ns.segmenters.sam_model import load_sam
-from proto_saga_ns.segmenters.sam_weights import PUBLISHED, SamModel, ensure_weights, file_sha256
+from proto_saga_ns.segmenters.sam_model import load_sam, require_segment_anything
+from proto_saga_ns.segmenters.sam_weights import SamModel, ensure_weights, weights_fingerprint
 
 if TYPE_CHECKING:
     from segment_anything import SamAutomaticMaskGenerator
@@ -55,15 +54,7 @@ class SamSegmenter(MaskGenerator):
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """Weights count by their checksum, wherever they lie; a checkpoint that is not there by its path."""
-        checkpoint = self._settings.checkpoint
-        if checkpoint is None:
-            weights = {"sha256": PUBLISHED[self._settings.model].sha256}
-        elif checkpoint.is_file():
-            weights = {"sha256": file_sha256(checkpoint)}
-        else:
-            weights = {"missing": str(checkpoint)}
-        return self._settings.fingerprint(weights)
+        return self._settings.fingerprint(weights_fingerprint(self._settings.model, self._settings.checkpoint))
 
     def load(self) -> None:
         if self._generator is None:
@@ -89,13 +80,9 @@ def decode_rle(rle: Mapping[str, Any]) -> Bool[np.ndarray, "H W"]:
 
 
 def _make_generator(settings: SamSettings) -> SamAutomaticMaskGenerator:
-    try:
-        from segment_anything import SamAutomaticMaskGenerator
-    except ImportError as error:
-        raise ProtoSagaError(
-            "Masks by Segment Anything need the package segment-anything, which is not installed "
-            f'({error}). Install it with: pip install "proto_saga_ns[sam]"'
-        ) from error
+    require_segment_anything()
+    from segment_anything import SamAutomaticMaskGenerator
+
     model = load_sam(settings.checkpoint or ensure_weights(settings.model))
     return SamAutomaticMaskGenerator(
         model.to(best_device()),

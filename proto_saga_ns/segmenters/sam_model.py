@@ -25,6 +25,21 @@ _PIXEL_MEAN = [123.675, 116.28, 103.53]
 _PIXEL_STD = [58.395, 57.12, 57.375]
 
 
+def require_segment_anything() -> None:
+    """To be called before weights are fetched.
+
+    Raises:
+        ProtoSagaError: the package segment-anything is not installed.
+    """
+    try:
+        import segment_anything  # noqa: F401
+    except ImportError as error:
+        raise ProtoSagaError(
+            "Masks by Segment Anything need the package segment-anything, which is not installed "
+            f'({error}). Install it with: pip install "proto_saga_ns[sam]"'
+        ) from error
+
+
 def load_sam(path: Path) -> Sam:
     """Load a checkpoint of Segment Anything, on the CPU, ready for inference.
 

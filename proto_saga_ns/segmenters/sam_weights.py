@@ -84,6 +84,17 @@ def ensure_weights(model: SamModel) -> Path:
     return path
 
 
+def weights_fingerprint(model: SamModel, checkpoint: Path | None) -> dict[str, str]:
+    """What tells weights apart: their checksum, wherever they lie; a checkpoint that is not there counts by its path.
+
+    Raises:
+        ProtoSagaError: the checkpoint cannot be read.
+    """
+    if checkpoint is None:
+        return {"sha256": PUBLISHED[model].sha256}
+    return {"sha256": file_sha256(checkpoint)} if checkpoint.is_file() else {"missing": str(checkpoint)}
+
+
 def file_sha256(path: Path) -> str:
     """SHA-256 of a file in hex, computed once as long as it does not change.
 

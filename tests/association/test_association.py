@@ -18,7 +18,6 @@ from proto_saga_ns.association import (
     apply_association,
     associate,
     ground_truth_association,
-    natural_key,
 )
 
 WIDTH, HEIGHT, LABELS = 40, 32, 5
@@ -217,10 +216,6 @@ def test_ground_truth_association_takes_the_majority() -> None:
     label_map = np.array([[0, 1, 1, 1], [2, 2, 3, 3]])
     truth = np.array([[9, 4, 4, 5], [7, 7, 0, 0]])
     assert ground_truth_association(label_map, truth).tolist() == [0, 4, 7, 0]
-
-
-def test_natural_order_counts_as_people_do() -> None:
-    assert sorted(["v10", "v2", "a", "v1b"], key=natural_key) == ["a", "v1b", "v2", "v10"]
 
 
 def test_small_captures_lose_nothing_by_default_and_large_ones_what_five_views_do_not_see() -> None:
