@@ -25,12 +25,12 @@ import tyro
 
 from proto_saga_ns.errors import ProtoSagaError, user_errors_end_the_process
 from proto_saga_ns.evaluation import evaluate_best_masks
-from proto_saga_ns.evaluation.lazy_sequence import LazySequence
 from proto_saga_ns.evaluation.mask_consistency import MatchFrames, mask_consistency
 from proto_saga_ns.evaluation.video_datasets import VideoSequence, find_sequences
 from proto_saga_ns.files import write_json
 from proto_saga_ns.labels import read_label_map, read_rgb
 from proto_saga_ns.mastsam.frames import Frame
+from proto_saga_ns.mastsam.lazy_sequence import LazySequence
 
 COLUMNS = ("IoU", "F1", "precision", "recall", "consistency")
 TRACKS = ("IoU of tracks", "F1 of tracks", "precision of tracks", "recall of tracks")

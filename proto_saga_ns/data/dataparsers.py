@@ -12,7 +12,7 @@ from nerfstudio.data.dataparsers.blender_dataparser import Blender, BlenderDataP
 from nerfstudio.data.dataparsers.colmap_dataparser import ColmapDataParser, ColmapDataParserConfig
 from nerfstudio.data.dataparsers.nerfstudio_dataparser import Nerfstudio, NerfstudioDataParserConfig
 
-from proto_saga_ns.data.checks import check_outputs, check_pose_file, without_missing_images
+from proto_saga_ns.data.checks import check_outputs, without_missing_images
 from proto_saga_ns.data.label_maps import (
     SplitImages,
     ViewLabelMaps,
@@ -21,6 +21,7 @@ from proto_saga_ns.data.label_maps import (
 )
 from proto_saga_ns.data.mask_options import MaskOptions
 from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.pose_file import check_pose_file
 
 
 @dataclass

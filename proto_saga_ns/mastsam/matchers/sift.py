@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -22,7 +22,6 @@ from proto_saga_ns.mastsam.matches import Matches
 # Raised when the same settings begin to give other matches.
 _ALGORITHM = 1
 _FRAMES_KEPT = 32
-_ROWS_AT_A_TIME = 1024
 # Cosine of descriptors that may be matched along an epipolar line; a distance of 0.5.
 _SIMILAR = 0.875
 # Pixels from the epipolar line.
@@ -35,7 +34,7 @@ class SiftSettings:
 
     contrast: float = 0.01
     """points with less contrast are dropped; OpenCV's own default is 0.04, too high for plain walls and renders"""
-    max_points: int = 8192
+    max_points: int = 4096
     """the points with the most contrast of an image, up to this many"""
     ratio: float = 0.8
     """a match must be this much closer than the second best one (Lowe 2004); 1 keeps all"""
@@ -80,19 +79,22 @@ class SiftMatcher:
 
     def match(self, a: Frame, b: Frame) -> Matches:
         features_a, features_b = self._features_of(a), self._features_of(b)
-        found = self._pairs(features_a, features_b)
+        if len(features_a.xy) == 0 or len(features_b.xy) == 0:
+            return Matches.none()
+        cosine = features_a.descriptors @ features_b.descriptors.T
+        found = [self._pairs(features_a, features_b, cosine)]
         if self._settings.guided and a.camera is not None and b.camera is not None:
             lines = fundamental_matrix(a.camera, b.camera)
             if lines is not None:
-                found = _joined(found, self._pairs(features_a, features_b, near_lines(features_a, features_b, lines)))
-        return _without_repeats(found)
+                np.copyto(cosine, -1, where=~near_lines(features_a, features_b, lines))
+                # Along a line there may be nothing else to compare with, so the best must be good by itself.
+                found.append(self._pairs(features_a, features_b, cosine, _SIMILAR))
+        return _without_repeats(_joined(found))
 
-    def _pairs(self, a: Features, b: Features, allowed: Bool[np.ndarray, "N M"] | None = None) -> Matches:
-        index_a, index_b, ratio = mutual_neighbours(a.descriptors, b.descriptors, allowed)
+    def _pairs(self, a: Features, b: Features, cosine: Float32[np.ndarray, "N M"], min_cosine: float = -1) -> Matches:
+        index_a, index_b, ratio = mutual_neighbours(cosine)
         keep = ratio < self._settings.ratio if self._settings.ratio < 1 else np.ones(len(ratio), dtype=bool)
-        if allowed is not None:
-            # Along a line there may be nothing else to compare with, so the best must be good by itself.
-            keep &= (a.descriptors[index_a] * b.descriptors[index_b]).sum(axis=1) > _SIMILAR
+        keep &= cosine[index_a, index_b] > min_cosine
         return Matches(a.xy[index_a], b.xy[index_b], (1 - ratio).astype(np.float32)).select(keep)
 
     def _features_of(self, frame: Frame) -> Features:
@@ -132,9 +134,11 @@ def near_lines(
     """Which pairs of points lie within ``band`` pixels of each other's epipolar lines."""
     points_a = np.column_stack([a.xy, np.ones(len(a.xy), np.float32)])
     points_b = np.column_stack([b.xy, np.ones(len(b.xy), np.float32)])
-    from_lines_in_b = np.abs(_lines(points_a, fundamental) @ points_b.T)
-    from_lines_in_a = np.abs(_lines(points_b, fundamental.T) @ points_a.T).T
-    return (from_lines_in_b <= band) & (from_lines_in_a <= band)
+    from_lines_in_b = _lines(points_a, fundamental) @ points_b.T
+    near = np.abs(from_lines_in_b, out=from_lines_in_b) <= band
+    from_lines_in_a = points_a @ _lines(points_b, fundamental.T).T
+    near &= np.abs(from_lines_in_a, out=from_lines_in_a) <= band
+    return near
 
 
 def _lines(points: Float32[np.ndarray, "N 3"], fundamental: Float[np.ndarray, "3 3"]) -> Float32[np.ndarray, "N 3"]:
@@ -145,7 +149,7 @@ def _lines(points: Float32[np.ndarray, "N 3"], fundamental: Float[np.ndarray, "3
 
 
 def mutual_neighbours(
-    a: Float[np.ndarray, "N D"], b: Float[np.ndarray, "M D"], allowed: Bool[np.ndarray, "N M"] | None = None
+    cosine: Float32[np.ndarray, "N M"],
 ) -> tuple[Int[np.ndarray, " K"], Int[np.ndarray, " K"], Float[np.ndarray, " K"]]:
     """Pairs of descriptors of length 1, each the nearest to the other: (index in a, index in b, ratio).
 
@@ -153,42 +157,38 @@ def mutual_neighbours(
     1 where there is no second one, or both distances are 0.
 
     Args:
-        allowed: which pairs come into question; None allows all.
+        cosine: of every descriptor of a with every one of b; -1 takes a pair out of the question.
     """
-    if len(a) == 0 or len(b) == 0:
+    if cosine.size == 0:
         return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)
-    nearest_b, ratio_a = _two_nearest(a, b, allowed)
-    nearest_a, ratio_b = _two_nearest(b, a, None if allowed is None else allowed.T)
-    index_a = np.flatnonzero(nearest_a[nearest_b] == np.arange(len(a)))
-    index_b = nearest_b[index_a]
-    return index_a, index_b, np.maximum(ratio_a[index_a], ratio_b[index_b])
+    nearest = cosine.argmax(axis=1)
+    # The highest of a column is found forty times as fast as its place.
+    is_mutual = cosine[np.arange(len(cosine)), nearest] == cosine.max(axis=0)[nearest]
+    index_a = np.flatnonzero(is_mutual)
+    # Of equals the first.
+    index_a = np.sort(index_a[np.unique(nearest[index_a], return_index=True)[1]])
+    index_b = nearest[index_a]
+    ratio = np.maximum(_ratio(cosine[index_a], index_b), _ratio(cosine[:, index_b].T, index_a))
+    return index_a, index_b, ratio
 
 
-def _two_nearest(
-    queries: Float[np.ndarray, "N D"], keys: Float[np.ndarray, "M D"], allowed: Bool[np.ndarray, "N M"] | None
-) -> tuple[Int[np.ndarray, " N"], Float[np.ndarray, " N"]]:
-    """Index of the nearest key of each query, and its distance over that of the second nearest."""
-    nearest, ratio = np.zeros(len(queries), np.int64), np.ones(len(queries))
-    for start in range(0, len(queries), _ROWS_AT_A_TIME):
-        rows = slice(start, start + _ROWS_AT_A_TIME)
-        cosine = queries[rows] @ keys.T
-        if allowed is not None:
-            cosine[~allowed[rows]] = -1
-        every = np.arange(len(cosine))
-        nearest[rows] = cosine.argmax(axis=1)
-        first = cosine[every, nearest[rows]]
-        cosine[every, nearest[rows]] = -1
-        if len(keys) > 1:
-            squares = np.maximum(2 - 2 * np.stack([first, cosine.max(axis=1)]).astype(np.float64), 0)
-            ratio[rows] = np.sqrt(np.divide(squares[0], squares[1], out=np.ones(len(first)), where=squares[1] > 0))
-    return nearest, ratio
+def _ratio(cosine: Float32[np.ndarray, "K M"], nearest: Int[np.ndarray, " K"]) -> Float[np.ndarray, " K"]:
+    """Distance to the nearest over the distance to the second nearest, row by row."""
+    if cosine.shape[1] < 2:
+        return np.ones(len(cosine))
+    every = np.arange(len(cosine))
+    first = cosine[every, nearest].astype(np.float64)
+    others = np.array(cosine)
+    others[every, nearest] = -1
+    squares = np.maximum(2 - 2 * np.stack([first, others.max(axis=1).astype(np.float64)]), 0)
+    return np.sqrt(np.divide(squares[0], squares[1], out=np.ones(len(first)), where=squares[1] > 0))
 
 
-def _joined(first: Matches, second: Matches) -> Matches:
+def _joined(parts: Sequence[Matches]) -> Matches:
     return Matches(
-        np.concatenate([first.xy_a, second.xy_a]),
-        np.concatenate([first.xy_b, second.xy_b]),
-        np.concatenate([first.confidence, second.confidence]),
+        np.concatenate([part.xy_a for part in parts]),
+        np.concatenate([part.xy_b for part in parts]),
+        np.concatenate([part.confidence for part in parts]),
     )
 
 

@@ -11,12 +11,12 @@ import numpy as np
 from jaxtyping import Float
 from PIL import Image
 
-from proto_saga_ns.data.checks import check_pose_file
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.labels import read_rgb, resize_label_map
 from proto_saga_ns.labels.folder import unique_stems
 from proto_saga_ns.labels.images import data_folder
 from proto_saga_ns.mastsam.frames import Camera, Frame
+from proto_saga_ns.pose_file import check_pose_file
 
 DEPTH_UNIT = 1e-3
 """Depth maps hold millimetres in nerfstudio's format, if nobody says otherwise."""

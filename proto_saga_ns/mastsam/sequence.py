@@ -1,0 +1,246 @@
+"""Tracking all images of a folder, frame by frame; killed at any moment, the next run goes on where this one stopped.
+
+What is known so far lies in a work folder: one compressed file a frame and one a pair of frames. Each carries the
+fingerprint of all that went into it, so what is out of date is not used. Memory does not grow with the number of
+frames: earlier frames are read again when they are needed. The result itself appears at the end: label maps without the
+splinters, and a table of the tracks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Int32
+
+from proto_saga_ns.colors import instance_colors
+from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.files import write_json
+from proto_saga_ns.labels import MAX_ID, read_label_map, read_rgb, write_label_map
+from proto_saga_ns.mastsam.carried import TrackedFrame
+from proto_saga_ns.mastsam.frames import Camera, Frame
+from proto_saga_ns.mastsam.geometry import FilterOptions, filter_matches
+from proto_saga_ns.mastsam.lazy_sequence import LazySequence
+from proto_saga_ns.mastsam.matches import Matcher, Matches
+from proto_saga_ns.mastsam.prompts import Prompter
+from proto_saga_ns.mastsam.tracker import TrackerOptions, place_frame
+from proto_saga_ns.mastsam.visits import Visit, collection_visits, sequence_visits
+from proto_saga_ns.mastsam.work_folder import WorkFolder, file_fingerprint, fingerprint
+
+Progress = Callable[[str, int], Callable[[], None]]
+"""(what is being done, number of steps) -> what is called after each step."""
+
+TRACKS = "tracks.json"
+
+# Raised when the same settings begin to give other tracks.
+_ALGORITHM = 1
+
+
+@dataclass(frozen=True)
+class SequenceOptions:
+    """How a sequence or a collection of frames is tracked."""
+
+    order: Literal["auto", "sequence", "poses", "matches"] = "auto"
+    """sequence: by file name, as in a video. poses: an unordered collection, compared with those that see alike.
+    matches: the same without poses, which compares all with all. auto: poses where they are known, else sequence"""
+    window: int = 12
+    """earlier frames that each frame is compared with"""
+    min_frames: int | None = None
+    """drop tracks that fewer frames than this show; None takes 5, or a twelfth of the frames if less; 0 keeps all"""
+    tracker: TrackerOptions = field(default_factory=TrackerOptions)
+    """how instances are followed from frame to frame"""
+    filter: FilterOptions = field(default_factory=FilterOptions)
+    """which matches count"""
+
+    def __post_init__(self) -> None:
+        if self.window < 1:
+            raise ValueError("window must be at least 1")
+
+    def required_frames(self, num_frames: int) -> int:
+        """How many of ``num_frames`` frames must show a track."""
+        return min(5, num_frames // 12) if self.min_frames is None else self.min_frames
+
+
+@dataclass(frozen=True)
+class ImageSequence:
+    """What is tracked; the lists are parallel.
+
+    Attributes:
+        images: of one size.
+        masks: the label map of each image, of any source; None for those without one.
+        cameras: None if the poses are not known, or the lenses are no pinholes.
+    """
+
+    images: Sequence[Path]
+    masks: Sequence[Path | None]
+    cameras: Sequence[Camera] | None = None
+
+    def frame(self, index: int) -> Frame:
+        """Read an image."""
+        path = self.images[index]
+        return Frame(path.stem, read_rgb(path), self.cameras[index] if self.cameras is not None else None)
+
+    def own_masks(self, frame: Frame, index: int) -> Int32[np.ndarray, "H W"]:
+        """The label map of a frame; all unlabelled if it has none."""
+        path = self.masks[index]
+        return np.zeros(frame.size, np.int32) if path is None else read_label_map(path).astype(np.int32)
+
+
+@dataclass(frozen=True)
+class Track:
+    """One instance over the sequence."""
+
+    id: int
+    frames: list[str]
+    """names of the frames that show it, in the order of the sequence"""
+    pixels: int
+    """in all of them"""
+
+
+class Tracking:
+    """Tracks one sequence.
+
+    Args:
+        sequence: images, masks and poses.
+        matcher: finds matches between two frames.
+        options: see there.
+        work: folder for what is known so far.
+        prompter: a segmenter that takes prompts; None lets the masks take the instances.
+    """
+
+    def __init__(
+        self,
+        sequence: ImageSequence,
+        matcher: Matcher,
+        options: SequenceOptions,
+        work: Path,
+        prompter: Prompter | None = None,
+    ) -> None:
+        if options.order == "poses" and sequence.cameras is None:
+            raise ProtoSagaError("--order poses needs poses, and there are none. Give --order sequence or matches.")
+        self._sequence, self._matcher, self._options, self._prompter = sequence, matcher, options, prompter
+        self._work = WorkFolder(work)
+        self._images = [file_fingerprint(path) for path in sequence.images]
+        kept = range(len(sequence.images))
+        self._frames = LazySequence(kept, sequence.frame, kept=2 * options.window + 2)
+        self._tracked = LazySequence(kept, self._read_tracked, kept=2 * options.window + 2)
+        self._keys: dict[int, str] = {}
+
+    def run(self, progress: Progress) -> None:
+        """Find the instances of all frames."""
+        visits = self._visits(progress)
+        step = progress("Tracking", len(visits))
+        key, next_instance = self._settings_key(visits), 1
+        for visit in visits:
+            name = self._sequence.images[visit.index].stem
+            masks_key = file_fingerprint(self._sequence.masks[visit.index])
+            key = self._keys[visit.index] = fingerprint(key, self._images[visit.index], masks_key)
+            instances = self._work.read_instances(name, key)
+            if instances is None:
+                instances = self._place(visit, next_instance)
+                self._work.write_instances(name, key, instances)
+            next_instance = max(next_instance, int(instances.max(initial=0)) + 1)
+            step()
+
+    def matches(self, a: int, b: int) -> Matches:
+        """Filtered matches between two frames, found once."""
+        if a > b:
+            return self.matches(b, a).reversed()
+        cameras = [asdict(self._sequence.cameras[index]) for index in (a, b)] if self._sequence.cameras else None
+        settings = (self._matcher.name, self._matcher.settings, asdict(self._options.filter), _ALGORITHM)
+        poses = None if cameras is None else [[value.tolist() for value in camera.values()] for camera in cameras]
+        key = fingerprint(settings, self._images[a], self._images[b], poses)
+        found = self._work.read_matches(key)
+        if found is None:
+            frames = self._frames[a], self._frames[b]
+            found = filter_matches(self._matcher.match(*frames), *frames, self._options.filter)
+            self._work.write_matches(key, found)
+        return found
+
+    def instances(self, index: int) -> Int32[np.ndarray, "H W"]:
+        """The instances of a frame, after ``run``."""
+        return self._tracked[index].instances
+
+    def _visits(self, progress: Progress) -> list[Visit]:
+        count, order = len(self._sequence.images), self._options.order
+        if order == "sequence" or (order == "auto" and self._sequence.cameras is None):
+            return sequence_visits(count, self._options.window)
+        cameras = None if order == "matches" else self._sequence.cameras
+        window = self._options.window
+        pairs = count * (count - 1) // 2 if cameras is None else count * min(window, count - 1)
+        step = progress("Matching", pairs)
+
+        def count_matches(a: int, b: int) -> int:
+            found = self.matches(a, b)
+            step()
+            return len(found)
+
+        return collection_visits(count, window, cameras, count_matches)
+
+    def _place(self, visit: Visit, next_instance: int) -> Int32[np.ndarray, "H W"]:
+        frame = self._frames[visit.index]
+        masks = self._sequence.own_masks(frame, visit.index)
+        numbers = {self._tracked[index].frame.name: index for index in (*visit.near, *visit.far)}
+
+        def find(old: Frame, new: Frame) -> Matches:
+            del new
+            return self.matches(numbers[old.name], visit.index)
+
+        def place(earlier: Sequence[int]) -> Int32[np.ndarray, "H W"]:
+            known = [self._tracked[index] for index in earlier]
+            options = self._options.tracker
+            return place_frame(frame, masks, known, find, next_instance, options, self._prompter).instances
+
+        instances = place(visit.near)
+        if visit.far and instances.max(initial=0) >= next_instance:
+            # Something is new, or comes back.
+            instances = place([*visit.near, *visit.far])
+        return instances
+
+    def _read_tracked(self, index: int) -> TrackedFrame:
+        frame = self._frames[index]
+        instances = self._work.read_instances(frame.name, self._keys[index])
+        if instances is None:
+            raise ProtoSagaError(f"The work folder lost the instances of {frame.name}. Run the same command again.")
+        return TrackedFrame(frame, self._sequence.own_masks(frame, index), instances)
+
+    def _settings_key(self, visits: Sequence[Visit]) -> str:
+        prompts = None if self._prompter is None else (self._prompter.name, dict(self._prompter.settings))
+        matcher = self._matcher.name, dict(self._matcher.settings)
+        names = [path.stem for path in self._sequence.images]
+        return fingerprint(_ALGORITHM, matcher, asdict(self._options), prompts, names, [asdict(v) for v in visits])
+
+
+def write_tracks(tracking: Tracking, sequence: ImageSequence, output: Path, min_frames: int) -> list[Track]:
+    """Write the consistent label maps ``<image stem>.png`` and ``tracks.json``.
+
+    Args:
+        min_frames: tracks that fewer frames show become unlabelled; the others are numbered 1..T, in their old order.
+
+    Raises:
+        ProtoSagaError: more tracks than a label map has ids.
+    """
+    seen: dict[int, list[str]] = {}
+    for index, path in enumerate(sequence.images):
+        for instance in np.unique(tracking.instances(index)).tolist():
+            seen.setdefault(instance, []).append(path.stem)
+    kept = [instance for instance in sorted(seen) if instance > 0 and len(seen[instance]) >= min_frames]
+    if len(kept) > MAX_ID:
+        raise ProtoSagaError(
+            f"{len(kept)} tracks, but a label map has {MAX_ID} ids. Drop short ones with --min-frames."
+        )
+    number = np.zeros(max(seen, default=0) + 1, np.int32)
+    number[kept] = np.arange(1, len(kept) + 1)
+    pixels = np.zeros(len(kept) + 1, np.int64)
+    for index, path in enumerate(sequence.images):
+        labels = number[tracking.instances(index)]
+        pixels += np.bincount(labels.reshape(-1), minlength=len(pixels))
+        write_label_map(output / f"{path.stem}.png", labels)
+    tracks = [Track(int(number[old]), seen[old], int(pixels[number[old]])) for old in kept]
+    colors = instance_colors(np.array([track.id for track in tracks], np.int64))
+    records = [asdict(track) | {"color": color} for track, color in zip(tracks, colors.tolist(), strict=True)]
+    write_json(output / TRACKS, {"frames": [path.stem for path in sequence.images], "tracks": records})
+    return tracks

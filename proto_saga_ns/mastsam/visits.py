@@ -1,0 +1,71 @@
+"""In which order the frames are visited, and with which earlier ones each is compared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Int
+
+from proto_saga_ns.mastsam.frames import Camera
+from proto_saga_ns.mastsam.ordering import neighbour_pairs, neighbours_by_pose, spanning_tree
+
+
+@dataclass(frozen=True)
+class Visit:
+    """One frame's turn; frames by index.
+
+    Attributes:
+        index: of the frame.
+        near: earlier frames to compare it with, the most telling first.
+        far: frames long ago, which are asked when the near ones do not know all of it: an instance that comes back
+            gets its old id.
+    """
+
+    index: int
+    near: list[int]
+    far: list[int]
+
+
+def sequence_visits(count: int, window: int) -> list[Visit]:
+    """One frame after another, each with the ``window`` before it; the far ones are 2, 4, 8, ... windows back, so that
+    their number grows with the logarithm of the length."""
+    visits = []
+    for index in range(count):
+        near = [index - step for step in range(1, min(window, index) + 1)]
+        far, back = [], 2 * window
+        while index - back >= 0:
+            far.append(index - back)
+            back *= 2
+        visits.append(Visit(index, near, far))
+    return visits
+
+
+def collection_visits(
+    count: int, window: int, cameras: Sequence[Camera] | None, count_matches: Callable[[int, int], int]
+) -> list[Visit]:
+    """An unordered collection: along the maximum spanning tree of the numbers of matches.
+
+    Matches are counted between all frames, or, where poses are known, between each and the ``window`` that see
+    most alike.
+
+    Args:
+        cameras: None if the poses are not known.
+        count_matches: of two frames, (smaller, larger) index.
+    """
+    everyone = [np.delete(np.arange(count), index) for index in range(count)]
+    neighbours = everyone if cameras is None else neighbours_by_pose(cameras, window)
+    counts = np.zeros((count, count), np.int64)
+    for a, b in neighbour_pairs(neighbours):
+        counts[a, b] = counts[b, a] = count_matches(a, b)
+    visits, visited = [], np.zeros(count, bool)
+    for index in spanning_tree(counts).order:
+        visits.append(Visit(index, _best(np.where(visited, counts[index], 0), window), []))
+        visited[index] = True
+    return visits
+
+
+def _best(counts: Int[np.ndarray, " N"], window: int) -> list[int]:
+    order = np.argsort(-counts, kind="stable")[:window]
+    return order[counts[order] > 0].tolist()

@@ -1,0 +1,70 @@
+"""What is known of a sequence so far, kept on disk: matches of pairs of frames, and instances of frames.
+
+Every file is written atomically and carries the fingerprint of all that went into it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int32
+
+from proto_saga_ns.files import write_atomically
+from proto_saga_ns.mastsam.matches import Matches
+
+
+def fingerprint(*parts: Any) -> str:
+    """Hash of JSON values."""
+    return hashlib.blake2b(json.dumps(parts, sort_keys=True, default=str).encode(), digest_size=12).hexdigest()
+
+
+def file_fingerprint(path: Path | None) -> str:
+    """Hash of a file's bytes; empty for none."""
+    return "" if path is None else hashlib.blake2b(path.read_bytes(), digest_size=12).hexdigest()
+
+
+class WorkFolder:
+    """Reads and writes the intermediate results; what is missing, damaged or out of date reads as None."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def read_matches(self, key: str) -> Matches | None:
+        """Matches of the pair of frames with this fingerprint."""
+        found = _read(self._folder / "matches" / f"{key}.npz", key)
+        return None if found is None else Matches(found["xy_a"], found["xy_b"], found["confidence"])
+
+    def write_matches(self, key: str, matches: Matches) -> None:
+        """Keep matches for ``read_matches``."""
+        content = {"xy_a": matches.xy_a, "xy_b": matches.xy_b, "confidence": matches.confidence}
+        _write(self._folder / "matches" / f"{key}.npz", key, content)
+
+    def read_instances(self, name: str, key: str) -> Int32[np.ndarray, "H W"] | None:
+        """Instances of the frame of this name, if they have this fingerprint."""
+        found = _read(self._folder / "instances" / f"{name}.npz", key)
+        return None if found is None else found["instances"]
+
+    def write_instances(self, name: str, key: str, instances: Int32[np.ndarray, "H W"]) -> None:
+        """Keep the instances of a frame for ``read_instances``."""
+        _write(self._folder / "instances" / f"{name}.npz", key, {"instances": instances})
+
+
+def _write(path: Path, key: str, arrays: Mapping[str, np.ndarray]) -> None:
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, key=np.array(key), **arrays)
+    write_atomically(path, buffer.getvalue())
+
+
+def _read(path: Path, key: str) -> dict[str, np.ndarray] | None:
+    try:
+        with np.load(path) as content:
+            return dict(content) if str(content["key"]) == key else None
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        return None
