@@ -153,8 +153,8 @@ def _match_frames(name: str | None) -> MatchFrames:
     """Matches that agree with the poses, by the matcher of that name, or by the best one that is installed."""
     from rich.console import Console
 
-    from proto_saga_ns.mastsam.geometry import filter_matches  # pyright: ignore[reportMissingImports]
-    from proto_saga_ns.mastsam.matchers.registry import (  # pyright: ignore[reportMissingImports]
+    from proto_saga_ns.mastsam.geometry import filter_matches
+    from proto_saga_ns.mastsam.matchers.registry import (
         default_matcher,
         make_matcher,
     )

@@ -13,6 +13,7 @@ from proto_saga_ns.cli.evaluate import Evaluate
 from proto_saga_ns.cli.info import Info
 from proto_saga_ns.cli.masks import Masks
 from proto_saga_ns.cli.segment import Segment
+from proto_saga_ns.cli.track import TrackCommand
 from proto_saga_ns.errors import user_errors_end_the_process
 
 Command = (
@@ -21,6 +22,7 @@ Command = (
     | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
     | Annotated[Info, tyro.conf.subcommand("info")]
     | Annotated[Masks, tyro.conf.subcommand("masks")]
+    | Annotated[TrackCommand, tyro.conf.subcommand("track")]
     | Annotated[ConvertMasks, tyro.conf.subcommand("convert-masks")]
     | Annotated[Demo, tyro.conf.subcommand("demo")]
 )

@@ -44,6 +44,12 @@ class Votes:
         is_clear = (best >= min_points) & (best >= min_share * self.counts.sum(axis=0))
         return np.where(is_clear, self.instances[self.counts.argmax(axis=0)], 0).astype(np.int32)
 
+    def without(self, row: int, label: int) -> Votes:
+        """The same, but for what one instance has in one mask."""
+        counts = self.counts.copy()
+        counts[row, label] = 0
+        return Votes(self.instances, counts)
+
 
 def count_votes(points: CarriedPoints, masks: Int[np.ndarray, "H W"]) -> Votes:
     """Votes of the points for the masks that they lie in."""
@@ -61,16 +67,18 @@ def masks_under(points: CarriedPoints, masks: Int[np.ndarray, "H W"]) -> Int[np.
 
 
 def tell_apart(
-    instance_of_mask: Int32[np.ndarray, " L+1"], votes: Votes, points: CarriedPoints, masks: Int[np.ndarray, "H W"]
+    instance_of_mask: Int32[np.ndarray, " L+1"],
+    votes: Votes,
+    points: CarriedPoints,
+    masks: Int[np.ndarray, "H W"],
+    min_points: int,
+    min_share: float,
 ) -> Int32[np.ndarray, " L+1"]:
     """Take an instance from masks that most earlier frames knew as masks of their own.
 
     Where one frame has merged two objects, both masks of the next one win the same instance. The mask with more of
     its points keeps it. The other keeps it too if most frames that saw points of both had them in one mask; if not,
-    it loses it, to found an instance of its own.
-
-    Returns:
-        As given, with 0 for masks that lose.
+    it takes its second best, by the rules of ``winners``, or none, to found an instance of its own.
     """
     sources = _main_sources(points, masks, votes.counts.shape[1])
     result = instance_of_mask.copy()
@@ -81,7 +89,7 @@ def tell_apart(
             seen = (sources[:, first] > 0) & (sources[:, label] > 0)
             together = sources[seen, first] == sources[seen, label]
             if 2 * together.sum() < len(together):
-                result[label] = 0
+                result[label] = votes.without(row, label).winners(min_points, min_share)[label]
     return result
 
 

@@ -46,7 +46,7 @@ class SequenceOptions:
     order: Literal["auto", "sequence", "poses", "matches"] = "auto"
     """sequence: by file name, as in a video. poses: an unordered collection, compared with those that see alike.
     matches: the same without poses, which compares all with all. auto: poses where they are known, else sequence"""
-    window: int = 12
+    window: int = 20
     """earlier frames that each frame is compared with"""
     min_frames: int | None = None
     """drop tracks that fewer frames than this show; None takes 5, or a twelfth of the frames if less; 0 keeps all"""
@@ -128,11 +128,13 @@ class Tracking:
         self._frames = LazySequence(kept, sequence.frame, kept=2 * options.window + 2)
         self._tracked = LazySequence(kept, self._read_tracked, kept=2 * options.window + 2)
         self._keys: dict[int, str] = {}
+        self._pairs: set[tuple[int, int]] = set()
 
     def run(self, progress: Progress) -> None:
         """Find the instances of all frames."""
         visits = self._visits(progress)
         step = progress("Tracking", len(visits))
+        self._pairs = {(min(visit.index, old), max(visit.index, old)) for visit in visits for old in visit.near}
         key, next_instance = self._settings_key(visits), 1
         for visit in visits:
             name = self._sequence.images[visit.index].stem
@@ -163,6 +165,14 @@ class Tracking:
     def instances(self, index: int) -> Int32[np.ndarray, "H W"]:
         """The instances of a frame, after ``run``."""
         return self._tracked[index].instances
+
+    def path(self) -> list[int]:
+        """The frames in the order in which they were visited, after ``run``."""
+        return list(self._keys)
+
+    def pairs(self) -> list[tuple[int, int]]:
+        """Pairs of frames that were compared, (smaller, larger), after ``run``."""
+        return sorted(self._pairs)
 
     def _visits(self, progress: Progress) -> list[Visit]:
         count, order = len(self._sequence.images), self._options.order

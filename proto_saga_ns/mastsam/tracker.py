@@ -120,7 +120,7 @@ def _vote(
     points = points.select(_voters(points, masks, options.points_per_mask))
     votes = count_votes(points, masks)
     winners = votes.winners(options.min_points, options.min_share)
-    placed = tell_apart(winners, votes, points, masks)
+    placed = tell_apart(winners, votes, points, masks, options.min_points, options.min_share)
     if len(guesses):
         placed = guess_by_position(placed, guesses, masks, _mean_areas(earlier), options.min_overlap)
     return placed[masks]
