@@ -10,14 +10,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, Int32
+from jaxtyping import Bool, Float, Int, Int32
 from torch import Tensor
 
 from proto_saga_ns.association.claims import Progress, View, Views, claims
 from proto_saga_ns.association.memory_bank import NOBODY, MemoryBank
 from proto_saga_ns.association.options import AssociationOptions
-
-UNMERGED_PAIRS = 2**20  # so many may wait, however few are merged
+from proto_saga_ns.association.tallies import BitTable, PairCounts
 
 
 @dataclass(frozen=True)
@@ -28,16 +27,14 @@ class MaskTracks:
         track_of_mask: for every view the track of each label, NOBODY for label 0 and labels without a pixel.
         n_views: views that show each track.
         gaussian_sets: (track, Gaussian) pairs, sorted: the union of what a track's masks claim. It may be empty.
+        is_own: whether the track claims the Gaussian in more than half of the views that show the track and in which
+            some mask claims the Gaussian; one for each pair.
     """
 
     track_of_mask: list[Int32[np.ndarray, " L+1"]]
     n_views: Int[np.ndarray, " T"]
     gaussian_sets: tuple[Int[np.ndarray, " E"], Int[np.ndarray, " E"]]
-
-    @property
-    def n_gaussians(self) -> Int[np.ndarray, " T"]:
-        """Size of each track's set."""
-        return np.bincount(self.gaussian_sets[0], minlength=len(self.n_views))
+    is_own: Bool[np.ndarray, " E"]
 
 
 def find_tracks(
@@ -53,31 +50,35 @@ def find_tracks(
     Raises:
         ValueError: if a view does not know the ids of its masks, or has no classifier but needs one.
     """
-    ids, union = [], _Pairs(len(means))
+    ids, votes, claimed = [], PairCounts(len(means)), BitTable(len(views), len(means))
     for index in progress(range(len(views))):
         view = views[index]
         ids.append(_ids_of_labels(view))
         masks, gaussians = claims(means, embeddings, view, tau, options)
-        union.add(ids[-1][masks], gaussians)
+        votes.add(ids[-1][masks], gaussians)
+        claimed.set(index, gaussians)
     known = np.unique(np.concatenate([np.zeros(1, np.int64), *ids]))[1:]
-    owners, gaussians = union.sorted()
     tracks = [np.where(view > 0, np.searchsorted(known, view), NOBODY).astype(np.int32) for view in ids]
-    return MaskTracks(tracks, _count_views(tracks, len(known)), (np.searchsorted(known, owners), gaussians))
+    shown = _views_of_tracks(tracks, len(known))
+    owners, gaussians, counts = votes.sorted()
+    sets = np.searchsorted(known, owners), gaussians
+    return MaskTracks(tracks, shown.sum(axis=1), sets, _are_own(sets, counts, shown, claimed))
 
 
 def join_tracks(tracks: MaskTracks, bank: MemoryBank) -> Int32[np.ndarray, " T"]:
     """Place whole tracks into an empty bank, those of most views first, by id among equals (Eqs. 12 and 13).
 
-    Returns:
-        The instance of each track; NOBODY if it has no Gaussians.
+    Only their own Gaussians are placed: what single masks claim beyond the border of an instance adds up over the
+    views, and neighbours would be taken for one instance. A track that owns none founds an instance.
     """
-    sizes = tracks.n_gaussians
-    order = np.lexsort((np.arange(len(sizes)), -tracks.n_views))
-    order = order[sizes[order] > 0]
-    parts = np.split(tracks.gaussian_sets[1], np.cumsum(sizes)[:-1]) if len(sizes) else []
+    owners, gaussians = (column[tracks.is_own] for column in tracks.gaussian_sets)
+    sizes = np.bincount(owners, minlength=len(tracks.n_views))
+    parts = np.split(gaussians, np.cumsum(sizes))
+    order = np.argsort(-tracks.n_views, kind="stable")
     instances = np.full(len(sizes), NOBODY, dtype=np.int32)
-    if len(order):
-        instances[order] = bank.place(np.concatenate([parts[track] for track in order]), sizes[order])
+    for chosen, founding in ((order[sizes[order] > 0], False), (order[sizes[order] == 0], True)):
+        claimed = np.concatenate([np.zeros(0, np.int64), *(parts[track] for track in chosen)])
+        instances[chosen] = bank.place(claimed, sizes[chosen], founding)
     return instances
 
 
@@ -103,32 +104,23 @@ def _ids_of_labels(view: View) -> Int[np.ndarray, " L+1"]:
     return np.where(shown, np.concatenate([[0], view.mask_ids[: len(shown) - 1]]), 0).astype(np.int64)
 
 
-def _count_views(tracks: Sequence[Int32[np.ndarray, " L+1"]], num_tracks: int) -> Int[np.ndarray, " T"]:
-    n_views = np.zeros(num_tracks, dtype=np.int64)
-    for view in tracks:
-        n_views[np.unique(view[view != NOBODY])] += 1
-    return n_views
+def _views_of_tracks(tracks: Sequence[Int32[np.ndarray, " L+1"]], num_tracks: int) -> Bool[np.ndarray, "T V"]:
+    shown = np.zeros((num_tracks, len(tracks)), dtype=bool)
+    for index, view in enumerate(tracks):
+        shown[view[view != NOBODY], index] = True
+    return shown
 
 
-class _Pairs:
-    """Pairs of an id and a Gaussian, each once. Memory is linear in the different pairs, however often they come."""
-
-    def __init__(self, num_gaussians: int) -> None:
-        self._base = max(num_gaussians, 1)
-        self._merged = np.zeros(0, dtype=np.int64)
-        self._new: list[Int[np.ndarray, " P"]] = []
-
-    def add(self, ids: Int[np.ndarray, " P"], gaussians: Int[np.ndarray, " P"]) -> None:
-        self._new.append(ids * self._base + gaussians)
-        # Merged only when as many have come as there were: all sorting together then takes time in what came.
-        if sum(map(len, self._new)) > max(len(self._merged), UNMERGED_PAIRS):
-            self._merge()
-
-    def sorted(self) -> tuple[Int[np.ndarray, " E"], Int[np.ndarray, " E"]]:
-        """Ids and Gaussians, sorted by id, then by Gaussian."""
-        self._merge()
-        ids, gaussians = np.divmod(self._merged, self._base)
-        return ids, gaussians
-
-    def _merge(self) -> None:
-        self._merged, self._new = np.unique(np.concatenate([self._merged, *self._new])), []
+def _are_own(
+    sets: tuple[Int[np.ndarray, " E"], Int[np.ndarray, " E"]],
+    counts: Int[np.ndarray, " E"],
+    shown: Bool[np.ndarray, "T V"],
+    claimed: BitTable,
+) -> Bool[np.ndarray, " E"]:
+    """See ``MaskTracks.is_own``; ``counts`` are the views in which the track claims the Gaussian."""
+    borders = np.searchsorted(sets[0], np.arange(len(shown) + 1))
+    by_anyone = [
+        claimed.count(views, sets[1][start:stop])
+        for views, start, stop in zip(shown, borders[:-1], borders[1:], strict=True)
+    ]
+    return 2 * counts > np.concatenate([np.zeros(0, np.int64), *by_anyone])

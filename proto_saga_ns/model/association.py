@@ -45,7 +45,7 @@ def segment_scene(
     """
     views = training_views(model, datamanager)
     association = associate_views(model, views, options)
-    if association.num_instances == 0:
+    if not association.n_gaussians.any():
         raise ProtoSagaError(
             f"Association found no instance: no Gaussian's centre falls on any mask (or min-views="
             f"{options.min_views} drops them all). Check masks and poses in ns-viewer; train longer."
