@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 
+from proto_saga_ns.labels import read_label_map
 from tests.commands import run
 from tests.conftest import STEPS, TrainedRun, train_arguments
-from tests.scenes import NUM_INSTANCES
+from tests.scenes import NUM_INSTANCES, save_png
 
 
 def load(checkpoint: Path) -> dict[str, Any]:
@@ -61,6 +64,28 @@ def test_resuming_a_finished_run_only_associates(trained_run: TrainedRun, tmp_pa
         model_state(again)["gauss_params.means"], model_state(trained_run.checkpoint)["gauss_params.means"]
     )
     assert model_state(again)["_extra_state"]["scene"] is not None
+
+
+@pytest.mark.parametrize("mask_ids", ["trust", "seed"])
+def test_ids_that_hold_across_views_are_instances_after_training(
+    trained_run: TrainedRun, tmp_path: Path, mask_ids: str
+) -> None:
+    truth, tracked = trained_run.scene.folder / "instances", tmp_path / "tracked"
+    for path in truth.glob("*.png"):
+        save_png(tracked / path.name, (10 * read_label_map(path)).astype("uint16"))
+    arguments = train_arguments(trained_run.scene.folder, tmp_path)
+    options = ["--pipeline.association.mask-ids", mask_ids, "--pipeline.association.criteria", "depth"]
+    models = trained_run.folder / "nerfstudio_models"
+    process = run("ns-train", *arguments, "--load-dir", models, *options, "nerfstudio-data", "--mask-dir", tracked)
+    assert process.returncode == 0, process.stdout + process.stderr
+    assert "per-view numbering" not in " ".join(process.stdout.split())
+    scene = json.loads(model_state(max(tmp_path.rglob("step-*.ckpt")))["_extra_state"]["scene"]["json"])
+    assert scene["options"]["association"]["mask_ids"] == mask_ids
+    of_views = list(scene["mask_instances"].values())
+    # Every view shows everything: label l of the file is the l-th id.
+    assert of_views == [of_views[0]] * len(trained_run.scene.train_paths)
+    assert sorted(of_views[0]) == list(range(NUM_INSTANCES + 1))
+    assert mask_ids == "seed" or of_views[0] == sorted(of_views[0])
 
 
 def plain_splat(trained_run: TrainedRun, folder: Path) -> Path:

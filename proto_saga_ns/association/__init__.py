@@ -7,6 +7,7 @@ from proto_saga_ns.association.associate import (
     ground_truth_association,
 )
 from proto_saga_ns.association.claims import View
+from proto_saga_ns.association.mask_tracks import look_numbered_per_view
 from proto_saga_ns.association.options import GAGA, PAPER, AssociationOptions
 
 __all__ = [
@@ -18,4 +19,5 @@ __all__ = [
     "apply_association",
     "associate",
     "ground_truth_association",
+    "look_numbered_per_view",
 ]

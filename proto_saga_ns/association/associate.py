@@ -2,37 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from jaxtyping import Float, Int, Int32
 from torch import Tensor
 
-from proto_saga_ns.association.claims import View, candidates, claims
+from proto_saga_ns.association.claims import Progress, View, Views, candidates, claims
+from proto_saga_ns.association.mask_tracks import find_tracks, join_tracks
 from proto_saga_ns.association.memory_bank import NOBODY, MemoryBank
 from proto_saga_ns.association.options import AssociationOptions
 from proto_saga_ns.names import natural_key
 
-Progress = Callable[[Iterable[int]], Iterable[int]]
-
-
-class Views(Protocol):
-    """Views by index, a list of them or something that makes each when it is asked for."""
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, index: int, /) -> View: ...
-
 
 @dataclass(frozen=True)
 class Association:
-    """Instances are numbered 1..T without gaps, in the order in which they were founded.
+    """Instances are numbered 1..T without gaps, in the order in which they were founded; by id if ids are trusted.
 
     Attributes:
         instance_of_mask: for every view, in the order given, the instance of each label; entry 0 is 0. A mask on
-            which no Gaussian's centre falls has none: 0.
+            which no Gaussian's centre falls has none (0), unless its id tells.
         n_views: views that contain each instance.
         gaussian_sets: (instance, Gaussian) pairs, sorted; a Gaussian may be in several sets.
     """
@@ -60,10 +50,9 @@ def associate(
     tau: float = 10.0,
     progress: Progress = iter,
 ) -> Association:
-    """Walk through the views and give every mask to an instance of the memory bank.
+    """Give every mask of every view to an instance.
 
-    The masks of the first view with masks found one instance each (Eq. 11); those of later views are placed one after
-    another, by ascending label, with the bank updated in between, as in Gaga.
+    By the memory bank (Sec. 3.2), by the ids of the masks, or by both (``options.mask_ids``).
 
     Args:
         means: centres of the Gaussians, world frame.
@@ -74,21 +63,10 @@ def associate(
         progress: wrapped around the view indices.
 
     Raises:
-        ValueError: if the probability is asked for in a view without classifier.
+        ValueError: if the probability is asked for in a view without classifier, or ids in a view without.
     """
-    bank = MemoryBank(len(means), options)
-    founding = True
-    found: dict[int, Int32[np.ndarray, " L+1"]] = {}
-    for index in progress(_view_order(means, views, options)):
-        view = views[index]
-        masks, gaussians = claims(means, embeddings, view, tau, options)
-        instances = np.full(int(view.label_map.max()) + 1, NOBODY, dtype=np.int32)
-        sizes = np.bincount(masks, minlength=len(instances))
-        labels = np.flatnonzero(sizes)
-        instances[labels] = bank.place(gaussians, sizes[labels], founding)
-        founding = founding and len(masks) == 0
-        found[index] = instances
-    return _numbered([found[index] for index in range(len(views))], bank, options.required_views(len(views)))
+    by = {"ignore": _by_memory_bank, "seed": _by_joined_ids, "trust": _by_ids}[options.mask_ids]
+    return _numbered(by(means, embeddings, views, options, tau, progress), options.required_views(len(views)))
 
 
 def apply_association(
@@ -108,6 +86,56 @@ def ground_truth_association(
     majority = table.argmax(axis=1).astype(np.int32)
     majority[0] = 0
     return majority
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Instances before those of too few views are dropped; numbered from 0, NOBODY for none."""
+
+    instance_of_mask: Sequence[Int32[np.ndarray, " L+1"]]
+    num_instances: int
+    gaussian_sets: tuple[Int[np.ndarray, " E"], Int[np.ndarray, " E"]]
+
+
+def _by_memory_bank(
+    means: Tensor, embeddings: Tensor, views: Views, options: AssociationOptions, tau: float, progress: Progress
+) -> _Found:
+    """Walk through the views and place every mask.
+
+    The masks of the first view with masks found one instance each (Eq. 11); those of later views are placed one after
+    another, by ascending label, with the bank updated in between, as in Gaga.
+    """
+    bank = MemoryBank(len(means), options)
+    founding = True
+    found: dict[int, Int32[np.ndarray, " L+1"]] = {}
+    for index in progress(_view_order(means, views, options)):
+        view = views[index]
+        masks, gaussians = claims(means, embeddings, view, tau, options)
+        instances = np.full(int(view.label_map.max()) + 1, NOBODY, dtype=np.int32)
+        sizes = np.bincount(masks, minlength=len(instances))
+        labels = np.flatnonzero(sizes)
+        instances[labels] = bank.place(gaussians, sizes[labels], founding)
+        founding = founding and len(masks) == 0
+        found[index] = instances
+    return _Found([found[index] for index in range(len(views))], bank.num_instances, bank.members())
+
+
+def _by_joined_ids(
+    means: Tensor, embeddings: Tensor, views: Views, options: AssociationOptions, tau: float, progress: Progress
+) -> _Found:
+    """Masks of one id are placed as one, so that the bank joins what has several ids."""
+    tracks = find_tracks(means, embeddings, views, options, tau, progress)
+    bank = MemoryBank(len(means), options)
+    instances = np.append(join_tracks(tracks, bank), np.int32(NOBODY))  # one more, for NOBODY (-1)
+    return _Found([instances[view] for view in tracks.track_of_mask], bank.num_instances, bank.members())
+
+
+def _by_ids(
+    means: Tensor, embeddings: Tensor, views: Views, options: AssociationOptions, tau: float, progress: Progress
+) -> _Found:
+    """Each id is an instance, whatever it claims."""
+    tracks = find_tracks(means, embeddings, views, options, tau, progress)
+    return _Found(tracks.track_of_mask, len(tracks.n_views), tracks.gaussian_sets)
 
 
 def _view_order(means: Tensor, views: Views, options: AssociationOptions) -> list[int]:
@@ -133,18 +161,18 @@ def _quality_as_first(means: Tensor, view: View) -> float:
     return len(found.gaussians) / max(len(means), 1) * len(found.labels.unique())
 
 
-def _numbered(views: list[Int32[np.ndarray, " L+1"]], bank: MemoryBank, required: int) -> Association:
+def _numbered(found: _Found, required: int) -> Association:
     """Drop instances that too few views contain and number the rest from 1."""
-    n_views = np.zeros(bank.num_instances, dtype=np.int64)
-    for instances in views:
+    n_views = np.zeros(found.num_instances, dtype=np.int64)
+    for instances in found.instance_of_mask:
         n_views[np.unique(instances[instances != NOBODY])] += 1
     kept = n_views >= required
-    number = np.zeros(bank.num_instances + 1, dtype=np.int32)  # one more, for NOBODY (-1)
+    number = np.zeros(found.num_instances + 1, dtype=np.int32)  # one more, for NOBODY (-1)
     number[:-1][kept] = np.arange(1, kept.sum() + 1)
-    owners, gaussians = bank.members()
+    owners, gaussians = found.gaussian_sets
     inside = kept[owners]
     return Association(
-        instance_of_mask=[number[instances] for instances in views],
+        instance_of_mask=[number[instances] for instances in found.instance_of_mask],
         n_views=n_views[kept],
         gaussian_sets=(number[owners[inside]], gaussians[inside]),
     )

@@ -6,7 +6,9 @@ once.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -15,6 +17,8 @@ from torch import Tensor
 
 from proto_saga_ns.association.options import AssociationOptions
 from proto_saga_ns.cosine_softmax import own_log_probability
+
+Progress = Callable[[Iterable[int]], Iterable[int]]
 
 GRID = 32
 NEAR_PLANE = 0.01
@@ -33,6 +37,7 @@ class View:
         height: image height in pixels.
         label_map: labels 1..L without gaps, 0 = unlabelled.
         classifier: the view classifier; None if there is none.
+        mask_ids: what each label 1..L is called in the file of masks, above 0; None if nobody knows.
     """
 
     name: str
@@ -42,6 +47,15 @@ class View:
     height: int
     label_map: Int[Tensor, "H W"]
     classifier: Float[Tensor, "D L"] | None = None
+    mask_ids: Int[np.ndarray, " L"] | None = None
+
+
+class Views(Protocol):
+    """Views by index, a list of them or something that makes each when it is asked for."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> View: ...
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,11 @@ from typing import Literal
 class AssociationOptions:
     """How masks of different views are found to show the same instance (Sec. 3.2)."""
 
+    mask_ids: Literal["ignore", "seed", "trust"] = "ignore"
+    """what the ids in the mask files mean across views. ignore: nothing. trust: the same id is the same instance, and
+    no memory bank is asked. seed: the same id is the same instance, and the memory bank joins ids that show one
+    instance, such as what a tracker lost and found again. Ids of a tracker or of Gaussian Grouping's object_mask/ hold
+    across views; those of Segment Anything do not"""
     criteria: Literal["both", "depth", "probability"] = "both"
     """which Gaussians a mask claims: the nearest (Eq. 10), the most probable by its view classifier (Eq. 15), or the
     union of the two (Eq. 16)"""

@@ -12,7 +12,13 @@ from jaxtyping import Int32
 from nerfstudio.utils.rich_utils import CONSOLE
 from rich.progress import track
 
-from proto_saga_ns.association import Association, AssociationOptions, apply_association, associate
+from proto_saga_ns.association import (
+    Association,
+    AssociationOptions,
+    apply_association,
+    associate,
+    look_numbered_per_view,
+)
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.model.scene_classifiers import scene_classifier
 from proto_saga_ns.model.segmentation import TrainingViews
@@ -39,7 +45,7 @@ def segment_scene(
     """
     views = training_views(model, datamanager)
     association = associate_views(model, views, options)
-    if association.num_instances == 0:
+    if not association.n_gaussians.any():
         raise ProtoSagaError(
             f"Association found no instance: no Gaussian's centre falls on any mask (or min-views="
             f"{options.min_views} drops them all). Check masks and poses in ns-viewer; train longer."
@@ -79,7 +85,9 @@ def training_views(model: ProtoSagaModel, datamanager: ProtoSagaDatamanager) -> 
 
 
 def associate_views(model: ProtoSagaModel, views: TrainingViews, options: AssociationOptions) -> Association:
-    """Association with a progress bar."""
+    """Association with a progress bar, and with a warning if ids are trusted that hardly can be."""
+    if options.mask_ids != "ignore" and look_numbered_per_view(views.mask_ids):
+        _warn_of_numbering(options)
     return associate(
         *(model.means.detach(), model.embeddings.detach(), views, options, model.config.tau),
         progress=lambda order: _progress(order, "Associating masks"),
@@ -95,6 +103,15 @@ def pool_features(
         labels = apply_association(views.label_map(index).numpy(), instance_of_mask[index])
         ensemble.add(views.render(index).features, torch.from_numpy(labels))
     return ensemble
+
+
+def _warn_of_numbering(options: AssociationOptions) -> None:
+    CONSOLE.print(
+        f"[bold yellow]mask-ids={options.mask_ids} takes masks with the same id for the same instance in every view, "
+        "but in almost every view these ids are 1, 2, 3, ... without a gap. They look like per-view numbering, as "
+        "Segment Anything gives; then the segmentation will be wrong, and mask-ids=ignore is right. If every view "
+        "really shows every instance, all is well."
+    )
 
 
 def _progress(indices: Iterable[int], description: str) -> Iterable[int]:

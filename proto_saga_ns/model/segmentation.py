@@ -48,6 +48,7 @@ class TrainingViews:
         self._model = model
         self._label_maps = datamanager.train_label_maps
         self._cameras = datamanager.train_cameras_undistorted.to(model.device)
+        self.mask_ids = datamanager.view_label_maps.ids
         self.names = [Path(name).stem for name in datamanager.train_dataset.image_filenames]
 
     def __len__(self) -> int:
@@ -65,6 +66,7 @@ class TrainingViews:
             height=view.height,
             label_map=self._label_maps[index],
             classifier=self._model.view_classifiers[index].detach(),
+            mask_ids=self.mask_ids[index],
         )
 
     def __iter__(self) -> Iterator[View]:

@@ -65,6 +65,13 @@ def test_associate_rewrites_the_checkpoint_and_keeps_the_one_before(copy_of_run:
     assert run("proto-saga", "info", "--load-config", copy_of_run.config).returncode == 0
 
 
+def test_trusting_ids_that_each_view_numbers_anew_is_warned_of(copy_of_run: TrainedRun) -> None:
+    for mask_ids, warned in (("ignore", False), ("trust", True)):
+        process = run("proto-saga", "associate", "--load-config", copy_of_run.config, "--mask-ids", mask_ids)
+        assert process.returncode == 0, process.stdout + process.stderr
+        assert ("per-view numbering" in " ".join(process.stdout.split())) == warned
+
+
 def test_association_is_deterministic(copy_of_run: TrainedRun) -> None:
     def prototypes() -> torch.Tensor:
         content = torch.load(copy_of_run.checkpoint, map_location="cpu", weights_only=True)
