@@ -20,6 +20,7 @@ from proto_saga_ns.data.label_maps import (
     label_maps_for,
 )
 from proto_saga_ns.data.mask_options import MaskOptions
+from proto_saga_ns.data.tracked_masks import pinhole_cameras
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.pose_file import check_pose_file
 
@@ -69,12 +70,14 @@ class MaskAware(DataParser):
         Raises:
             ProtoSagaError: the training views have none, or they are bad.
         """
+        tracks = self.config.mask_source == "mastsam" and split == "train"
         images = SplitImages(
             data_dir=self.data_dir,
             paths=outputs.image_filenames,
             taken=frozenset(path.parent for path in outputs.mask_filenames or ()),
             shares_stems=self.splits_share_stems,
             is_train=split == "train",
+            cameras=pinhole_cameras(outputs.cameras, outputs.image_filenames) if tracks else None,
         )
         return (label_maps_for if images.is_train else existing_label_maps_for)(images, self.config)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from torch import Tensor
 
 from proto_saga_ns.data.mask_options import MaskOptions
 from proto_saga_ns.data.segmenter_choice import Backend, choose_automatically, make_segmenter
+from proto_saga_ns.data.tracked_masks import track_views
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.labels import (
     MASK_FOLDERS,
@@ -28,6 +29,7 @@ from proto_saga_ns.labels import (
     renumber,
     resize_label_map,
 )
+from proto_saga_ns.mastsam.frames import Camera
 from proto_saga_ns.segmenters import ModelSegmenter
 from proto_saga_ns.segmenters.mask_generation import best_device
 
@@ -67,6 +69,8 @@ class SplitImages:
     shares_stems: bool = False
     """whether the images of other splits have the same names, as Blender's do"""
     is_train: bool = True
+    cameras: Sequence[Camera] | None = None
+    """None if they are not known, or the lenses are no pinholes"""
 
 
 def label_maps_for(images: SplitImages, options: MaskOptions) -> ViewLabelMaps:
@@ -75,9 +79,10 @@ def label_maps_for(images: SplitImages, options: MaskOptions) -> ViewLabelMaps:
     Raises:
         ProtoSagaError: there are none and none can be made, or they are bad (see ``proto_saga_ns.labels``).
     """
-    folder = _folder(images, options)
-    if folder is None:
-        folder = _make_masks(images, options)
+    if options.mask_source == "mastsam":
+        folder = _track(images, options)
+    else:
+        folder = _folder(images, options) or _make_masks(images, options)
     paths = index_masks(folder, images.paths)
     check = check_label_maps(paths, images.paths)
     CONSOLE.log(f"Masks from {folder}: {check.summary()}")
@@ -87,6 +92,8 @@ def label_maps_for(images: SplitImages, options: MaskOptions) -> ViewLabelMaps:
 
 def existing_label_maps_for(images: SplitImages, options: MaskOptions) -> ViewLabelMaps | None:
     """The label maps of a split that does without them if need be, such as the test views; makes none."""
+    if options.mask_source == "mastsam":
+        return None  # Training views are tracked, no others.
     folder = _folder(images, options)
     if folder is None:
         folder = _cached(images, options)
@@ -94,6 +101,11 @@ def existing_label_maps_for(images: SplitImages, options: MaskOptions) -> ViewLa
         return None
     paths = index_masks(folder, images.paths)
     return ViewLabelMaps(paths, check_label_maps(paths, images.paths).ids, str(folder))
+
+
+def _track(images: SplitImages, options: MaskOptions) -> Path:
+    own = label_maps_for(images, replace(options, mask_source=options.mastsam_masks))
+    return track_views(images.paths, own.paths, images.cameras, images.data_dir, options)
 
 
 def _folder(images: SplitImages, options: MaskOptions) -> Path | None:
@@ -153,13 +165,13 @@ def _candidates(options: MaskOptions) -> list[Backend]:
         case "auto":
             # Masks that Segment Anything made before, perhaps on another machine, need neither weights nor GPU.
             return ["sam", "superpixel"]
-        case "folder":
+        case "folder" | "mastsam":
             return []
 
 
 def _make_masks(images: SplitImages, options: MaskOptions) -> Path:
     backend = _automatic_backend(images, options) if options.mask_source == "auto" else options.mask_source
-    assert backend != "folder"
+    assert backend not in ("folder", "mastsam")
     segmenter = make_segmenter(backend, options)
     if backend == "superpixel" and options.mask_source != "auto":
         CONSOLE.log("Masks are regions of similar colour (superpixel), a stand-in that knows no objects.")

@@ -19,7 +19,7 @@ from jaxtyping import Int32
 from proto_saga_ns.colors import instance_colors
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.files import write_json
-from proto_saga_ns.labels import MAX_ID, read_label_map, read_rgb, write_label_map
+from proto_saga_ns.labels import MAX_ID, read_label_map, read_rgb, resize_label_map, write_label_map
 from proto_saga_ns.mastsam.carried import TrackedFrame
 from proto_saga_ns.mastsam.frames import Camera, Frame
 from proto_saga_ns.mastsam.geometry import FilterOptions, filter_matches
@@ -84,9 +84,9 @@ class ImageSequence:
         return Frame(path.stem, read_rgb(path), self.cameras[index] if self.cameras is not None else None)
 
     def own_masks(self, frame: Frame, index: int) -> Int32[np.ndarray, "H W"]:
-        """The label map of a frame; all unlabelled if it has none."""
+        """The label map of a frame, at its size; all unlabelled if it has none."""
         path = self.masks[index]
-        return np.zeros(frame.size, np.int32) if path is None else read_label_map(path).astype(np.int32)
+        return np.zeros(frame.size, np.int32) if path is None else resize_label_map(read_label_map(path), *frame.size)
 
 
 @dataclass(frozen=True)
