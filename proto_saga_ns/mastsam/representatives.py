@@ -6,6 +6,8 @@ segmenter that is prompted with the points would see the poster only.
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 from jaxtyping import Float, Int
 from scipy.cluster.vq import kmeans2
@@ -39,7 +41,9 @@ def representatives(
 def _central(xy: Float[np.ndarray, "N 2"], clusters: int, rng: np.random.Generator) -> Int[np.ndarray, " K"]:
     points = xy.astype(np.float64)
     start = points[rng.choice(len(points), clusters, replace=False)]
-    # A cluster that loses all its points keeps its centre.
-    centres, _ = kmeans2(points, start, iter=_ITERATIONS, minit="matrix", missing="warn")
+    with warnings.catch_warnings():
+        # A cluster that loses all its points keeps its centre, which is as good as any: points may coincide.
+        warnings.simplefilter("ignore", UserWarning)
+        centres, _ = kmeans2(points, start, iter=_ITERATIONS, minit="matrix", missing="warn")
     _, nearest = KDTree(points).query(centres)
     return np.unique(nearest)
