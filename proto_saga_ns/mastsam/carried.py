@@ -39,7 +39,8 @@ class CarriedPoints:
     Attributes:
         xy: where they are in the new frame.
         instances: which instance each belongs to, above 0.
-        sources: the mask that each lies in, in its old frame, above 0.
+        sources: the mask that each lies in, in its old frame; 0 = none, where a prompt or the votes found more than
+            the frame's own masks.
         frames: which old frame each comes from, from 0.
     """
 
@@ -79,7 +80,7 @@ def carry(matches: Matches, old: TrackedFrame) -> CarriedPoints:
     rows, columns = pixels_of(matches.xy_a).T
     instances, sources = old.instances[rows, columns], old.masks[rows, columns]
     points = CarriedPoints(matches.xy_b, instances, sources, np.zeros_like(instances))
-    return points.select((instances > 0) & (sources > 0))
+    return points.select(instances > 0)
 
 
 def interpolate(
@@ -104,9 +105,11 @@ def interpolate(
     weight = 1 / (distance + _SOFTNESS) ** 2
     weight /= weight.sum(axis=1, keepdims=True)
     moved = xy + ((matches.xy_b - matches.xy_a)[nearest] * weight[..., None]).sum(axis=1)
+    # Rounded before it is looked at: 63.9999999 becomes 64, which is outside.
+    moved = moved.astype(np.float32)
     is_inside = (moved >= 0).all(axis=1) & (moved[:, 1] < size[0]) & (moved[:, 0] < size[1])
     instances = old.instances[rows, columns]
-    points = CarriedPoints(moved.astype(np.float32), instances, old.masks[rows, columns], np.zeros_like(instances))
+    points = CarriedPoints(moved, instances, old.masks[rows, columns], np.zeros_like(instances))
     return points.select(is_inside & (distance[:, 0] <= reach))
 
 

@@ -22,11 +22,11 @@ def prompt_instances(
         per_instance: representative points that make up a prompt.
         min_visible: see ``paint``.
     """
-    chosen = points.select(representatives(points.xy, points.instances, per_instance))
-    ids, counts = np.unique(chosen.instances, return_counts=True)
+    ids, counts = np.unique(points.instances, return_counts=True)
     ids = ids[counts >= min_points]
     if len(ids) == 0:
         return np.zeros(frame.size, np.int32)
+    chosen = points.select(representatives(points.xy, points.instances, per_instance))
     prompter.set_frame(frame)
     found = prompter.masks_of([chosen.xy[chosen.instances == instance] for instance in ids])
     return paint(dict(zip(ids.tolist(), found, strict=True)), frame.size, min_visible)

@@ -17,7 +17,7 @@ _ITERATIONS = 5
 
 
 def representatives(
-    xy: Float[np.ndarray, "N 2"], groups: Int[np.ndarray, " N"], per_group: int, seed: int = 0
+    xy: Float[np.ndarray, "N 2"], groups: Int[np.ndarray, " N"], per_group: int
 ) -> Int[np.ndarray, " K"]:
     """K-Means over the points of each group; of each cluster the point next to its centre.
 
@@ -25,24 +25,35 @@ def representatives(
         xy: image coordinates.
         groups: the mask, or the instance, of each point.
         per_group: clusters; groups of no more points than that stay whole.
-        seed: of K-Means.
 
     Returns:
         Indices of the chosen points, ascending.
     """
-    rng = np.random.default_rng(seed)
     chosen = [np.zeros(0, np.int64)]
     for group in np.unique(groups):
         members = np.flatnonzero(groups == group)
-        chosen.append(members if len(members) <= per_group else members[_central(xy[members], per_group, rng)])
+        chosen.append(members if len(members) <= per_group else members[_central(xy[members], per_group)])
     return np.sort(np.concatenate(chosen))
 
 
-def _central(xy: Float[np.ndarray, "N 2"], clusters: int, rng: np.random.Generator) -> Int[np.ndarray, " K"]:
+def farthest_points(xy: Float[np.ndarray, "N 2"], count: int) -> Int[np.ndarray, " count"]:
+    """Indices of points, each as far as possible from those before it; the first is the farthest from the mean.
+
+    Even however the points crowd, where random starts of K-Means follow the crowd.
+    """
+    chosen = [int(np.square(xy - xy.mean(axis=0)).sum(axis=1).argmax())]
+    distance = np.full(len(xy), np.inf)
+    while len(chosen) < count:
+        distance = np.minimum(distance, np.square(xy - xy[chosen[-1]]).sum(axis=1))
+        chosen.append(int(distance.argmax()))
+    return np.array(chosen)
+
+
+def _central(xy: Float[np.ndarray, "N 2"], clusters: int) -> Int[np.ndarray, " K"]:
     points = xy.astype(np.float64)
-    start = points[rng.choice(len(points), clusters, replace=False)]
+    start = points[farthest_points(points, clusters)]
     with warnings.catch_warnings():
-        # A cluster that loses all its points keeps its centre.
+        # A cluster that loses all its points keeps its centre, which is as good as any: points may coincide.
         warnings.simplefilter("ignore", UserWarning)
         centres, _ = kmeans2(points, start, iter=_ITERATIONS, minit="matrix", missing="warn")
     _, nearest = KDTree(points).query(centres)

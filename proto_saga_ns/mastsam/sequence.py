@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Int32
@@ -20,13 +20,14 @@ from proto_saga_ns.colors import instance_colors
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.files import write_json
 from proto_saga_ns.labels import MAX_ID, read_label_map, read_rgb, resize_label_map, write_label_map
+from proto_saga_ns.labels.folder import check_size, image_size, unique_stems
 from proto_saga_ns.mastsam.carried import TrackedFrame
 from proto_saga_ns.mastsam.frames import Camera, Frame
 from proto_saga_ns.mastsam.geometry import FilterOptions, filter_matches
 from proto_saga_ns.mastsam.lazy_sequence import LazySequence
 from proto_saga_ns.mastsam.matches import Matcher, Matches
 from proto_saga_ns.mastsam.prompts import Prompter
-from proto_saga_ns.mastsam.tracker import TrackerOptions, place_frame
+from proto_saga_ns.mastsam.tracker import TrackerOptions, initialise, place_frame
 from proto_saga_ns.mastsam.visits import Visit, collection_visits, sequence_visits
 from proto_saga_ns.mastsam.work_folder import WorkFolder, file_fingerprint, fingerprint
 
@@ -69,8 +70,9 @@ class ImageSequence:
     """What is tracked; the lists are parallel.
 
     Attributes:
-        images: of one size.
-        masks: the label map of each image, of any source; None for those without one.
+        images: of one size, with names that differ.
+        masks: the label map of each image, of any source, as large as the image or as its full-size original; None
+            for those without one, which stay without instances unless a segmenter takes prompts.
         cameras: None if the poses are not known, or the lenses are no pinholes.
     """
 
@@ -87,6 +89,29 @@ class ImageSequence:
         """The label map of a frame, at its size; all unlabelled if it has none."""
         path = self.masks[index]
         return np.zeros(frame.size, np.int32) if path is None else resize_label_map(read_label_map(path), *frame.size)
+
+    def check(self) -> None:
+        """Look at the headers of all files.
+
+        Raises:
+            ProtoSagaError: naming the first file that is unreadable, of another size, or has the name of another; no
+                image, or no label map at all.
+        """
+        if not self.images:
+            raise ProtoSagaError("There are no images to track.")
+        unique_stems(self.images, "images")
+        first = self.images[0]
+        size = image_size(first)
+        for image, masks in zip(self.images, self.masks, strict=True):
+            if (other := image_size(image)) != size:
+                raise ProtoSagaError(
+                    f"{image} is {other[0]}x{other[1]}, but {first}, the first image, is {size[0]}x{size[1]}. "
+                    "Tracking needs images of one size: resize it, or take it out."
+                )
+            if masks is not None:
+                check_size(masks, image_size(masks), image)
+        if not any(self.masks):
+            raise ProtoSagaError(f"None of the {len(self.images)} images has a label map, {first} first. Make masks.")
 
 
 @dataclass(frozen=True)
@@ -109,6 +134,9 @@ class Tracking:
         options: see there.
         work: folder for what is known so far.
         prompter: a segmenter that takes prompts; None lets the masks take the instances.
+
+    Raises:
+        ProtoSagaError: see ``ImageSequence.check``; poses are asked for and there are none.
     """
 
     def __init__(
@@ -121,6 +149,7 @@ class Tracking:
     ) -> None:
         if options.order == "poses" and sequence.cameras is None:
             raise ProtoSagaError("--order poses needs poses, and there are none. Give --order sequence or matches.")
+        sequence.check()
         self._sequence, self._matcher, self._options, self._prompter = sequence, matcher, options, prompter
         self._work = WorkFolder(work)
         self._images = [file_fingerprint(path) for path in sequence.images]
@@ -135,11 +164,11 @@ class Tracking:
         visits = self._visits(progress)
         step = progress("Tracking", len(visits))
         self._pairs = {(min(visit.index, old), max(visit.index, old)) for visit in visits for old in visit.near}
-        key, next_instance = self._settings_key(visits), 1
+        key, next_instance = self._settings_key(), 1
         for visit in visits:
             name = self._sequence.images[visit.index].stem
-            masks_key = file_fingerprint(self._sequence.masks[visit.index])
-            key = self._keys[visit.index] = fingerprint(key, self._images[visit.index], masks_key)
+            # Each key holds all before it: what follows a change is out of date.
+            key = self._keys[visit.index] = fingerprint(key, asdict(visit), *self._contents(visit.index))
             instances = self._work.read_instances(name, key)
             if instances is None:
                 instances = self._place(visit, next_instance)
@@ -151,9 +180,8 @@ class Tracking:
         """Filtered matches between two frames, found once."""
         if a > b:
             return self.matches(b, a).reversed()
-        cameras = [asdict(self._sequence.cameras[index]) for index in (a, b)] if self._sequence.cameras else None
         settings = (self._matcher.name, self._matcher.settings, asdict(self._options.filter), _ALGORITHM)
-        poses = None if cameras is None else [[value.tolist() for value in camera.values()] for camera in cameras]
+        poses = [self._pose(index) for index in (a, b)]
         key = fingerprint(settings, self._images[a], self._images[b], poses)
         found = self._work.read_matches(key)
         if found is None:
@@ -164,7 +192,11 @@ class Tracking:
 
     def instances(self, index: int) -> Int32[np.ndarray, "H W"]:
         """The instances of a frame, after ``run``."""
-        return self._tracked[index].instances
+        instances = self._work.read_instances(self._sequence.images[index].stem, self._keys[index])
+        if instances is None:
+            name = self._sequence.images[index].stem
+            raise ProtoSagaError(f"The work folder lost the instances of {name}. Run the same command again.")
+        return instances
 
     def path(self) -> list[int]:
         """The frames in the order in which they were visited, after ``run``."""
@@ -193,7 +225,8 @@ class Tracking:
     def _place(self, visit: Visit, next_instance: int) -> Int32[np.ndarray, "H W"]:
         frame = self._frames[visit.index]
         masks = self._sequence.own_masks(frame, visit.index)
-        numbers = {self._tracked[index].frame.name: index for index in (*visit.near, *visit.far)}
+        numbers = {self._sequence.images[index].stem: index for index in (*visit.near, *visit.far)}
+        options = self._options.tracker
 
         def find(old: Frame, new: Frame) -> Matches:
             del new
@@ -201,27 +234,35 @@ class Tracking:
 
         def place(earlier: Sequence[int]) -> Int32[np.ndarray, "H W"]:
             known = [self._tracked[index] for index in earlier]
-            options = self._options.tracker
             return place_frame(frame, masks, known, find, next_instance, options, self._prompter).instances
 
         instances = place(visit.near)
-        if visit.far and instances.max(initial=0) >= next_instance:
-            # Something is new, or comes back.
+        founded = initialise(instances, masks, next_instance, options.min_area)
+        # Something is new, or comes back; without masks of its own a frame cannot tell.
+        if visit.far and (founded.max(initial=0) >= next_instance or not masks.any()):
             instances = place([*visit.near, *visit.far])
         return instances
 
     def _read_tracked(self, index: int) -> TrackedFrame:
         frame = self._frames[index]
-        instances = self._work.read_instances(frame.name, self._keys[index])
-        if instances is None:
-            raise ProtoSagaError(f"The work folder lost the instances of {frame.name}. Run the same command again.")
-        return TrackedFrame(frame, self._sequence.own_masks(frame, index), instances)
+        return TrackedFrame(frame, self._sequence.own_masks(frame, index), self.instances(index))
 
-    def _settings_key(self, visits: Sequence[Visit]) -> str:
+    def _pose(self, index: int) -> list[Any] | None:
+        if self._sequence.cameras is None:
+            return None
+        return [value.tolist() for value in asdict(self._sequence.cameras[index]).values()]
+
+    def _contents(self, index: int) -> tuple[Any, ...]:
+        """All that is known of a frame before it is tracked, as JSON values."""
+        masks = file_fingerprint(self._sequence.masks[index])
+        return self._sequence.images[index].stem, self._images[index], masks, self._pose(index)
+
+    def _settings_key(self) -> str:
         prompts = None if self._prompter is None else (self._prompter.name, dict(self._prompter.settings))
         matcher = self._matcher.name, dict(self._matcher.settings)
-        names = [path.stem for path in self._sequence.images]
-        return fingerprint(_ALGORITHM, matcher, asdict(self._options), prompts, names, [asdict(v) for v in visits])
+        # The order is in the visits, and short tracks are dropped at the end.
+        options = self._options.tracker, self._options.filter
+        return fingerprint(_ALGORITHM, matcher, [asdict(part) for part in options], prompts)
 
 
 def write_tracks(tracking: Tracking, sequence: ImageSequence, output: Path, min_frames: int) -> list[Track]:

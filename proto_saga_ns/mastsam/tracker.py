@@ -42,7 +42,8 @@ class TrackerOptions:
     min_share: float = 0.3
     """and at least this share of all points that were carried into the mask"""
     initialise: bool = True
-    """found new instances in what the known ones leave uncovered (unmasked region initialisation)"""
+    """found new instances in what the known ones leave uncovered (unmasked region initialisation); otherwise only those
+    of the first frame are followed"""
     min_area: int = 60
     """uncovered or unlabelled regions of fewer pixels than this are left alone"""
     reach: float = 40.0
@@ -85,7 +86,7 @@ def place_frame(
         instances = prompt_instances(
             frame, points, prompter, options.min_points, options.points_per_mask, options.min_visible
         )
-    if options.initialise or not earlier:
+    if options.initialise or next_instance == 1:
         instances = initialise(instances, masks, next_instance, options.min_area)
     return TrackedFrame(frame, masks, instances)
 
@@ -116,7 +117,12 @@ def _vote(
     earlier: Sequence[TrackedFrame],
     options: TrackerOptions,
 ) -> Int32[np.ndarray, "H W"]:
+    if not own_masks.any():
+        # Nothing that could be voted for: one region over everything is no mask.
+        return np.zeros_like(own_masks)
     masks = with_unlabelled_regions(own_masks, options.min_area)
+    # Masks found these instances, regions without one only took them over.
+    points = points.select(points.sources > 0)
     points = points.select(_voters(points, masks, options.points_per_mask))
     votes = count_votes(points, masks)
     winners = votes.winners(options.min_points, options.min_share)

@@ -29,8 +29,8 @@ class Visit:
 
 
 def sequence_visits(count: int, window: int) -> list[Visit]:
-    """One frame after another, each with the ``window`` before it; the far ones are 2, 4, 8, ... windows back, so that
-    their number grows with the logarithm of the length."""
+    """One frame after another, each with the ``window`` before it; the far ones are 2, 4, 8, ... windows back and the
+    first frame of all, so that their number grows with the logarithm of the length."""
     visits = []
     for index in range(count):
         near = [index - step for step in range(1, min(window, index) + 1)]
@@ -38,6 +38,8 @@ def sequence_visits(count: int, window: int) -> list[Visit]:
         while index - back >= 0:
             far.append(index - back)
             back *= 2
+        if index > window and far[-1:] != [0]:
+            far.append(0)
         visits.append(Visit(index, near, far))
     return visits
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import struct
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,12 @@ from jaxtyping import Int32
 
 from proto_saga_ns.files import write_atomically
 from proto_saga_ns.mastsam.matches import Matches
+
+# What numpy and zipfile raise on files that are missing or damaged: no type of their own stands for it.
+_UNREADABLE = (
+    *(OSError, EOFError, ValueError, LookupError, RuntimeError),
+    *(zipfile.BadZipFile, zlib.error, struct.error),
+)
 
 
 def fingerprint(*parts: Any) -> str:
@@ -66,5 +74,5 @@ def _read(path: Path, key: str) -> dict[str, np.ndarray] | None:
     try:
         with np.load(path) as content:
             return dict(content) if str(content["key"]) == key else None
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+    except _UNREADABLE:
         return None
