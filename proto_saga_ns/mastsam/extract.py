@@ -17,6 +17,7 @@ from proto_saga_ns.mastsam.video import open_video
 
 _DONE = "frames.json"
 _QUALITY = 95
+_ERRORS_ONLY = 2  # LOG_LEVEL_ERROR of OpenCV, which its Python module does not name
 
 
 def extract_frames(video: Path, folder: Path, selection: FrameSelection, progress: Progress) -> list[Path]:
@@ -55,7 +56,7 @@ def frames_per_second(folder: Path) -> float | None:
 def _silence_decoder() -> None:
     """What FFmpeg and OpenCV say of a bad file goes to standard error, where the one line that matters is lost."""
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
+    cv2.setLogLevel(_ERRORS_ONLY)
 
 
 def _extracted(folder: Path, what: dict[str, object]) -> list[Path]:
