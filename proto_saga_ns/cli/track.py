@@ -43,13 +43,15 @@ class TrackCommand:
     masks: Literal["auto", "folder", "sam", "sam2", "superpixel"] = "auto"
     """the masks of each frame: as --mask-source of the data parsers"""
     mask_dir: Path | None = None
-    """folder of label maps, absolute or relative to the source, for --masks auto and folder"""
+    """folder of label maps, absolute or relative to the source (of a video: to its folder), for --masks auto and
+    folder"""
     every: int = 1
     """use every N-th frame"""
     max_frames: int | None = None
     """use at most this many frames"""
     ground_truth: Path | None = None
-    """folder of true instance maps: also print mIoU, precision and recall"""
+    """folder of true instance maps, one PNG per frame with its name: also print mIoU, precision and recall of the
+    frames that have one"""
     mastsam: tyro.conf.OmitArgPrefixes[MastsamSettings] = field(default_factory=MastsamSettings)
     settings: Settings = field(default_factory=AllSettings)
 
@@ -123,6 +125,11 @@ class TrackCommand:
         folder = self.output_dir if self._is_video else data_folder(self.source)
         places = [path.parent for path in images]
         _refuse_to_overwrite(self.output_dir, places if self._is_video else [folder, *places])
+        if (folder / "images").resolve() in self.output_dir.resolve().parents:
+            raise ProtoSagaError(
+                f"{self.output_dir} lies in {folder / 'images'}, so the next run would take its label maps for images. "
+                "Give another folder with --output-dir."
+            )
         cameras = self._cameras(images)
         names = ("sam", "sam2", "superpixel")
         options = MaskOptions(self.masks, self._mask_dir(), **{name: getattr(self.settings, name) for name in names})
@@ -133,7 +140,7 @@ class TrackCommand:
 
     def _mask_dir(self) -> Path | None:
         """What is relative to a video is relative to its folder."""
-        return self.source.parent / self.mask_dir if self._is_video and self.mask_dir else self.mask_dir
+        return self.source.absolute().parent / self.mask_dir if self._is_video and self.mask_dir else self.mask_dir
 
     def _cameras(self, images: Sequence[Path]) -> list[Camera] | None:
         file = self.source if self.source.suffix == ".json" else self.source / "transforms.json"

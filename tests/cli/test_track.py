@@ -350,7 +350,7 @@ def test_what_is_read_is_not_overwritten(room: Path, video: Path, tmp_path: Path
     folder = Path(shutil.copytree(room, tmp_path / "room"))
     own = Path(shutil.copy(video, tmp_path / "overlay.mp4"))
     before = [contents(place) for place in (folder, *sorted(folder.iterdir())) if place.is_dir()]
-    for output in (folder, folder / "images", folder / "masks", folder / "instances"):
+    for output in (folder, folder / "images", folder / "images" / "out", folder / "masks", folder / "instances"):
         assert_error(track(folder, output, "--ground-truth", folder / "instances"), str(output), "--output-dir")
     assert_error(track(own, tmp_path, *REGIONS), "overlay.mp4", "--output-dir")
     assert [contents(place) for place in (folder, *sorted(folder.iterdir())) if place.is_dir()] == before
