@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -42,13 +43,15 @@ class TrackCommand:
     masks: Literal["auto", "folder", "sam", "sam2", "superpixel"] = "auto"
     """the masks of each frame: as --mask-source of the data parsers"""
     mask_dir: Path | None = None
-    """folder of label maps, absolute or relative to the source, for --masks auto and folder"""
+    """folder of label maps, absolute or relative to the source (of a video: to its folder), for --masks auto and
+    folder"""
     every: int = 1
     """use every N-th frame"""
     max_frames: int | None = None
     """use at most this many frames"""
     ground_truth: Path | None = None
-    """folder of true instance maps: also print mIoU, precision and recall"""
+    """folder of true instance maps, one PNG per frame with its name: also print mIoU, precision and recall of the
+    frames that have one"""
     mastsam: tyro.conf.OmitArgPrefixes[MastsamSettings] = field(default_factory=MastsamSettings)
     settings: Settings = field(default_factory=AllSettings)
 
@@ -61,21 +64,29 @@ class TrackCommand:
         options = self.mastsam.tracking
         with _progress() as progress:
             images = self._images(progress)
+        # All that can be wrong comes before the long work.
+        truths = self._truths(images)
         sequence = self._sequence(images)
         prompter = self.mastsam.make_prompter(self.settings.sam)
         tracking = Tracking(sequence, matcher, options, self.output_dir / ".tracking", prompter)
         with _progress() as progress:
             tracking.run(progress)
+            _remove_outdated(self.output_dir, sequence)
             tracks = write_tracks(tracking, sequence, self.output_dir, options.required_frames(len(images)))
             _write_overlay(sequence, self.output_dir, progress)
         if sequence.cameras is not None:
             _write_points(tracking, sequence, self.output_dir)
-        self._report(tracking, sequence, tracks)
+        self._report(tracking, sequence, tracks, truths)
+
+    @property
+    def _is_video(self) -> bool:
+        return self.source.is_file() and self.source.suffix != ".json"
 
     def _images(self, progress: Progress) -> list[Path]:
         from proto_saga_ns.labels.images import find_images
         from proto_saga_ns.mastsam.extract import extract_frames
         from proto_saga_ns.mastsam.frame_source import FrameSelection
+        from proto_saga_ns.mastsam.image_folder import open_image_folder
         from proto_saga_ns.names import natural_key
 
         try:
@@ -84,9 +95,26 @@ class TrackCommand:
             raise ProtoSagaError(f"--every is {self.every}, --max-frames {self.max_frames}: {error}.") from error
         if not self.source.exists():
             raise ProtoSagaError(f"{self.source} does not exist. Give {_IMAGES}.")
-        if self.source.is_file() and self.source.suffix != ".json":
+        if self._is_video:
+            _refuse_to_overwrite(self.output_dir / "overlay.mp4", [self.source])
             return extract_frames(self.source, self.output_dir / _VIDEO_FOLDER, selection, progress)
+        open_image_folder(self.source, selection)  # Refuses images of different sizes.
         return list(selection.of(sorted(find_images(self.source), key=lambda path: natural_key(path.as_posix()))))
+
+    def _truths(self, images: Sequence[Path]) -> dict[str, Path]:
+        """True instance maps of the frames, by stem; frames may lack one, but not all of them."""
+        from proto_saga_ns.evaluation.folders import label_maps_in
+
+        if self.ground_truth is None:
+            return {}
+        stems = {path.stem for path in images}
+        truths = {path.stem: path for path in label_maps_in(self.ground_truth) if path.stem in stems}
+        if not truths:
+            raise ProtoSagaError(
+                f"--ground-truth {self.ground_truth} has no label map of any of the {len(images)} frames. Expected one "
+                f"PNG per frame with its name, for example {images[0].stem}.png."
+            )
+        return truths
 
     def _sequence(self, images: Sequence[Path]) -> ImageSequence:
         from proto_saga_ns.data.label_maps import SplitImages, label_maps_for
@@ -94,46 +122,100 @@ class TrackCommand:
         from proto_saga_ns.labels.images import data_folder
         from proto_saga_ns.mastsam.sequence import ImageSequence
 
-        is_video = self.source.is_file() and self.source.suffix != ".json"
-        folder = self.output_dir if is_video else data_folder(self.source)
+        folder = self.output_dir if self._is_video else data_folder(self.source)
+        places = [path.parent for path in images]
+        _refuse_to_overwrite(self.output_dir, places if self._is_video else [folder, *places])
+        if (folder / "images").resolve() in self.output_dir.resolve().parents:
+            raise ProtoSagaError(
+                f"{self.output_dir} lies in {folder / 'images'}, so the next run would take its label maps for images. "
+                "Give another folder with --output-dir."
+            )
+        cameras = self._cameras(images)
         names = ("sam", "sam2", "superpixel")
-        options = MaskOptions(self.masks, self.mask_dir, **{name: getattr(self.settings, name) for name in names})
-        label_maps = label_maps_for(SplitImages(folder, images), options)
-        return ImageSequence(images, label_maps.paths, None if is_video else _cameras(self.source, images))
+        options = MaskOptions(self.masks, self._mask_dir(), **{name: getattr(self.settings, name) for name in names})
+        masks = label_maps_for(SplitImages(folder, images), options).paths
+        given = [path.parent for path in masks if path is not None]
+        _refuse_to_overwrite(self.output_dir, given if self.ground_truth is None else [*given, self.ground_truth])
+        return ImageSequence(images, masks, cameras)
 
-    def _report(self, tracking: Tracking, sequence: ImageSequence, tracks: Sequence[Track]) -> None:
+    def _mask_dir(self) -> Path | None:
+        """What is relative to a video is relative to its folder."""
+        return self.source.absolute().parent / self.mask_dir if self._is_video and self.mask_dir else self.mask_dir
+
+    def _cameras(self, images: Sequence[Path]) -> list[Camera] | None:
+        file = self.source if self.source.suffix == ".json" else self.source / "transforms.json"
+        cameras, has_file = None, not self._is_video and file.is_file()
+        if has_file:
+            cameras = _pinhole_cameras(file, images)
+        problem = f"{file} has lenses that are distorted or of unknown focal length" if has_file else "there are none"
+        if cameras is None and self.mastsam.tracking.order == "poses":
+            raise ProtoSagaError(
+                f"--order poses needs the poses of {self.source}, and {problem}. Give --order sequence or matches."
+            )
+        if cameras is None and has_file:
+            _say(f"Poses are not used: {problem}.")
+        return cameras
+
+    def _report(
+        self, tracking: Tracking, sequence: ImageSequence, tracks: Sequence[Track], truths: dict[str, Path]
+    ) -> None:
         from rich.console import Console
         from rich.table import Table
-
-        from proto_saga_ns.evaluation.folders import evaluate_folders
 
         table = Table(title=f"{len(tracks)} tracks in {len(sequence.images)} frames")
         table.add_column("figure")
         table.add_column("value", justify="right")
         figures = _consistency(tracking, sequence, self.output_dir)
-        if self.ground_truth is not None:
-            figures |= evaluate_folders(self.output_dir, self.ground_truth).figures()
+        if truths:
+            figures |= _evaluate(self.output_dir, truths)
         for name, value in figures.items():
             table.add_row(name, f"{value:.2f}" if isinstance(value, float) else str(value))
-        Console().print(table)
+        Console().print(table if figures else table.title)
         _say(f"Label maps, {', '.join(_written(self.output_dir))} in {self.output_dir}")
 
 
-def _cameras(source: Path, images: Sequence[Path]) -> list[Camera] | None:
-    """Cameras of a data folder with transforms.json; None if there is none, or a lens is no pinhole."""
+def _refuse_to_overwrite(output: Path, inputs: Sequence[Path]) -> None:
+    if output.resolve() in {path.resolve() for path in inputs}:
+        raise ProtoSagaError(
+            f"{output} is among what is read, and results would replace it. Give another folder with --output-dir."
+        )
+
+
+def _remove_outdated(output: Path, sequence: ImageSequence) -> None:
+    """Of an earlier run on other frames: its label maps have other ids, and its points other places."""
+    from proto_saga_ns.mastsam.sequence import TRACKS
+
+    try:
+        earlier = json.loads((output / TRACKS).read_text(encoding="utf-8"))["frames"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    for stem in set(earlier) - {path.stem for path in sequence.images}:
+        (output / f"{stem}.png").unlink(missing_ok=True)
+    if sequence.cameras is None:
+        (output / "points.ply").unlink(missing_ok=True)
+
+
+def _pinhole_cameras(file: Path, images: Sequence[Path]) -> list[Camera] | None:
+    """Cameras of the images in a transforms.json; None if a lens is no pinhole, or not known."""
     from proto_saga_ns.labels.folder import image_size
     from proto_saga_ns.mastsam.posed_frames import read_posed_images
 
-    file = source if source.suffix == ".json" else source / "transforms.json"
-    if not file.is_file():
-        return None
     posed = {image.path.resolve(): image for image in read_posed_images(file)}
-    cameras = [posed[path.resolve()].camera(*image_size(path)) for path in images]
+    # Blender's frames are named without a suffix.
+    found = [posed.get(path.resolve()) or posed[path.resolve().with_suffix("")] for path in images]
+    cameras = [image.camera(*image_size(path)) for image, path in zip(found, images, strict=True)]
     known = [camera for camera in cameras if camera is not None]
-    if len(known) < len(cameras):
-        _say("The lenses are distorted, so poses are not used: frames are taken in the order of their names.")
-        return None
-    return known
+    return known if len(known) == len(cameras) else None
+
+
+def _evaluate(output: Path, truths: dict[str, Path]) -> dict[str, Any]:
+    from proto_saga_ns.evaluation.instance import InstanceProtocol
+    from proto_saga_ns.labels import read_label_map
+
+    protocol = InstanceProtocol()
+    for stem, truth in truths.items():
+        protocol.add(read_label_map(truth), read_label_map(output / f"{stem}.png"))
+    return {"frames with truth": len(truths), **protocol.result().figures()}
 
 
 def _consistency(tracking: Tracking, sequence: ImageSequence, output: Path) -> dict[str, Any]:
@@ -148,7 +230,12 @@ def _consistency(tracking: Tracking, sequence: ImageSequence, output: Path) -> d
     place = {sequence.images[index].stem: index for index in indices}
     frames = LazySequence(indices, sequence.frame)
     labels = LazySequence(indices, lambda index: read_label_map(output / f"{sequence.images[index].stem}.png"))
-    found = mask_consistency(frames, labels, lambda a, b: tracking.matches(place[a.name], place[b.name]))
+    try:
+        found = mask_consistency(frames, labels, lambda a, b: tracking.matches(place[a.name], place[b.name]))
+    except ProtoSagaError as error:
+        # The tracks are there all the same: nothing can be compared.
+        _say(f"No figure for the consistency. {error}")
+        return {}
     return found.figures()
 
 

@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.progress import Progress as Bars
 
 from proto_saga_ns.data.mask_options import MaskOptions
+from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.labels.cache import writable_root
 from proto_saga_ns.labels.folder import image_size
 from proto_saga_ns.mastsam.frames import Camera
@@ -41,8 +42,8 @@ def track_views(
     matcher, reason = settings.make_matcher()
     if reason:
         CONSOLE.print(f"[bold yellow]{escape(reason)}")
-    if cameras is None and settings.tracking.order == "auto":
-        CONSOLE.print("[bold yellow]MastSAM: lenses are distorted, so views are taken in the order of their names.")
+    if cameras is None:
+        _go_without_poses(settings.tracking.order, data_dir)
     folder = writable_root(data_dir) / f"mastsam-{fingerprint(asdict(settings), options.mastsam_masks)[:12]}"
     sequence = ImageSequence(images, masks, cameras)
     tracking = Tracking(sequence, matcher, settings.tracking, folder / ".tracking", settings.make_prompter(options.sam))
@@ -51,6 +52,14 @@ def track_views(
     tracks = write_tracks(tracking, sequence, folder, settings.tracking.required_frames(len(images)))
     CONSOLE.log(f"MastSAM: {len(tracks)} tracks in {len(images)} views, matched by {matcher.name}")
     return folder
+
+
+def _go_without_poses(order: str, data_dir: Path) -> None:
+    problem = f"lenses of {data_dir} are distorted or no pinholes"
+    if order == "poses":
+        raise ProtoSagaError(f"MastSAM: order poses needs pinholes, but {problem}. Choose sequence or matches.")
+    by_name = ", and views are taken in the order of their names" if order == "auto" else ""
+    CONSOLE.print(f"[bold yellow]{escape(f'MastSAM: {problem}, so poses are not used{by_name}.')}")
 
 
 def pinhole_cameras(cameras: Cameras, images: Sequence[Path]) -> list[Camera] | None:

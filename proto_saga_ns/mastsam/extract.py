@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from pathlib import Path
 
+import cv2
 from PIL import Image
 
 from proto_saga_ns.files import write_atomically, write_json
@@ -15,6 +17,7 @@ from proto_saga_ns.mastsam.video import open_video
 
 _DONE = "frames.json"
 _QUALITY = 95
+_ERRORS_ONLY = 2  # LOG_LEVEL_ERROR of OpenCV, which its Python module does not name
 
 
 def extract_frames(video: Path, folder: Path, selection: FrameSelection, progress: Progress) -> list[Path]:
@@ -23,6 +26,7 @@ def extract_frames(video: Path, folder: Path, selection: FrameSelection, progres
     Raises:
         ProtoSagaError: the file is missing, is no video, or no frame of it decodes; or the disk is full.
     """
+    _silence_decoder()
     source = open_video(video, selection)
     stat = video.stat()
     what = {"video": video.name, "bytes": stat.st_size, "modified": stat.st_mtime_ns, "every": selection.every}
@@ -47,6 +51,12 @@ def frames_per_second(folder: Path) -> float | None:
         return json.loads((folder / _DONE).read_text(encoding="utf-8"))["fps"]
     except (OSError, ValueError, KeyError):
         return None
+
+
+def _silence_decoder() -> None:
+    """What FFmpeg and OpenCV say of a bad file goes to standard error, where the one line that matters is lost."""
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    cv2.setLogLevel(_ERRORS_ONLY)
 
 
 def _extracted(folder: Path, what: dict[str, object]) -> list[Path]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from proto_saga_ns.mastsam.matchers.mast3r import find_checkout, import_mast3r
 from proto_saga_ns.mastsam.matchers.registry import MatcherOptions, default_matcher, make_matcher
 from proto_saga_ns.mastsam.matches import Matcher
 from proto_saga_ns.mastsam.prompts import Prompter, SamPrompter, SamPromptSettings
@@ -27,9 +28,16 @@ class MastsamSettings:
     """options of the matchers"""
 
     def make_matcher(self) -> tuple[Matcher, str | None]:
-        """The matcher, and, if it was chosen automatically, a sentence that says why."""
+        """The matcher, and, if it was chosen automatically, a sentence that says why.
+
+        Raises:
+            ProtoSagaError: there is none of that name, its code is missing, or an option is out of range.
+        """
         name, reason = default_matcher() if self.matcher == "auto" else (self.matcher, None)
-        return make_matcher(name, self.matching), reason
+        matcher = make_matcher(name, self.matching)
+        if name == "mast3r" and find_checkout(self.matching.mast3r_path) is None:
+            import_mast3r(self.matching.mast3r_path)  # Says what is missing, before masks are made.
+        return matcher, reason
 
     def make_prompter(self, sam: SamSettings) -> Prompter | None:
         """The segmenter that takes prompts, if one is asked for."""
