@@ -9,6 +9,7 @@ import hashlib
 import io
 import json
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int32
 
-from proto_saga_ns.files import write_atomically
+from proto_saga_ns.files import atomic_path
 from proto_saga_ns.mastsam.matches import Matches
 
 
@@ -59,12 +60,14 @@ class WorkFolder:
 def _write(path: Path, key: str, arrays: Mapping[str, np.ndarray]) -> None:
     buffer = io.BytesIO()
     np.savez_compressed(buffer, key=np.array(key), **arrays)
-    write_atomically(path, buffer.getvalue())
+    # Not synced to the disk, which would take longer than the tracking. A file that the machine lost reads as None.
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(buffer.getvalue())
 
 
 def _read(path: Path, key: str) -> dict[str, np.ndarray] | None:
     try:
         with np.load(path) as content:
             return dict(content) if str(content["key"]) == key else None
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error):
         return None
