@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import struct
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -19,6 +20,12 @@ from jaxtyping import Int32
 
 from proto_saga_ns.files import atomic_path
 from proto_saga_ns.mastsam.matches import Matches
+
+# What numpy and zipfile raise on files that are missing or damaged: no type of their own stands for it.
+_UNREADABLE = (
+    *(OSError, EOFError, ValueError, LookupError, RuntimeError),
+    *(zipfile.BadZipFile, zlib.error, struct.error),
+)
 
 
 def fingerprint(*parts: Any) -> str:
@@ -69,5 +76,5 @@ def _read(path: Path, key: str) -> dict[str, np.ndarray] | None:
     try:
         with np.load(path) as content:
             return dict(content) if str(content["key"]) == key else None
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error):
+    except _UNREADABLE:
         return None
