@@ -1,12 +1,18 @@
 """Tables I and II of MastSAM: all sequences of DAVIS or MOSE, with and without unmasked region initialisation.
 
-Sequences wait in one queue; each worker takes the next one when it is free, as in the paper. Figures of finished
-sequences are kept in FOLDER/<settings>/<sequence>.json with the settings that made them, and are not made again: a run
-that was ended goes on where it stopped.
+Sequences wait in one queue; each worker takes the next one when it is free, as in the paper. FOLDER/<data set>/ gets:
+
+    masks/<sequence>/                    masks of each frame, and
+    matches/<sequence>/                  what the tracker has found out: both rows use them, made once
+    <settings>/<sequence>/00000.png      consistent label maps
+    <settings>/<sequence>.json           figures, with the settings that made them
+
+What lies there is not made again: a run that was ended goes on where it stopped.
 """
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import statistics
@@ -15,11 +21,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass, replace
-from functools import partial
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache, partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -28,9 +35,18 @@ from proto_saga_ns.evaluation import evaluate_best_masks
 from proto_saga_ns.evaluation.mask_consistency import MatchFrames, mask_consistency
 from proto_saga_ns.evaluation.video_datasets import VideoSequence, find_sequences
 from proto_saga_ns.files import write_json
-from proto_saga_ns.labels import read_label_map, read_rgb
+from proto_saga_ns.labels import ensure_masks, read_label_map, read_rgb
 from proto_saga_ns.mastsam.frames import Frame
 from proto_saga_ns.mastsam.lazy_sequence import LazySequence
+from proto_saga_ns.mastsam.matches import Matcher, Matches
+from proto_saga_ns.mastsam.prompts import Prompter
+from proto_saga_ns.mastsam.sequence import ImageSequence, SequenceOptions, Tracking, write_tracks
+from proto_saga_ns.mastsam.settings import MastsamSettings
+from proto_saga_ns.segmenters import Segmenter
+from proto_saga_ns.segmenters.backends import BACKENDS
+from proto_saga_ns.segmenters.sam import SamSettings
+from proto_saga_ns.segmenters.sam2 import Sam2Settings
+from proto_saga_ns.segmenters.superpixel import SuperpixelSettings
 
 COLUMNS = ("IoU", "F1", "precision", "recall", "consistency")
 TRACKS = ("IoU of tracks", "F1 of tracks", "precision of tracks", "recall of tracks")
@@ -47,22 +63,48 @@ Figures = dict[str, float]
 Job = tuple[VideoSequence, "Settings"]
 
 
+def _as_in_the_paper() -> MastsamSettings:
+    return MastsamSettings(matcher="mast3r", prompts="sam")
+
+
 @dataclass(frozen=True)
 class Settings:
     """All that changes the figures of a sequence."""
 
-    initialise_unmasked: bool = True
-    """begin new masks where there are none (Sec. IV D); the paper's ablation goes without"""
-    matcher: str = "mast3r"
-    """what finds the points that two frames share"""
+    masks: Literal["sam", "sam2", "superpixel"] = "sam"
+    """what makes the masks of each frame"""
     merge_objects: bool = False
     """take all annotated objects for one, as DAVIS 2016 does"""
+    mastsam: tyro.conf.OmitArgPrefixes[MastsamSettings] = field(default_factory=_as_in_the_paper)
+    """how they are followed"""
+    sam: SamSettings = field(default_factory=SamSettings)
+    """weights and settings of the masks and prompts of sam"""
+    sam2: Sam2Settings = field(default_factory=Sam2Settings)
+    """weights and settings of the masks of sam2"""
+    superpixel: SuperpixelSettings = field(default_factory=SuperpixelSettings)
+    """how finely superpixel cuts the frames"""
+
+    @property
+    def initialises(self) -> bool:
+        """Whether new masks begin where there are none (Sec. IV D)."""
+        return self.mastsam.tracking.tracker.initialise
+
+    def with_initialisation(self, wanted: bool) -> Settings:
+        """The same with or without unmasked region initialisation; the paper's ablation goes without."""
+        tracking = self.mastsam.tracking
+        tracking = replace(tracking, tracker=replace(tracking.tracker, initialise=wanted))
+        return replace(self, mastsam=replace(self.mastsam, tracking=tracking))
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """All of it, as JSON values."""
+        return json.loads(json.dumps(asdict(self), default=str))
 
     @property
     def name(self) -> str:
         """Folder of the figures: no two settings share one."""
-        text = json.dumps(asdict(self), sort_keys=True)
-        start = "full" if self.initialise_unmasked else "no-initialisation"
+        text = json.dumps(self.record, sort_keys=True)
+        start = "full" if self.initialises else "no-initialisation"
         return f"{start}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
@@ -86,7 +128,8 @@ def main(
     split: str | None = None,
     resolution: str = "480p",
     sequences: tuple[str, ...] = (),
-    settings: Settings = Settings(),
+    max_frames: int | None = None,
+    settings: Annotated[Settings, tyro.conf.arg(name="")] = Settings(),
     queue: Queue = Queue(),
 ) -> None:
     """Track, evaluate, print both tables.
@@ -97,22 +140,24 @@ def main(
         split: of DAVIS, for example 2017/val; of MOSE, train or valid.
         resolution: of DAVIS.
         sequences: only these.
-        settings: of both rows, but for the initialisation, which one has and one has not.
+        max_frames: the first so many frames of each sequence only.
+        settings: of both rows, but for --initialise, which one has and one has not.
         queue: what runs the sequences.
     """
-    chosen = _chosen(find_sequences(data, split, resolution), sequences)
+    found = _chosen(find_sequences(data, split, resolution), sequences)
+    chosen = [_shortened(sequence, max_frames) for sequence in found]
     ways = {
-        "MastSAM (here)": replace(settings, initialise_unmasked=True),
-        "MastSAM without initialisation (here)": replace(settings, initialise_unmasked=False),
+        "MastSAM (here)": settings.with_initialisation(True),
+        "MastSAM without initialisation (here)": settings.with_initialisation(False),
     }
-    root = folder / _data_name(data, split, resolution)
+    root = folder / _data_name(data, split, resolution, max_frames)
     jobs = [(sequence, way) for way in ways.values() for sequence in chosen]
     finished = run_all(jobs, partial(run_sequence, folder=root), queue, root)
     rows = {name: [finished[sequence.name, way] for sequence in chosen] for name, way in ways.items()}
     table = tables(rows)
     print(table)
     command = f"python scripts/reproduce_mastsam.py {' '.join(sys.argv[1:])}"
-    (root / "tables.md").write_text(f"`{command}` ({len(chosen)} sequences)\n\n{table}")
+    (root / "tables.md").write_text(f"`{command.strip()}` ({len(chosen)} sequences)\n\n{table}")
 
 
 def run_sequence(job: Job, folder: Path) -> Figures:
@@ -120,16 +165,51 @@ def run_sequence(job: Job, folder: Path) -> Figures:
 
     Args:
         job: the sequence, and the settings to track it with.
-        folder: label maps go to ``<settings>/<sequence>/`` of it.
+        folder: of all results, see the module.
 
     Returns:
         Figures as percentages, by the names in ``COLUMNS`` and ``TRACKS``.
     """
     sequence, settings = job
-    output = folder / settings.name / sequence.name
-    # TODO: call proto_saga_ns.mastsam.sequence.track_folder(sequence.frames, output, options made of settings), and
-    # give evaluate_sequence the matcher below. Until then the label maps that lie in ``output`` are evaluated.
-    return evaluate_sequence(sequence, output, settings, match=None)
+    output, work = folder / settings.name / sequence.name, folder / "matches" / sequence.name
+    options, count = settings.mastsam.tracking, len(sequence.frames)
+    segmenter, matcher, prompter = _networks(_without_tracking(settings))
+    with _alone(work):
+        masks = ensure_masks(sequence.frames, segmenter, folder / "masks" / sequence.name)
+        images = ImageSequence(sequence.frames, [masks / f"{path.stem}.png" for path in sequence.frames])
+        tracking = Tracking(images, matcher, options, work, prompter)
+        tracking.run(lambda what, total: lambda: None)
+        write_tracks(tracking, images, output, options.required_frames(count))
+        place = {path.stem: index for index, path in enumerate(sequence.frames)}
+
+        def match(a: Frame, b: Frame) -> Matches:
+            return tracking.matches(place[a.name], place[b.name])
+
+        return evaluate_sequence(sequence, output, settings, match if count > 1 else None)
+
+
+def _without_tracking(settings: Settings) -> Settings:
+    """The part of the settings that the networks know."""
+    return replace(settings, merge_objects=False, mastsam=replace(settings.mastsam, tracking=SequenceOptions()))
+
+
+@lru_cache(1)
+def _networks(settings: Settings) -> tuple[Segmenter, Matcher, Prompter | None]:
+    """Loaded once a worker, not once a sequence."""
+    segmenter = BACKENDS[settings.masks].make(getattr(settings, settings.masks))
+    matcher, reason = settings.mastsam.make_matcher()
+    if reason:
+        print(reason, flush=True)
+    return segmenter, matcher, settings.mastsam.make_prompter(settings.sam)
+
+
+@contextmanager
+def _alone(work: Path) -> Iterator[None]:
+    """One worker at a time: both rows of a sequence use the same masks and matches."""
+    work.mkdir(parents=True, exist_ok=True)
+    with (work / ".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def evaluate_sequence(
@@ -161,7 +241,7 @@ def run_all(
             finished[sequence.name, settings] = figures
     print(f"{len(finished)} of {len(jobs)} runs of sequences were finished before", flush=True)
     for (sequence, settings), figures in _engine(queue)(waiting, partial(timed, work), queue):
-        write_json(_file(folder, sequence, settings), {"settings": asdict(settings), "figures": figures})
+        write_json(_file(folder, sequence, settings), {"settings": settings.record, "figures": figures})
         finished[sequence.name, settings] = figures
         print(f"{settings.name} {sequence.name}: IoU {figures.get('IoU', float('nan')):.1f}", flush=True)
     return finished
@@ -178,7 +258,7 @@ def read_finished(folder: Path, sequence: VideoSequence, settings: Settings) -> 
     """Figures in the cache; None if there are none of just these settings and as many frames."""
     try:
         content = json.loads(_file(folder, sequence, settings).read_text(encoding="utf-8"))
-        same = content["settings"] == asdict(settings) and content["figures"]["frames"] == len(sequence.frames)
+        same = content["settings"] == settings.record and content["figures"]["frames"] == len(sequence.frames)
         return content["figures"] if same else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -208,10 +288,18 @@ def _file(folder: Path, sequence: VideoSequence, settings: Settings) -> Path:
     return folder / settings.name / f"{sequence.name}.json"
 
 
-def _data_name(data: Path, split: str | None, resolution: str) -> str:
+def _data_name(data: Path, split: str | None, resolution: str, max_frames: int | None) -> str:
     """A folder for each data set: two of them may have sequences of the same name."""
-    which = f"{data.resolve()} {split} {resolution}"
+    which = f"{data.resolve()} {split} {resolution} {max_frames}"
     return f"{data.resolve().name}-{hashlib.sha256(which.encode()).hexdigest()[:8]}"
+
+
+def _shortened(sequence: VideoSequence, max_frames: int | None) -> VideoSequence:
+    if max_frames is not None and max_frames < 1:
+        raise ProtoSagaError(f"--max-frames is {max_frames}. Expected 1 or more.")
+    frames = sequence.frames[:max_frames]
+    stems = {path.stem for path in frames}
+    return replace(sequence, frames=frames, annotations=tuple(p for p in sequence.annotations if p.stem in stems))
 
 
 def _chosen(found: Sequence[VideoSequence], names: Sequence[str]) -> list[VideoSequence]:

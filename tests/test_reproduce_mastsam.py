@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import json
+import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -52,7 +53,7 @@ def test_finished_sequences_are_not_made_again(script: ModuleType, tmp_path: Pat
     finished = script.run_all(jobs, work, script.Queue(), tmp_path)
     assert made == ["bear", "failed", "cows"] and len(finished) == 2
     assert finished["bear", settings]["IoU"] == 50.0 and finished["bear", settings]["frames"] == 2
-    other = [(sequence("bear"), replace(settings, initialise_unmasked=False)), (sequence("bear", 3), settings)]
+    other = [(sequence("bear"), settings.with_initialisation(False)), (sequence("bear", 3), settings)]
     for job in other:
         assert script.read_finished(tmp_path, *job) is None
 
@@ -88,3 +89,46 @@ def test_tables_are_means_beside_the_paper(script: ModuleType) -> None:
 def test_a_sequence_that_is_not_there_is_named(script: ModuleType) -> None:
     with pytest.raises(ProtoSagaError, match="no sequence cat; there are bear"):
         script._chosen([sequence("bear")], ["cat"])
+
+
+def test_both_rows_of_a_toy_data_set_by_two_workers(tmp_path: Path) -> None:
+    write_davis(tmp_path / "DAVIS", ("bear", "cows", "dogs"))
+    options = "--masks superpixel --matcher sift --prompts none --window 2 --queue.workers 2 --max-frames 4"
+    command = [sys.executable, str(SCRIPT), "--data", str(tmp_path / "DAVIS"), "--folder", str(tmp_path / "results")]
+    command += [*options.split(), "--sequences", "bear", "cows"]
+    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    (root,) = (tmp_path / "results").iterdir()
+    files = sorted(root.glob("*/*.json"))
+    assert [path.stem for path in files] == ["bear", "cows", "bear", "cows"]
+    for path in files:
+        figures = json.loads(path.read_text())["figures"]
+        assert figures["frames"] == 4 and figures["pairs of frames"] == 3
+        assert figures["IoU"] > 80 and figures["consistency"] > 80
+        assert len(list((path.parent / path.stem).glob("*.png"))) == 4
+    assert len({path.parent for path in files}) == 2
+    assert printed.split("| method", 1)[1] in f"{(root / 'tables.md').read_text()}\n"
+
+
+def test_shortened_sequences_keep_the_annotations_of_their_frames(script: ModuleType) -> None:
+    video = VideoSequence("bear", tuple(Path(f"{i}.jpg") for i in range(4)), (Path("0.png"), Path("3.png")))
+    short = script._shortened(video, 2)
+    assert [path.stem for path in short.frames] == ["0", "1"] and short.annotations == (Path("0.png"),)
+    assert script._shortened(video, None) == video
+    with pytest.raises(ProtoSagaError, match="--max-frames is 0"):
+        script._shortened(video, 0)
+
+
+def write_davis(root: Path, names: tuple[str, ...], frames: int = 5) -> None:
+    """A textured disc that moves over a textured ground of another colour."""
+    rng = np.random.default_rng(0)
+    rows, columns = np.mgrid[:72, :96]
+    for name in names:
+        ground, disc = rng.integers(0, 60, (2, 72, 144, 3)) + np.array([[[[0, 80, 0]]], [[[180, 0, 0]]]])
+        for index in range(frames):
+            inside = (rows - 36) ** 2 + (columns - 30 - 4 * index) ** 2 < 20**2
+            moved = np.roll(disc, 4 * index, axis=1)
+            image = np.where(inside[..., None], moved[:, :96], ground[:, :96]).astype(np.uint8)
+            for folder, suffix in (("JPEGImages", "jpg"), ("Annotations", "png")):
+                path = root / folder / "480p" / name / f"{index:05d}.{suffix}"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(image if suffix == "jpg" else inside.astype(np.uint8)).save(path)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int, Int32
-from scipy.spatial import KDTree
 
 from proto_saga_ns.mastsam.frames import Frame
 from proto_saga_ns.mastsam.matches import Matches, pixels_of
@@ -96,6 +95,8 @@ def interpolate(
         reach: pixels without a match within this distance are left out (pixels).
         size: (height, width) of the new frame; what leaves it is left out.
     """
+    from scipy.spatial import KDTree
+
     if len(matches) < _NEIGHBOURS:
         return CarriedPoints.none()
     pixels = _spread(old.instances, per_instance)
@@ -115,13 +116,17 @@ def interpolate(
 
 def _spread(instances: Int32[np.ndarray, "H W"], per_instance: int) -> Int[np.ndarray, "N 2"]:
     """(row, column) of up to so many pixels of every instance, at equal steps through its pixels."""
-    pixels = np.flatnonzero(instances)
-    order = np.argsort(instances.reshape(-1)[pixels], kind="stable")
-    counts = np.unique(instances.reshape(-1)[pixels], return_counts=True)[1]
-    starts = np.cumsum(counts) - counts
-    steps = [
-        start + np.linspace(0, count - 1, min(per_instance, count)).astype(np.int64)
-        for start, count in zip(starts.tolist(), counts.tolist(), strict=True)
-    ]
-    chosen = pixels[order][np.concatenate([np.zeros(0, np.int64), *steps])]
+    flat = instances.reshape(-1)
+    pixels = np.flatnonzero(flat)
+    # Numbers of 16 bits are sorted ten times as fast.
+    ids = flat[pixels] if flat.max(initial=0) > np.iinfo(np.uint16).max else flat[pixels].astype(np.uint16)
+    order = np.argsort(ids, kind="stable")
+    counts = np.bincount(ids)
+    counts = counts[counts > 0]
+    taken = np.minimum(counts, per_instance)
+    number = np.arange(taken.sum()) - np.repeat(np.cumsum(taken) - taken, taken)
+    steps = (number * np.repeat((counts - 1) / np.maximum(taken - 1, 1), taken)).astype(np.int64)
+    # Not left to rounding.
+    steps[np.cumsum(taken) - 1] = np.where(taken > 1, counts - 1, 0)
+    chosen = pixels[order[np.repeat(np.cumsum(counts) - counts, taken) + steps]]
     return np.stack(np.unravel_index(chosen, instances.shape), axis=1)

@@ -14,7 +14,6 @@ from typing import Any, cast
 
 import numpy as np
 from jaxtyping import Int, Int32
-from skimage import measure
 
 from proto_saga_ns.mastsam.carried import CarriedPoints
 from proto_saga_ns.mastsam.matches import pixels_of
@@ -134,6 +133,8 @@ def guess_by_position(
 
 def with_unlabelled_regions(masks: Int32[np.ndarray, "H W"], min_area: int) -> Int32[np.ndarray, "H W"]:
     """Connected unlabelled regions as further masks: the segmenter may have missed an instance that the points know."""
+    from skimage import measure
+
     regions = cast(Any, measure.label(masks == 0, connectivity=1))
     is_large = np.bincount(regions.reshape(-1)) >= min_area
     is_large[0] = False

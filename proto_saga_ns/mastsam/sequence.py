@@ -28,7 +28,7 @@ from proto_saga_ns.mastsam.lazy_sequence import LazySequence
 from proto_saga_ns.mastsam.matches import Matcher, Matches
 from proto_saga_ns.mastsam.prompts import Prompter
 from proto_saga_ns.mastsam.tracker import TrackerOptions, initialise, place_frame
-from proto_saga_ns.mastsam.visits import Visit, collection_visits, sequence_visits
+from proto_saga_ns.mastsam.visits import Visit, collection_pairs, collection_visits, sequence_visits
 from proto_saga_ns.mastsam.work_folder import WorkFolder, file_fingerprint, fingerprint
 
 Progress = Callable[[str, int], Callable[[], None]]
@@ -154,8 +154,10 @@ class Tracking:
         self._work = WorkFolder(work)
         self._images = [file_fingerprint(path) for path in sequence.images]
         kept = range(len(sequence.images))
-        self._frames = LazySequence(kept, sequence.frame, kept=2 * options.window + 2)
-        self._tracked = LazySequence(kept, self._read_tracked, kept=2 * options.window + 2)
+        # The near frames, the far ones, and the new one.
+        held = options.window + len(kept).bit_length() + 3
+        self._frames = LazySequence(kept, sequence.frame, kept=held)
+        self._tracked = LazySequence(kept, self._read_tracked, kept=held)
         self._keys: dict[int, str] = {}
         self._pairs: set[tuple[int, int]] = set()
 
@@ -212,15 +214,15 @@ class Tracking:
             return sequence_visits(count, self._options.window)
         cameras = None if order == "matches" else self._sequence.cameras
         window = self._options.window
-        pairs = count * (count - 1) // 2 if cameras is None else count * min(window, count - 1)
-        step = progress("Matching", pairs)
+        pairs = collection_pairs(count, window, cameras)
+        step = progress("Matching", len(pairs))
 
         def count_matches(a: int, b: int) -> int:
             found = self.matches(a, b)
             step()
             return len(found)
 
-        return collection_visits(count, window, cameras, count_matches)
+        return collection_visits(count, window, pairs, count_matches)
 
     def _place(self, visit: Visit, next_instance: int) -> Int32[np.ndarray, "H W"]:
         frame = self._frames[visit.index]

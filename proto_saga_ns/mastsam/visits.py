@@ -9,7 +9,6 @@ import numpy as np
 from jaxtyping import Int
 
 from proto_saga_ns.mastsam.frames import Camera
-from proto_saga_ns.mastsam.ordering import neighbour_pairs, neighbours_by_pose, spanning_tree
 
 
 @dataclass(frozen=True)
@@ -44,22 +43,28 @@ def sequence_visits(count: int, window: int) -> list[Visit]:
     return visits
 
 
+def collection_pairs(count: int, window: int, cameras: Sequence[Camera] | None) -> list[tuple[int, int]]:
+    """Pairs of an unordered collection to be matched, (smaller, larger) index: all, or, where poses are known, those of
+    each frame and the ``window`` that see most alike."""
+    from proto_saga_ns.mastsam.ordering import neighbour_pairs, neighbours_by_pose
+
+    everyone = [np.delete(np.arange(count), index) for index in range(count)]
+    return neighbour_pairs(everyone if cameras is None else neighbours_by_pose(cameras, window))
+
+
 def collection_visits(
-    count: int, window: int, cameras: Sequence[Camera] | None, count_matches: Callable[[int, int], int]
+    count: int, window: int, pairs: Sequence[tuple[int, int]], count_matches: Callable[[int, int], int]
 ) -> list[Visit]:
     """An unordered collection: along the maximum spanning tree of the numbers of matches.
 
-    Matches are counted between all frames, or, where poses are known, between each and the ``window`` that see
-    most alike.
-
     Args:
-        cameras: None if the poses are not known.
-        count_matches: of two frames, (smaller, larger) index.
+        pairs: see ``collection_pairs``.
+        count_matches: of the frames of a pair.
     """
-    everyone = [np.delete(np.arange(count), index) for index in range(count)]
-    neighbours = everyone if cameras is None else neighbours_by_pose(cameras, window)
+    from proto_saga_ns.mastsam.ordering import spanning_tree
+
     counts = np.zeros((count, count), np.int64)
-    for a, b in neighbour_pairs(neighbours):
+    for a, b in pairs:
         counts[a, b] = counts[b, a] = count_matches(a, b)
     visits, visited = [], np.zeros(count, bool)
     for index in spanning_tree(counts).order:

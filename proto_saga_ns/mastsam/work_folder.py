@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int32
 
-from proto_saga_ns.files import write_atomically
+from proto_saga_ns.files import atomic_path
 from proto_saga_ns.mastsam.matches import Matches
 
 # What numpy and zipfile raise on files that are missing or damaged: no type of their own stands for it.
@@ -67,7 +67,9 @@ class WorkFolder:
 def _write(path: Path, key: str, arrays: Mapping[str, np.ndarray]) -> None:
     buffer = io.BytesIO()
     np.savez_compressed(buffer, key=np.array(key), **arrays)
-    write_atomically(path, buffer.getvalue())
+    # Not synced to the disk, which would take longer than the tracking. A file that the machine lost reads as None.
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(buffer.getvalue())
 
 
 def _read(path: Path, key: str) -> dict[str, np.ndarray] | None:

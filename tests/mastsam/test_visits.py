@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proto_saga_ns.mastsam.visits import Visit, collection_visits, sequence_visits
+from proto_saga_ns.mastsam.visits import Visit, collection_pairs, collection_visits, sequence_visits
 from tests.mastsam.scenes import camera
 
 
@@ -41,7 +41,7 @@ def test_a_collection_is_visited_along_its_matches(counts: np.ndarray, window: i
         asked.append((a, b))
         return int(counts[a, b])
 
-    visits = collection_visits(len(counts), window, None, count)
+    visits = collection_visits(len(counts), window, collection_pairs(len(counts), window, None), count)
     assert asked == [(a, b) for a in range(len(counts)) for b in range(a + 1, len(counts))]
     assert sorted(visit.index for visit in visits) == list(range(len(counts)))
     before: list[int] = []
@@ -59,7 +59,7 @@ def test_with_poses_only_views_that_see_alike_are_compared() -> None:
         asked.append((a, b))
         return 100 - abs(a - b)
 
-    visits = collection_visits(10, 2, cameras, count)
+    visits = collection_visits(10, 2, collection_pairs(10, 2, cameras), count)
     assert all(a < b <= a + 2 for a, b in asked) and len(asked) == len(set(asked)) < 20
     assert all(abs(visit.index - near) <= 2 for visit in visits for near in visit.near)
-    assert collection_visits(1, 2, cameras[:1], count) == [Visit(0, [], [])]
+    assert collection_visits(1, 2, collection_pairs(1, 2, cameras[:1]), count) == [Visit(0, [], [])]
