@@ -49,6 +49,8 @@ class TrackCommand:
     """use every N-th frame"""
     max_frames: int | None = None
     """use at most this many frames"""
+    depth_unit_scale_factor: float = 1e-3
+    """for --matcher poses+depth: units of the poses in a unit of the depth maps that transforms.json names"""
     ground_truth: Path | None = None
     """folder of true instance maps, one PNG per frame with its name: also print mIoU, precision and recall of the
     frames that have one"""
@@ -130,13 +132,13 @@ class TrackCommand:
                 f"{self.output_dir} lies in {folder / 'images'}, so the next run would take its label maps for images. "
                 "Give another folder with --output-dir."
             )
-        cameras = self._cameras(images)
+        cameras, depths = self._cameras(images), self._depths(images)
         names = ("sam", "sam2", "superpixel")
         options = MaskOptions(self.masks, self._mask_dir(), **{name: getattr(self.settings, name) for name in names})
         masks = label_maps_for(SplitImages(folder, images), options).paths
         given = [path.parent for path in masks if path is not None]
         _refuse_to_overwrite(self.output_dir, given if self.ground_truth is None else [*given, self.ground_truth])
-        return ImageSequence(images, masks, cameras)
+        return ImageSequence(images, masks, cameras, depths, self.depth_unit_scale_factor)
 
     def _mask_dir(self) -> Path | None:
         """What is relative to a video is relative to its folder."""
@@ -155,6 +157,22 @@ class TrackCommand:
         if cameras is None and has_file:
             _say(f"Poses are not used: {problem}.")
         return cameras
+
+    def _depths(self, images: Sequence[Path]) -> list[Path] | None:
+        """The depth maps, if the matcher needs them."""
+        from proto_saga_ns.mastsam.posed_frames import read_posed_images
+
+        if self.mastsam.matcher != "poses+depth":
+            return None
+        remedy = "Name one for each frame (depth_file_path) in its transforms.json, or give another --matcher."
+        if self._is_video:
+            raise ProtoSagaError(f"--matcher poses+depth needs depth maps, and the video {self.source} has none.")
+        depths = {image.path.resolve(): image.depth for image in read_posed_images(self.source)}
+        found = [depths.get(path.resolve()) for path in images]
+        for path, depth in zip(images, found, strict=True):
+            if depth is None or not depth.is_file():
+                raise ProtoSagaError(f"--matcher poses+depth needs a depth map of {path}, and there is none. {remedy}")
+        return [depth for depth in found if depth is not None]
 
     def _report(
         self, tracking: Tracking, sequence: ImageSequence, tracks: Sequence[Track], truths: dict[str, Path]

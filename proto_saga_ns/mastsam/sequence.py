@@ -26,6 +26,7 @@ from proto_saga_ns.mastsam.frames import Camera, Frame
 from proto_saga_ns.mastsam.geometry import FilterOptions, filter_matches
 from proto_saga_ns.mastsam.lazy_sequence import LazySequence
 from proto_saga_ns.mastsam.matches import Matcher, Matches
+from proto_saga_ns.mastsam.posed_frames import DEPTH_UNIT, read_depth
 from proto_saga_ns.mastsam.prompts import Prompter
 from proto_saga_ns.mastsam.tracker import TrackerOptions, initialise, place_frame
 from proto_saga_ns.mastsam.visits import Visit, collection_pairs, collection_visits, sequence_visits
@@ -74,16 +75,27 @@ class ImageSequence:
         masks: the label map of each image, of any source, as large as the image or as its full-size original; None
             for those without one, which stay without instances unless a segmenter takes prompts.
         cameras: None if the poses are not known, or the lenses are no pinholes.
+        depths: the depth map of each image, for matchers that ask for it; None if there are none.
+        depth_unit: units of the world in a unit of the depth files.
     """
 
     images: Sequence[Path]
     masks: Sequence[Path | None]
     cameras: Sequence[Camera] | None = None
+    depths: Sequence[Path] | None = None
+    depth_unit: float = DEPTH_UNIT
 
     def frame(self, index: int) -> Frame:
-        """Read an image."""
+        """Read an image, and its depth map if there is one.
+
+        Raises:
+            ProtoSagaError: a file is missing or unreadable.
+        """
         path = self.images[index]
-        return Frame(path.stem, read_rgb(path), self.cameras[index] if self.cameras is not None else None)
+        image = read_rgb(path)
+        height, width = image.shape[:2]
+        depth = None if self.depths is None else read_depth(self.depths[index], height, width) * self.depth_unit
+        return Frame(path.stem, image, None if self.cameras is None else self.cameras[index], depth)
 
     def own_masks(self, frame: Frame, index: int) -> Int32[np.ndarray, "H W"]:
         """The label map of a frame, at its size; all unlabelled if it has none."""
@@ -183,8 +195,8 @@ class Tracking:
         if a > b:
             return self.matches(b, a).reversed()
         settings = (self._matcher.name, self._matcher.settings, asdict(self._options.filter), _ALGORITHM)
-        poses = [self._pose(index) for index in (a, b)]
-        key = fingerprint(settings, self._images[a], self._images[b], poses)
+        geometry = [self._geometry(index) for index in (a, b)]
+        key = fingerprint(settings, self._images[a], self._images[b], geometry)
         found = self._work.read_matches(key)
         if found is None:
             frames = self._frames[a], self._frames[b]
@@ -249,15 +261,20 @@ class Tracking:
         frame = self._frames[index]
         return TrackedFrame(frame, self._sequence.own_masks(frame, index), self.instances(index))
 
-    def _pose(self, index: int) -> list[Any] | None:
-        if self._sequence.cameras is None:
+    def _geometry(self, index: int) -> list[Any] | None:
+        """Pose and depth map, as JSON values."""
+        sequence = self._sequence
+        if sequence.cameras is None:
             return None
-        return [value.tolist() for value in asdict(self._sequence.cameras[index]).values()]
+        pose = [value.tolist() for value in asdict(sequence.cameras[index]).values()]
+        if sequence.depths is None:
+            return pose
+        return [*pose, file_fingerprint(sequence.depths[index]), sequence.depth_unit]
 
     def _contents(self, index: int) -> tuple[Any, ...]:
         """All that is known of a frame before it is tracked, as JSON values."""
         masks = file_fingerprint(self._sequence.masks[index])
-        return self._sequence.images[index].stem, self._images[index], masks, self._pose(index)
+        return self._sequence.images[index].stem, self._images[index], masks, self._geometry(index)
 
     def _settings_key(self) -> str:
         prompts = None if self._prompter is None else (self._prompter.name, dict(self._prompter.settings))

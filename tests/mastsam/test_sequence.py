@@ -341,3 +341,16 @@ def test_prompts_track_from_one_label_map_to_the_end(tmp_path: Path) -> None:
     first_only = replace(sequence, masks=[sequence.masks[0], *[None] * 7])
     found, _ = run(first_only, world, tmp_path / "work", prompter=ExactPrompter(world))
     assert same_up_to_numbers(found, truth_of(world))
+
+
+def test_frames_bring_their_depth_maps_along(tmp_path: Path) -> None:
+    sequence = write_world(World(starts=(0, 4)), tmp_path)
+    depths = [tmp_path / f"{index}.npy" for index in range(2)]
+    for index, path in enumerate(depths):
+        np.save(path, np.full((48, 64), 1000.0 * (index + 1)))
+    frame = replace(sequence, depths=depths).frame(1)
+    assert frame.depth is not None and frame.depth.shape == frame.size and (frame.depth == 2.0).all()
+    assert sequence.frame(1).depth is None
+    np.save(depths[0], np.zeros((48, 64, 3)))
+    with pytest.raises(ProtoSagaError, match=r"0\.npy has the shape"):
+        replace(sequence, depths=depths).frame(0)
