@@ -21,6 +21,7 @@ from proto_saga_ns.evaluation.instance import InstanceProtocol
 from proto_saga_ns.evaluation.mask_consistency import mask_consistency
 from proto_saga_ns.labels import read_label_map
 from proto_saga_ns.mastsam.frames import Frame
+from proto_saga_ns.mastsam.geometry import FilterOptions
 from proto_saga_ns.mastsam.lazy_sequence import LazySequence
 from proto_saga_ns.mastsam.matchers.registry import MatcherOptions, make_matcher
 from proto_saga_ns.mastsam.matches import Matches
@@ -48,7 +49,7 @@ def main(folder: Path = Path("results/tracking")) -> None:
         folder: where matches, label maps and the table are kept.
     """
     images = _training_images()
-    posed, unposed = _sequence(images, posed=True), _sequence(images, posed=False)
+    posed = _sequence(images)
     own = [read_label_map(DINING / "masks" / f"{image.path.stem}.png") for image in images]
     truth = [read_label_map(DINING / "instances" / f"{image.path.stem}.png") for image in images]
     rows = {"masks as they come": own, "upper bound: every mask has its true instance": _upper_bound(own, truth)}
@@ -61,8 +62,8 @@ def main(folder: Path = Path("results/tracking")) -> None:
     assert tracking is not None
     unguided = MatcherOptions(sift_guided=False)
     rows["no search along epipolar lines"] = _track(posed, SequenceOptions(), folder, "unguided", unguided)[1]
-    by_matches = SequenceOptions(order="matches")
-    rows["no poses: RANSAC, order by matches"] = _track(unposed, by_matches, folder, "no poses", unguided)[1]
+    ransac = SequenceOptions(filter=FilterOptions(use_poses=False))
+    rows["no epipolar filter (RANSAC)"] = _track(posed, ransac, folder, "ransac", unguided)[1]
     lines = [f"| way | {' | '.join(COLUMNS)} |", "|---" * (len(COLUMNS) + 1) + "|"]
     for name, maps in rows.items():
         figures = _figures(maps, truth, _consistency(tracking, posed, maps))
@@ -78,11 +79,11 @@ def _training_images() -> list[PosedImage]:
     return [image for image in read_posed_images(DINING) if image.path.relative_to(DINING).as_posix() in names]
 
 
-def _sequence(images: list[PosedImage], posed: bool) -> ImageSequence:
+def _sequence(images: list[PosedImage]) -> ImageSequence:
     cameras = [image.camera(384, 288) for image in images]
     masks = [DINING / "masks" / f"{image.path.stem}.png" for image in images]
     known = [camera for camera in cameras if camera is not None]
-    return ImageSequence([image.path for image in images], masks, known if posed else None)
+    return ImageSequence([image.path for image in images], masks, known)
 
 
 def _track(

@@ -34,6 +34,8 @@ class FilterOptions:
     """matches further than this from where the geometry of the two views puts them are dropped, in pixels"""
     min_inliers: int = 15
     """without poses: pairs of frames of which fewer matches than this agree have no match at all"""
+    use_poses: bool = True
+    """judge matches by the poses where these are known; else by what most matches agree on, as without poses"""
     seed: int = 0
     """of the random samples, which are drawn without poses only"""
 
@@ -47,7 +49,7 @@ class FilterOptions:
 def filter_matches(matches: Matches, a: Frame, b: Frame, options: FilterOptions | None = None) -> Matches:
     """The matches that fit the poses of both frames or, if one of them is not known, a geometry most agree on."""
     options = options or FilterOptions()
-    if a.camera is not None and b.camera is not None:
+    if options.use_poses and a.camera is not None and b.camera is not None:
         return keep_epipolar(matches, a, b, options.max_distance)
     return keep_ransac(matches, options.max_distance, options.seed, options.min_inliers)
 

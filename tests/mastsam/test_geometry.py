@@ -169,6 +169,7 @@ def test_poses_are_used_where_both_are_known():
     matches = matches_of(project(points, a.camera), project(points, b.camera) + np.eye(8)[:, [0, 7]] * 9)
     assert len(filter_matches(matches, a, b)) == len(keep_epipolar(matches, a, b)) == 7
     assert len(filter_matches(matches, a, b, FilterOptions(max_distance=10))) == 8
+    assert len(filter_matches(matches, a, b, FilterOptions(use_poses=False))) == 0, "fewer than fifteen agree"
     assert len(filter_matches(matches, a, blank())) == 0
     with pytest.raises(ValueError, match="blank has no camera"):
         keep_epipolar(matches, a, blank())
