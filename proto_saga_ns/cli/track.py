@@ -85,11 +85,9 @@ class TrackCommand:
         return self.source.is_file() and self.source.suffix != ".json"
 
     def _images(self, progress: Progress) -> list[Path]:
-        from proto_saga_ns.labels.images import find_images
         from proto_saga_ns.mastsam.extract import extract_frames
         from proto_saga_ns.mastsam.frame_source import FrameSelection
-        from proto_saga_ns.mastsam.image_folder import open_image_folder
-        from proto_saga_ns.names import natural_key
+        from proto_saga_ns.mastsam.image_folder import select_images
 
         try:
             selection = FrameSelection(self.every, self.max_frames)
@@ -100,8 +98,7 @@ class TrackCommand:
         if self._is_video:
             _refuse_to_overwrite(self.output_dir / "overlay.mp4", [self.source])
             return extract_frames(self.source, self.output_dir / _VIDEO_FOLDER, selection, progress)
-        open_image_folder(self.source, selection)  # Refuses images of different sizes.
-        return list(selection.of(sorted(find_images(self.source), key=lambda path: natural_key(path.as_posix()))))
+        return select_images(self.source, selection)
 
     def _truths(self, images: Sequence[Path]) -> dict[str, Path]:
         """True instance maps of the frames, by stem; frames may lack one, but not all of them."""

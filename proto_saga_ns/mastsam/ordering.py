@@ -61,17 +61,6 @@ class ViewForest:
         return [view for tree in self.trees for view in tree.order]
 
 
-def sequence_pairs(count: int, window: int) -> list[tuple[int, int]]:
-    """Pairs (earlier, later) of frames at most ``window`` apart; by the later frame, its nearest predecessor first.
-
-    Raises:
-        ValueError: a window below 1.
-    """
-    if window < 1:
-        raise ValueError(f"the window must be at least 1, got {window}")
-    return [(later - step, later) for later in range(count) for step in range(1, min(window, later) + 1)]
-
-
 def pose_distances(cameras: Sequence[Camera]) -> Float[np.ndarray, "N N"]:
     """How differently two cameras see: the angle between their viewing directions in radians, plus the distance of
     their centres in units of the scene's scale, the median distance of the centres from their mean.
@@ -90,26 +79,10 @@ def pose_distances(cameras: Sequence[Camera]) -> Float[np.ndarray, "N N"]:
     return total
 
 
-def pose_affinity(cameras: Sequence[Camera]) -> Float[np.ndarray, "N N"]:
-    """1 for the same pose and direction, falling towards 0 with ``pose_distances``."""
-    return 1 / (1 + pose_distances(cameras))
-
-
 def neighbours_by_pose(cameras: Sequence[Camera], count: int) -> list[Int[np.ndarray, " K"]]:
     """For every view, the other views that see most alike by ``pose_distances``, the closest first: ``count`` of
     them, or all others if they are fewer."""
     return [_best(-row, view, count) for view, row in enumerate(pose_distances(cameras))]
-
-
-def neighbours_by_matches(counts: Int[np.ndarray, "N N"], count: int) -> list[Int[np.ndarray, " K"]]:
-    """For every view, up to ``count`` others with the most matches, the best first; none that has no match.
-
-    Args:
-        counts: number of matches of each pair; of (a, b) and (b, a) the larger counts.
-    """
-    both = np.maximum(counts, counts.T)
-    best = [_best(row, view, count) for view, row in enumerate(both)]
-    return [found[row[found] > 0] for found, row in zip(best, both, strict=True)]
 
 
 def neighbour_pairs(neighbours: Sequence[Int[np.ndarray, " K"]]) -> list[tuple[int, int]]:

@@ -17,19 +17,8 @@ from jaxtyping import UInt8
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.mastsam.frame_source import FrameSelection, FrameSource
 from proto_saga_ns.mastsam.frames import Frame
-from proto_saga_ns.mastsam.image_folder import open_image_folder
 
 _REMEDY = "Give a video that ffmpeg can read, such as an MP4 file, or a folder of images."
-
-
-def open_frames(path: Path, selection: FrameSelection | None = None) -> FrameSource:
-    """The frames of a video, or of a folder of images (or its transforms.json).
-
-    Raises:
-        ProtoSagaError: see ``open_video`` and ``open_image_folder``.
-    """
-    is_images = path.is_dir() or path.suffix.lower() == ".json"
-    return open_image_folder(path, selection) if is_images else open_video(path, selection)
 
 
 def open_video(path: Path, selection: FrameSelection | None = None) -> FrameSource:

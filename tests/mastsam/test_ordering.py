@@ -12,11 +12,8 @@ from proto_saga_ns.mastsam.frames import Camera
 from proto_saga_ns.mastsam.ordering import (
     ViewForest,
     neighbour_pairs,
-    neighbours_by_matches,
     neighbours_by_pose,
-    pose_affinity,
     pose_distances,
-    sequence_pairs,
     spanning_tree,
 )
 
@@ -103,7 +100,7 @@ def test_the_strongest_edge_is_visited_first() -> None:
 
 @pytest.mark.parametrize("count", [3, 8, 21])
 def test_a_circle_of_poses_gives_a_path(count: int) -> None:
-    forest = spanning_tree(pose_affinity(circle(count)))
+    forest = spanning_tree(1 / (1 + pose_distances(circle(count))))
     degrees = np.bincount(np.array(forest.edges).reshape(-1), minlength=count)
     assert forest.connected and sorted(degrees) == [1, 1] + [2] * (count - 2)
     assert all((a - b) % count in (1, count - 1) for a, b in forest.edges)
@@ -132,18 +129,5 @@ def test_distances_are_those_of_a_metric_and_know_no_scale_and_no_roll() -> None
     assert turned[0, 1] == pytest.approx(np.pi / 2)
 
 
-def test_neighbours_by_matches_have_matches() -> None:
-    counts = np.array([[0, 5, 9, 0], [0, 0, 1, 0], [0, 0, 0, 0], [0, 0, 0, 0]])
-    assert [found.tolist() for found in neighbours_by_matches(counts, 2)] == [[2, 1], [0, 2], [0, 1], []]
-    assert [found.tolist() for found in neighbours_by_matches(counts, 1)] == [[2], [0], [0], []]
-    assert neighbour_pairs(neighbours_by_matches(counts, 1)) == [(0, 1), (0, 2)]
-
-
-@given(st.integers(0, 12), st.integers(1, 15))
-def test_pairs_of_a_sequence(count: int, window: int) -> None:
-    pairs = sequence_pairs(count, window)
-    assert sorted(pairs) == [(a, b) for a in range(count) for b in range(a + 1, min(a + window + 1, count))]
-    assert [later for _, later in pairs] == sorted(later for _, later in pairs)
-    assert sequence_pairs(4, 2) == [(0, 1), (1, 2), (0, 2), (2, 3), (1, 3)]
-    with pytest.raises(ValueError, match="window"):
-        sequence_pairs(3, 0)
+def test_pairs_of_neighbours_come_once() -> None:
+    assert neighbour_pairs([np.array([2, 1]), np.array([0]), np.array([0, 1])]) == [(0, 1), (0, 2), (1, 2)]

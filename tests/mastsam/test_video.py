@@ -14,9 +14,9 @@ from PIL import Image
 from proto_saga_ns.colors import instance_colors
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.mastsam.frame_source import FrameSelection
-from proto_saga_ns.mastsam.image_folder import open_image_folder
+from proto_saga_ns.mastsam.image_folder import select_images
 from proto_saga_ns.mastsam.overlay_video import draw_masks, mask_borders, overlay_video
-from proto_saga_ns.mastsam.video import open_frames, open_video
+from proto_saga_ns.mastsam.video import open_video
 
 COUNT, HEIGHT, WIDTH = 11, 48, 64
 NO_MASKS = np.zeros((HEIGHT, WIDTH), np.int32)
@@ -101,11 +101,11 @@ def test_a_truncated_video_ends_with_its_last_good_frame(tmp_path: Path) -> None
 
 def test_what_is_no_video_is_named(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ProtoSagaError, match=r"gone\.mp4 does not exist"):
-        open_frames(tmp_path / "gone.mp4")
+        open_video(tmp_path / "gone.mp4")
     for name, content in [("notes.txt", b"hello"), ("empty.mp4", b"")]:
         (tmp_path / name).write_bytes(content)
         with pytest.raises(ProtoSagaError, match=f"{name} is no video"):
-            open_frames(tmp_path / name)
+            open_video(tmp_path / name)
     audio = tmp_path / "audio.mp4"
     ffmpeg("-f", "lavfi", "-i", "sine=duration=0.2", audio)
     with pytest.raises(ProtoSagaError, match=r"audio\.mp4"):
@@ -121,18 +121,15 @@ def test_what_is_no_video_is_named(tmp_path: Path, capfd: pytest.CaptureFixture[
 def test_images_of_a_folder_come_in_natural_order(tmp_path: Path) -> None:
     for index in (10, 9, 1):
         Image.fromarray(picture(index)).save(tmp_path / f"view{index}.png")
-    source = open_frames(tmp_path)
-    assert (source.count, source.size, source.fps) == (3, (HEIGHT, WIDTH), None)
-    assert [frame.name for frame in source] == ["view1", "view9", "view10"]
-    assert indices(source) == [1, 9, 10]
-    assert [frame.name for frame in open_frames(tmp_path, FrameSelection(2))] == ["view1", "view10"]
+    assert [path.stem for path in select_images(tmp_path)] == ["view1", "view9", "view10"]
+    assert [path.stem for path in select_images(tmp_path, FrameSelection(2))] == ["view1", "view10"]
 
 
 def test_the_first_image_of_another_size_is_named(tmp_path: Path) -> None:
     for name, size in [("a", (8, 6)), ("b", (8, 6)), ("c", (8, 7)), ("d", (9, 9))]:
         Image.new("RGB", size).save(tmp_path / f"{name}.png")
     with pytest.raises(ProtoSagaError, match=r"c\.png is 8x7, but a\.png.* is 8x6"):
-        open_image_folder(tmp_path)
+        select_images(tmp_path)
 
 
 def blocks() -> np.ndarray:
