@@ -20,7 +20,7 @@ from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.labels import read_label_map, read_rgb
 from proto_saga_ns.mastsam.frames import Camera
 from proto_saga_ns.mastsam.matches import Matches
-from proto_saga_ns.mastsam.ordering import neighbour_pairs, neighbours_by_pose, sequence_pairs
+from proto_saga_ns.mastsam.ordering import neighbour_pairs, neighbours_by_pose
 from proto_saga_ns.mastsam.point_cloud import PointCloud, build_point_cloud, majority, paint, write_ply
 from proto_saga_ns.mastsam.tracks import Tracks, find_tracks
 from proto_saga_ns.mastsam.triangulation import (
@@ -34,6 +34,11 @@ from proto_saga_ns.mastsam.triangulation import (
 DEMO = Path(__file__).parents[2] / "proto_saga_ns" / "demo" / "dining"
 WIDTH, HEIGHT = 640, 480
 INTRINSICS = np.array([[500.0, 0.0, 320.0], [0.0, 520.0, 240.0], [0.0, 0.0, 1.0]])
+
+
+def successive_pairs(count: int, window: int) -> list[tuple[int, int]]:
+    """Pairs (earlier, later) of frames at most ``window`` apart."""
+    return [(later - step, later) for later in range(count) for step in range(1, min(window, later) + 1)]
 
 
 def camera_at(angle: float, distance: float = 4.0) -> Camera:
@@ -71,7 +76,7 @@ def pairwise(points: np.ndarray, window: int) -> list[tuple[int, int, Matches]]:
     """Matches of the pairs of a sequence, each in its own order."""
     rng, xy = np.random.default_rng(2), [project(points, camera).astype(np.float32) for camera in CAMERAS]
     pairs = []
-    for a, b in sequence_pairs(len(CAMERAS), window):
+    for a, b in successive_pairs(len(CAMERAS), window):
         order = rng.permutation(len(points))
         pairs.append((a, b, Matches(xy[a][order], xy[b][order], np.ones(len(points), np.float32))))
     return pairs
@@ -209,7 +214,7 @@ def test_tracks_that_cross_in_a_long_sequence_do_not_run_together() -> None:
     xy = [project(points, camera).astype(np.float32) for camera in cameras]
     sure = np.ones(len(points), np.float32)
     found, kept = triangulate(
-        find_tracks([(a, b, Matches(xy[a], xy[b], sure)) for a, b in sequence_pairs(40, 2)]), cameras
+        find_tracks([(a, b, Matches(xy[a], xy[b], sure)) for a, b in successive_pairs(40, 2)]), cameras
     )
     assert (nearest(points, found) < 0.01).mean() > 0.98
     assert np.median(kept.lengths) == len(cameras)
