@@ -1,6 +1,6 @@
-"""Prototypes: one feature per instance, and the segmentation of a view by the nearest of them (Sec. 3.3).
+"""Features averaged over masks, and the segmentation of a view by the nearest prototype (Sec. 3.3).
 
-Row ``t - 1`` of a (T, D) matrix of prototypes belongs to instance ``t``; label 0 is no instance.
+Row ``t - 1`` of a (T, D) matrix of prototypes belongs to label ``t``; label 0 is no instance.
 """
 
 from __future__ import annotations
@@ -36,45 +36,6 @@ def view_prototypes(
     """
     sums, counts = _sum_by_label(features, labels, num_instances)
     return (sums / counts.clamp_min(1)[:, None]).to(features.dtype), counts
-
-
-class PrototypeEnsemble:
-    """Averages the prototypes of views as the views come (Eqs. 17 and 18).
-
-    An instance's average is over the views that contain it: a view without it has nothing to say about it.
-
-    Attributes:
-        pixels: (T,) labelled pixels of each instance over all views.
-        n_views: (T,) number of views that contain the instance.
-    """
-
-    def __init__(self, num_instances: int, dim: int) -> None:
-        self.pixels: Int64[Tensor, " T"] = torch.zeros(num_instances, dtype=torch.int64)
-        self.n_views: Int64[Tensor, " T"] = torch.zeros(num_instances, dtype=torch.int64)
-        self._sums = torch.zeros(num_instances, dim, dtype=torch.float64)
-        self._views: list[tuple[Int64[Tensor, " S"], Float[Tensor, "S D"]]] = []
-
-    @torch.no_grad()
-    def add(self, features: Float[Tensor, "H W D"], labels: Int[Tensor, "H W"]) -> None:
-        """Take one view, as ``view_prototypes`` does.
-
-        Raises:
-            ValueError: sizes differ or a label is out of range.
-        """
-        means, counts = (part.cpu() for part in view_prototypes(features, labels, len(self.pixels)))
-        seen = torch.nonzero(counts)[:, 0]
-        self.pixels += counts
-        self.n_views[seen] += 1
-        self._sums[seen] += means[seen].double()
-        self._views.append((seen + 1, means[seen]))
-
-    def prototypes(self) -> Float[Tensor, "T D"]:
-        """The averages over views, on the CPU; zero for an instance that no view contains."""
-        return (self._sums / self.n_views.clamp_min(1)[:, None]).float()
-
-    def view_prototypes(self) -> list[tuple[Int64[Tensor, " S"], Float[Tensor, "S D"]]]:
-        """For each view, the instances (ids from 1) that it contains and their prototypes v_k(t)."""
-        return list(self._views)
 
 
 @torch.no_grad()

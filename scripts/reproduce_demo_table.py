@@ -26,7 +26,7 @@ from proto_saga_ns.labels import read_label_map
 from proto_saga_ns.model.association import pool_features, segment_scene, training_views
 from proto_saga_ns.model.evaluate import evaluate_views
 from proto_saga_ns.model.options import Classifier, SceneOptions
-from proto_saga_ns.scene import EmbeddingColors, Instance, SegmentedScene
+from proto_saga_ns.scene import EmbeddingColors, SegmentedScene
 
 COLUMNS = ("PSNR", "mIoU", "precision", "recall", "instances (predicted)", "seconds")
 
@@ -104,12 +104,7 @@ def _upper_bound(run: Run) -> SegmentedScene:
     views = training_views(run.model, run.pipeline.datamanager)
     truths = [read_label_map(DINING / "instances" / f"{name}.png") for name in views.names]
     masks = [ground_truth_association(views.label_map(index).numpy(), truth) for index, truth in enumerate(truths)]
-    count = max(int(mask.max()) for mask in masks)
-    ensemble = pool_features(views, masks, count)
-    seen = torch.nonzero(ensemble.n_views)[:, 0]
-    instances = tuple(Instance(int(row) + 1) for row in seen)
-    colors = EmbeddingColors.fit(run.model.embeddings.detach())
-    return SegmentedScene(ensemble.prototypes()[seen], instances, colors)
+    return SegmentedScene(pool_features(views, masks), EmbeddingColors.fit(run.model.embeddings.detach()))
 
 
 def _markdown(rows: dict[str, list[dict[str, float]]]) -> str:

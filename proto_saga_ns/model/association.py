@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -12,18 +12,13 @@ from jaxtyping import Int32
 from nerfstudio.utils.rich_utils import CONSOLE
 from rich.progress import track
 
-from proto_saga_ns.association import (
-    Association,
-    AssociationOptions,
-    apply_association,
-    associate,
-    look_numbered_per_view,
-)
+from proto_saga_ns.association import Association, AssociationOptions, associate, look_numbered_per_view
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.model.scene_classifiers import scene_classifier
+from proto_saga_ns.mask_table import MaskedView, MaskTable
+from proto_saga_ns.model.scene_classifiers import classifier_masks
 from proto_saga_ns.model.segmentation import TrainingViews
-from proto_saga_ns.prototypes import PrototypeEnsemble
-from proto_saga_ns.scene import EmbeddingColors, SegmentedScene
+from proto_saga_ns.prototypes import view_prototypes
+from proto_saga_ns.scene import Display, EmbeddingColors, SegmentedScene
 
 if TYPE_CHECKING:
     from proto_saga_ns.data.datamanager import ProtoSagaDatamanager
@@ -50,21 +45,16 @@ def segment_scene(
             f"Association found no instance: no Gaussian's centre falls on any mask (or min-views="
             f"{options.min_views} drops them all). Check masks and poses in ns-viewer; train longer."
         )
-    ensemble = pool_features(views, association.instance_of_mask, association.num_instances)
-    classifier = scene_classifier(model, views, association, ensemble, scene_options)
-    CONSOLE.log(
-        f"{len(classifier.instances)} instances from {sum(datamanager.labels_per_view)} masks of {len(views)} views"
-    )
+    pooled = pool_features(views, association.instance_of_mask)
+    masks = classifier_masks(model, views, association, pooled, scene_options)
+    CONSOLE.log(f"{len(masks.ids)} instances from {sum(datamanager.labels_per_view)} masks of {len(views)} views")
     return SegmentedScene(
-        prototypes=classifier.prototypes,
-        instances=classifier.instances,
+        masks=masks,
         embedding_colors=EmbeddingColors.fit(model.embeddings.detach()),
+        display=Display(overlay_opacity=model.config.overlay_opacity),
         tau=model.config.tau,
         min_alpha=model.config.min_alpha,
         options={"association": asdict(options), "scene": asdict(scene_options)},
-        mask_instances={
-            name: masks.tolist() for name, masks in zip(views.names, association.instance_of_mask, strict=True)
-        },
     )
 
 
@@ -94,15 +84,17 @@ def associate_views(model: ProtoSagaModel, views: TrainingViews, options: Associ
     )
 
 
-def pool_features(
-    views: TrainingViews, instance_of_mask: Sequence[Int32[np.ndarray, " L+1"]], num_instances: int
-) -> PrototypeEnsemble:
-    """Masked average pooling of the feature maps of all training views (Eqs. 17 and 18)."""
-    ensemble = PrototypeEnsemble(num_instances, views.embedding_dim)
-    for index in _progress(range(len(views)), "Averaging features"):
-        labels = apply_association(views.label_map(index).numpy(), instance_of_mask[index])
-        ensemble.add(views.render(index).features, torch.from_numpy(labels))
-    return ensemble
+def pool_features(views: TrainingViews, part_of_mask: Sequence[Int32[np.ndarray, " L+1"]]) -> MaskTable:
+    """Masked average pooling of the feature maps of all training views (Eq. 17), for every mask."""
+
+    def pooled() -> Iterator[MaskedView]:
+        for index in _progress(range(len(views)), "Averaging features"):
+            parts = torch.from_numpy(part_of_mask[index])
+            features = views.render(index).features
+            means, pixels = view_prototypes(features, views.label_map(index), len(parts) - 1)
+            yield MaskedView(views.names[index], means.cpu(), pixels.cpu(), parts)
+
+    return MaskTable.of_views(pooled(), views.embedding_dim)
 
 
 def _warn_of_numbering(options: AssociationOptions) -> None:

@@ -2,13 +2,40 @@
 
 from __future__ import annotations
 
-from jaxtyping import Float
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int32
 from torch import Tensor
+from torch.nn import functional as F
 
 from proto_saga_ns.scene import EmbeddingColors, SegmentedScene
 
 DIMMED = 0.15
-"""Brightness of what is not selected in the output ``object``."""
+"""Brightness of what is not shown in the output ``object``."""
+UNSELECTED = 0.4
+"""Opacity in the overlay of what is not selected, relative to the selected."""
+CHECKER_PIXELS = 12
+CHECKER_GREYS = (0.55, 0.75)
+
+
+@dataclass(frozen=True)
+class RenderedColors:
+    """A rendered view without any background.
+
+    Attributes:
+        rgb: colours over black (premultiplied by ``alpha``).
+        features: embeddings, alpha-blended.
+        alpha: accumulated opacity.
+    """
+
+    rgb: Float[Tensor, "H W 3"]
+    features: Float[Tensor, "H W D"]
+    alpha: Float[Tensor, "H W 1"]
+
+    def over(self, background: Float[Tensor, "#H #W 3"]) -> Float[Tensor, "H W 3"]:
+        """Colours in [0, 1] before a background."""
+        return (self.rgb + (1 - self.alpha) * background).clamp(0, 1)
 
 
 def embedding_outputs(
@@ -19,25 +46,67 @@ def embedding_outputs(
 
 
 def segmentation_outputs(
-    scene: SegmentedScene,
-    rgb: Float[Tensor, "H W 3"],
-    features: Float[Tensor, "H W D"],
-    alpha: Float[Tensor, "H W 1"],
-    overlay_opacity: float,
+    scene: SegmentedScene, visible: RenderedColors, shown: RenderedColors, background: Float[Tensor, " 3"]
 ) -> dict[str, Tensor]:
     """Colours of the instances, the same over rgb, their confidence, and the selected objects alone.
+
+    Args:
+        scene: with the display that decides what is seen.
+        visible: the scene without what is hidden.
+        shown: only what ``object`` shows; not looked at if the background is dimmed.
+        background: colour behind the scene.
 
     Returns:
         ``segmentation``, ``segmentation_overlay``, ``object`` (H, W, 3) and ``confidence`` (H, W, 1).
     """
-    labels, confidence = scene.segment(features, alpha[..., 0])
+    display = scene.display
+    labels, confidence = shown_labels(scene, visible)
+    rgb = visible.over(background)
     colors = scene.colorize(labels)
-    labelled = (labels > 0)[..., None]
-    mixed = (1 - overlay_opacity) * rgb + overlay_opacity * colors
-    selected = scene.is_selected(labels)[..., None]
+    selected = torch.isin(labels, torch.tensor(display.selected, dtype=labels.dtype, device=labels.device))
+    faint = UNSELECTED if display.selected else 1.0
+    opacity = display.overlay_opacity * torch.where(selected, 1.0, faint)
+    opacity = opacity.masked_fill(labels == 0, 0.0)[..., None]
+    if display.background == "dimmed":
+        isolated = rgb.where(display.is_shown(labels)[..., None], DIMMED * rgb)
+    else:
+        isolated = shown.over(backdrop(display.background, rgb))
+    width = display.outline
     return {
-        "segmentation": colors,
-        "segmentation_overlay": mixed.where(labelled, rgb),
-        "object": rgb.where(selected, DIMMED * rgb),
+        "segmentation": outlined(colors, selected, width),
+        "segmentation_overlay": outlined((1 - opacity) * rgb + opacity * colors, selected, width),
+        "object": isolated,
         "confidence": confidence[..., None],
     }
+
+
+def shown_labels(scene: SegmentedScene, visible: RenderedColors) -> tuple[Int32[Tensor, "H W"], Float[Tensor, "H W"]]:
+    """Instance ids and confidence of a view, both 0 for what is hidden or not confident enough to be shown."""
+    labels, confidence = scene.segment(visible.features, visible.alpha[..., 0])
+    dropped = scene.display.is_hidden(labels) | (confidence < scene.display.min_confidence)
+    return labels.masked_fill(dropped, 0), confidence.masked_fill(dropped, 0.0)
+
+
+def backdrop(kind: str, like: Float[Tensor, "H W 3"]) -> Float[Tensor, "#H #W 3"]:
+    """Black, white, or the checkerboard by which image editors show transparency."""
+    if kind == "black":
+        return like.new_zeros(1, 1, 3)
+    if kind == "white":
+        return like.new_ones(1, 1, 3)
+    rows, columns = (torch.arange(size, device=like.device) // CHECKER_PIXELS for size in like.shape[:2])
+    odd = ((rows[:, None] + columns) % 2)[..., None]
+    dark, light = CHECKER_GREYS
+    return (dark + (light - dark) * odd).to(like.dtype).expand(-1, -1, 3)
+
+
+def outlined(image: Float[Tensor, "H W 3"], mask: Bool[Tensor, "H W"], width: int) -> Float[Tensor, "H W 3"]:
+    """A white line of ``width`` pixels around a mask, with a thinner black one inside, to be seen on any colour."""
+    if width == 0 or not bool(mask.any()):
+        return image
+    around = _grown(mask, width) & ~mask
+    inside = mask & _grown(~mask, max(width // 2, 1))
+    return image.masked_fill(around[..., None], 1.0).masked_fill(inside[..., None], 0.0)
+
+
+def _grown(mask: Bool[Tensor, "H W"], pixels: int) -> Bool[Tensor, "H W"]:
+    return F.max_pool2d(mask[None, None].float(), 2 * pixels + 1, stride=1, padding=pixels)[0, 0] > 0

@@ -8,9 +8,10 @@ from typing import Any
 
 import torch
 from gsplat.strategy import DefaultStrategy
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from nerfstudio.cameras.cameras import Cameras
 from nerfstudio.models.splatfacto import RGB2SH, SplatfactoModel, SplatfactoModelConfig
+from nerfstudio.utils.rich_utils import CONSOLE
 from torch import Tensor, nn
 from torch.nn import Parameter
 
@@ -20,9 +21,10 @@ from proto_saga_ns.model import checkpoint
 from proto_saga_ns.model.cameras import CameraView, camera_view
 from proto_saga_ns.model.classifiers import ViewClassifiers
 from proto_saga_ns.model.lpips import lpips_or_nan, without_lpips
-from proto_saga_ns.model.outputs import embedding_outputs, segmentation_outputs
+from proto_saga_ns.model.outputs import RenderedColors, embedding_outputs, segmentation_outputs
 from proto_saga_ns.model.render import Gaussians, render
 from proto_saga_ns.scene import EmbeddingColors, SegmentedScene
+from proto_saga_ns.scene.state import scene_from_state, scene_to_state
 
 STATE_FORMAT = 1
 
@@ -50,7 +52,7 @@ class ProtoSagaModelConfig(SplatfactoModelConfig):
     min_alpha: float = 0.5
     """pixels that accumulate less opacity than this are left unlabelled"""
     overlay_opacity: float = 0.6
-    """opacity of the instance colours in the output segmentation_overlay"""
+    """opacity of the instance colours in the output segmentation_overlay, until it is changed in the viewer"""
 
 
 class ProtoSagaModel(SplatfactoModel):
@@ -130,12 +132,13 @@ class ProtoSagaModel(SplatfactoModel):
         poses = self.camera_optimizer.apply_to_camera(camera) if corrected else camera.camera_to_worlds
         return camera_view(camera, poses, self._get_downscale_factor(), self.device)
 
-    def gaussians(self) -> Gaussians:
-        """What the rasterizer takes of the Gaussians that are inside the crop box."""
-        inside = slice(None)
+    def gaussians(self, keep: Bool[Tensor, " N"] | None = None) -> Gaussians:
+        """What the rasterizer takes of the Gaussians that are inside the crop box, and perhaps only of some."""
+        chosen = slice(None) if keep is None else keep
         if self.crop_box is not None and not self.training:
             inside = self.crop_box.within(self.means).reshape(-1)
-        return Gaussians.from_parameters({name: value[inside] for name, value in self.gauss_params.items()})
+            chosen = inside if keep is None else inside & keep
+        return Gaussians.from_parameters({name: value[chosen] for name, value in self.gauss_params.items()})
 
     def get_outputs(self, camera: Cameras) -> dict[str, Tensor]:  # type: ignore[override]
         """Render one camera.
@@ -167,7 +170,8 @@ class ProtoSagaModel(SplatfactoModel):
         if self.training:
             return {**outputs, "features": rendered.features}
         outputs["background"] = background.expand(view.height, view.width, 3)
-        return {**outputs, **self._segmentation_outputs(rgb, rendered.features, rendered.alpha)}
+        colors = RenderedColors(rendered.rgb, rendered.features, rendered.alpha)
+        return {**outputs, **self._segmentation_outputs(view, colors, background)}
 
     def _active_sh_degree(self) -> int | None:
         if self.config.sh_degree == 0:
@@ -182,13 +186,30 @@ class ProtoSagaModel(SplatfactoModel):
             rgb = self._apply_bilateral_grid(rgb[None], camera.metadata["cam_idx"], height, width)[0]
         return rgb
 
-    def _segmentation_outputs(self, rgb: Tensor, features: Tensor, alpha: Tensor) -> dict[str, Tensor]:
-        if self.scene is None:
-            return embedding_outputs(self.embedding_colors(), features, alpha)
+    def _segmentation_outputs(self, view: CameraView, whole: RenderedColors, background: Tensor) -> dict[str, Tensor]:
+        scene = self.scene
+        if scene is None:
+            return embedding_outputs(self.embedding_colors(), whole.features, whole.alpha)
+        display = scene.display
+        ids = scene.instances_of(self.embeddings).ids.to(self.device)
+        visible = self.render_some(view, ~display.is_hidden(ids)) if display.hidden else whole
+        alone = display.selected and display.background != "dimmed"
+        shown = self.render_some(view, display.is_shown(ids)) if alone else visible
         return {
-            **embedding_outputs(self.scene.embedding_colors, features, alpha),
-            **segmentation_outputs(self.scene, rgb, features, alpha, self.config.overlay_opacity),
+            **embedding_outputs(scene.embedding_colors, whole.features, whole.alpha),
+            **segmentation_outputs(scene, visible, shown, background),
         }
+
+    def render_some(self, view: CameraView, keep: Bool[Tensor, " N"]) -> RenderedColors:
+        """One view of some of the Gaussians alone."""
+        rendered, _ = render(
+            self.gaussians(keep),
+            view,
+            sh_degree=self._active_sh_degree(),
+            with_depth=False,
+            antialiased=self.config.rasterize_mode == "antialiased",
+        )
+        return RenderedColors(rendered.rgb, rendered.features, rendered.alpha)
 
     def embedding_colors(self) -> EmbeddingColors:
         """The colours of the output ``embedding`` before there is a scene.
@@ -235,7 +256,7 @@ class ProtoSagaModel(SplatfactoModel):
         return {name: value for name, value in metrics.items() if not math.isnan(value)}, images
 
     def get_extra_state(self) -> dict[str, Any]:
-        scene = None if self.scene is None else self.scene.to_state()
+        scene = None if self.scene is None else scene_to_state(self.scene)
         return {"format": STATE_FORMAT, "schedule_offset": self.schedule_offset, "scene": scene}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
@@ -245,7 +266,12 @@ class ProtoSagaModel(SplatfactoModel):
                 "Install the proto_saga_ns that wrote it."
             )
         self.schedule_offset = state["schedule_offset"]
-        self.scene = None if state["scene"] is None else SegmentedScene.from_state(state["scene"])
+        self.scene = None
+        if state["scene"] is not None:
+            try:
+                self.scene = scene_from_state(state["scene"])
+            except ProtoSagaError as error:  # the Gaussians are whole: `proto-saga associate` must be able to load them
+                CONSOLE.print(f"[bold yellow]{error}")
 
     def load_state_dict(self, dict: dict[str, Any], **kwargs: Any) -> Any:  # type: ignore[override]
         """Load a checkpoint of this method, or a plain splatfacto one, whose Gaussians get fresh embeddings.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -11,9 +11,9 @@ from nerfstudio.utils.rich_utils import CONSOLE
 from rich.progress import Progress
 from torch import Tensor
 from torch.nn import Parameter
+from torch.nn import functional as F
 
 from proto_saga_ns.alternatives import (
-    Clusters,
     TrainingOptions,
     hdbscan_prototypes,
     kmeans_prototypes,
@@ -21,8 +21,7 @@ from proto_saga_ns.alternatives import (
     train_shared_classifier,
 )
 from proto_saga_ns.association import Association, apply_association
-from proto_saga_ns.prototypes import PrototypeEnsemble
-from proto_saga_ns.scene import Instance
+from proto_saga_ns.mask_table import MaskTable
 
 if TYPE_CHECKING:
     from proto_saga_ns.model.options import SceneOptions
@@ -32,43 +31,28 @@ if TYPE_CHECKING:
 FEATURES_FOR_HDBSCAN = 10_000
 
 
-@dataclass(frozen=True)
-class SceneClassifier:
-    """One row of ``prototypes`` for each of ``instances``."""
+def classifier_masks(
+    model: ProtoSagaModel, views: TrainingViews, association: Association, masks: MaskTable, options: SceneOptions
+) -> MaskTable:
+    """The table whose prototypes are the classifier that the options ask for.
 
-    prototypes: Float[Tensor, "T D"]
-    instances: tuple[Instance, ...]
-
-
-def scene_classifier(
-    model: ProtoSagaModel,
-    views: TrainingViews,
-    association: Association,
-    ensemble: PrototypeEnsemble,
-    options: SceneOptions,
-) -> SceneClassifier:
-    """The classifier that the options ask for. ``trained`` changes the model's embeddings."""
+    Args:
+        model: ``trained`` changes its embeddings.
+        views: the training views.
+        association: of their masks.
+        masks: their pooled features, by the association's instances.
+        options: which classifier.
+    """
     if options.classifier == "prototypes":
-        return SceneClassifier(ensemble.prototypes(), _associated_instances(association, ensemble))
+        return masks
     if options.classifier == "trained":
-        prototypes = _train(model, views, association, options)
-        return SceneClassifier(prototypes, _associated_instances(association, ensemble))
+        weights = F.normalize(_train(model, views, association, options).cpu(), dim=1)
+        return replace(masks, features=F.pad(weights, (0, 0, 1, 0))[masks.part.long()])
     if options.classifier == "kmeans":
-        vectors = torch.cat([means for _, means in ensemble.view_prototypes()])
-        return _clustered(kmeans_prototypes(vectors, association.num_instances, options.seed))
-    return _clustered(hdbscan_prototypes(_features(views, options.seed), seed=options.seed))
-
-
-def _associated_instances(association: Association, ensemble: PrototypeEnsemble) -> tuple[Instance, ...]:
-    columns = (ensemble.pixels.tolist(), ensemble.n_views.tolist(), association.n_gaussians.tolist())
-    return tuple(Instance(number, "", *counts) for number, counts in enumerate(zip(*columns, strict=True), start=1))
-
-
-def _clustered(clusters: Clusters) -> SceneClassifier:
-    """Clusters of features have neither pixels nor Gaussians of their own."""
-    return SceneClassifier(
-        clusters.prototypes, tuple(Instance(number + 1) for number in range(len(clusters.prototypes)))
-    )
+        clusters = kmeans_prototypes(masks.view_prototypes[1], association.num_instances, options.seed)
+    else:
+        clusters = hdbscan_prototypes(_features(views, options.seed), seed=options.seed)
+    return MaskTable.without_views(clusters.prototypes, range(1, len(clusters.prototypes) + 1))
 
 
 def _features(views: TrainingViews, seed: int) -> Float[Tensor, "S D"]:

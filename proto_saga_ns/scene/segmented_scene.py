@@ -1,0 +1,187 @@
+"""Instances, the prototypes that recognise them, and the Gaussians that belong to them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int, Int32
+from torch import Tensor
+
+from proto_saga_ns.colors import color_table, instance_colors
+from proto_saga_ns.cosine_softmax import DEFAULT_TAU
+from proto_saga_ns.gaussian_instances import GaussianInstances
+from proto_saga_ns.mask_table import MaskTable
+from proto_saga_ns.prototypes import DEFAULT_MIN_ALPHA, classify
+from proto_saga_ns.scene.display import Display
+from proto_saga_ns.scene.embedding_colors import EmbeddingColors
+
+FORMAT_VERSION = 2
+"""Of the saved scene; to be raised when its meaning changes."""
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One object of a scene.
+
+    Attributes:
+        id: scene-wide, from 1.
+        name: for people; "instance 7" unless given.
+        pixels: of its masks in the training views.
+        n_views: training views that contain it.
+        n_gaussians: Gaussians that belong to it; 0 if that is not known.
+    """
+
+    id: int
+    name: str = ""
+    pixels: int = 0
+    n_views: int = 0
+    n_gaussians: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            object.__setattr__(self, "name", f"instance {self.id}")
+
+    @property
+    def color(self) -> tuple[int, int, int]:
+        """8-bit RGB, a function of the id alone."""
+        r, g, b = (int(value) for value in instance_colors(np.array([self.id]))[0])
+        return r, g, b
+
+
+@dataclass(frozen=True)
+class SegmentedScene:
+    """A scene taken apart. Answers on the device of what it is asked about.
+
+    Everything is kept for parts (see ``mask_table``); ``owners`` says which instance a part belongs to. So instances
+    can be merged without any change of what the model recognises: a merged instance is where its parts were.
+
+    Attributes:
+        masks: all masks with their features and parts.
+        embedding_colors: map from features to colours.
+        gaussians: the part of each Gaussian; None if that was never decided.
+        owners: the instance of a part; a part that is not in here is an instance of its own, with its own id. The id
+            of an instance is that of one of its parts.
+        names: of instances that were given one, by id.
+        display: what is shown, and how.
+        tau: temperature of the confidence.
+        min_alpha: pixels with less accumulated opacity stay unlabelled.
+        options: how the scene was segmented; plain JSON values.
+    """
+
+    masks: MaskTable
+    embedding_colors: EmbeddingColors
+    gaussians: GaussianInstances | None = None
+    owners: Mapping[int, int] = field(default_factory=dict)
+    names: Mapping[int, str] = field(default_factory=dict)
+    display: Display = field(default_factory=Display)
+    tau: float = DEFAULT_TAU
+    min_alpha: float = DEFAULT_MIN_ALPHA
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def prototypes(self) -> Float[Tensor, "P D"]:
+        """Row i belongs to part ``masks.ids[i]``."""
+        return self.masks.prototypes
+
+    @cached_property
+    def ids(self) -> tuple[int, ...]:
+        """Instance ids, ascending."""
+        return tuple(sorted({self.owners.get(part, part) for part in self.masks.ids}))
+
+    def parts(self, instance_id: int) -> tuple[int, ...]:
+        """The parts of an instance, ascending.
+
+        Raises:
+            KeyError: no such instance.
+        """
+        found = tuple(part for part in self.masks.ids if self.owners.get(part, part) == instance_id)
+        if not found:
+            raise KeyError(f"no instance {instance_id}")
+        return found
+
+    @cached_property
+    def instances(self) -> tuple[Instance, ...]:
+        """In the order of their ids."""
+        counts = self._gaussian_counts()
+        return tuple(
+            Instance(number, self.names.get(number, ""), *self.masks.size(self.parts(number)), counts.get(number, 0))
+            for number in self.ids
+        )
+
+    def _gaussian_counts(self) -> dict[int, int]:
+        if self.gaussians is None:
+            return {}
+        ids, counts = self._owners_of(self.gaussians.ids).unique(return_counts=True)
+        return dict(zip(ids.tolist(), counts.tolist(), strict=True))
+
+    def instance(self, instance_id: int) -> Instance:
+        """The instance of this id.
+
+        Raises:
+            KeyError: no such instance.
+        """
+        self.parts(instance_id)
+        return self.instances[self.ids.index(instance_id)]
+
+    @cached_property
+    def mask_instances(self) -> dict[str, list[int]]:
+        """For each training view by name, the instance of each label of its label map; entry 0 is 0."""
+        return {name: self._owners_of(parts).tolist() for name, parts in self.masks.part_of_mask().items()}
+
+    def segment(
+        self, features: Float[Tensor, "H W D"], alpha: Float[Tensor, "H W"]
+    ) -> tuple[Int32[Tensor, "H W"], Float[Tensor, "H W"]]:
+        """Instance ids of a rendered view and the probability of the prototype that won (Eq. 19).
+
+        Both are 0 where none was found.
+        """
+        rows, confidence = classify(features, self.prototypes, alpha, self.tau, self.min_alpha)
+        return self._lookup((0, *(self.owners.get(part, part) for part in self.masks.ids)), rows), confidence
+
+    def _owners_of(self, parts: Int32[Tensor, "*shape"]) -> Int32[Tensor, "*shape"]:
+        largest = max(int(parts.max()) if parts.numel() else 0, *self.masks.ids, 0)
+        return self._lookup(tuple(self.owners.get(part, part) for part in range(largest + 1)), parts)
+
+    @staticmethod
+    def _lookup(table: tuple[int, ...], rows: Int32[Tensor, "*shape"]) -> Int32[Tensor, "*shape"]:
+        if table == tuple(range(len(table))):
+            return rows
+        return torch.tensor(table, dtype=torch.int32, device=rows.device)[rows.long()]
+
+    def instances_of(self, embeddings: Float[Tensor, "N D"]) -> GaussianInstances:
+        """The instance of each Gaussian.
+
+        As it was decided, or if the Gaussians are others now (training went on) or nobody ever decided, the nearest
+        prototype of each one's own embedding.
+        """
+        if self.gaussians is not None and len(self.gaussians.ids) == len(embeddings):
+            return replace(self.gaussians, ids=self._owners_of(self.gaussians.ids))
+        alpha = torch.ones(1, len(embeddings), device=embeddings.device)
+        labels, confidence = self.segment(embeddings.detach()[None], alpha)
+        return GaussianInstances(labels[0].cpu(), confidence[0].cpu())
+
+    def colorize(self, labels: Int[Tensor, "H W"]) -> Float[Tensor, "H W 3"]:
+        """Colours in [0, 1] of a map of instance ids, black where it is 0, on the map's device."""
+        largest = np.array([int(labels.max()) if labels.numel() else 0])
+        table = torch.from_numpy(color_table(largest)).to(labels.device).float() / 255
+        return table[labels.long()]
+
+    def with_display(self, **changes: Any) -> SegmentedScene:
+        """The same scene with some fields of its display changed."""
+        return replace(self, display=replace(self.display, **changes))
+
+    def to_json(self) -> dict[str, Any]:
+        """Content of ``instances.json``: the instances with names, colours and sizes, and the settings."""
+        instances = [{**asdict(instance), "color": list(instance.color)} for instance in self.instances]
+        return {
+            "version": FORMAT_VERSION,
+            "instances": instances,
+            "tau": self.tau,
+            "min_alpha": self.min_alpha,
+            "options": dict(self.options),
+        }

@@ -1,0 +1,79 @@
+"""A segmented scene as tensors and JSON text, for the checkpoint."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from typing import Any
+
+from torch import Tensor
+
+from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.gaussian_instances import GaussianInstances
+from proto_saga_ns.mask_table import MaskTable
+from proto_saga_ns.scene.display import Display
+from proto_saga_ns.scene.embedding_colors import EmbeddingColors
+from proto_saga_ns.scene.segmented_scene import FORMAT_VERSION, SegmentedScene
+
+_COLORS = tuple(f.name for f in fields(EmbeddingColors))
+_MASKS = ("view", "label", "pixels", "features", "part")
+
+
+def scene_to_state(scene: SegmentedScene) -> dict[str, Tensor | str]:
+    """Tensors and JSON text that ``torch.load(weights_only=True)`` reads; ``scene_from_state`` undoes it."""
+    tensors = {f"colors.{name}": getattr(scene.embedding_colors, name).cpu() for name in _COLORS}
+    tensors |= {f"masks.{name}": getattr(scene.masks, name).cpu() for name in _MASKS}
+    if scene.gaussians is not None:
+        tensors |= {"gaussians.ids": scene.gaussians.ids, "gaussians.confidence": scene.gaussians.confidence}
+    text = {
+        "version": FORMAT_VERSION,
+        "tau": scene.tau,
+        "min_alpha": scene.min_alpha,
+        "options": dict(scene.options),
+        "owners": sorted(scene.owners.items()),
+        "names": sorted(scene.names.items()),
+        "view_names": scene.masks.view_names,
+        "display": asdict(scene.display),
+    }
+    return {**tensors, "json": json.dumps(text)}
+
+
+def scene_from_state(state: Mapping[str, Any]) -> SegmentedScene:
+    """The scene that ``scene_to_state`` saved, on the CPU.
+
+    Raises:
+        ProtoSagaError: it was written by another version, or is damaged.
+    """
+    try:
+        text = json.loads(state["json"])
+        if text["version"] != FORMAT_VERSION:
+            raise ProtoSagaError(
+                f"The segmented scene in the checkpoint has format {text['version']}, this version reads "
+                f"{FORMAT_VERSION}. Install the version that wrote it, or run `proto-saga associate` again."
+            )
+        return SegmentedScene(
+            masks=MaskTable(*(state[f"masks.{name}"] for name in _MASKS), view_names=tuple(text["view_names"])),
+            embedding_colors=EmbeddingColors(*(state[f"colors.{name}"] for name in _COLORS)),
+            gaussians=_gaussians(state),
+            owners={int(part): int(owner) for part, owner in text["owners"]},
+            names={int(number): str(name) for number, name in text["names"]},
+            display=_display(text["display"]),
+            **{key: text[key] for key in ("tau", "min_alpha", "options")},
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise ProtoSagaError(
+            f"The segmented scene in the checkpoint is damaged ({error!r}). Run "
+            "`proto-saga associate` again, or go back to the checkpoint before."
+        ) from error
+
+
+def _gaussians(state: Mapping[str, Any]) -> GaussianInstances | None:
+    if "gaussians.ids" not in state:
+        return None
+    return GaussianInstances(state["gaussians.ids"], state["gaussians.confidence"])
+
+
+def _display(content: Mapping[str, Any]) -> Display:
+    lists = {name: tuple(content[name]) for name in ("selected", "hidden")}
+    return Display(**{**content, **lists})
