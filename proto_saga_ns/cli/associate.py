@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -10,14 +9,12 @@ from typing import Literal
 from proto_saga_ns.association import GAGA, PAPER, AssociationOptions
 from proto_saga_ns.model.options import SceneOptions
 
-PREVIOUS_FOLDER = "nerfstudio_models_before_associate"
-
 
 @dataclass
 class Associate:
     """Associate the masks of a trained scene again and rewrite its checkpoint.
 
-    The checkpoint that was there is kept in nerfstudio_models_before_associate/.
+    The checkpoint that was there is kept in nerfstudio_models_before_change/.
     """
 
     load_config: Path
@@ -35,25 +32,11 @@ class Associate:
 
         from proto_saga_ns.cli.run import load_run
         from proto_saga_ns.model.association import segment_scene
+        from proto_saga_ns.model.saving import rewrite_checkpoint
 
         run = load_run(self.load_config, self.data)
         association = {"none": self.association, "paper": PAPER, "gaga": GAGA}[self.preset]
         scene = segment_scene(run.model, run.pipeline.datamanager, association, self.scene)
         run.model.scene = scene
-        kept = _rewrite(run.checkpoint, run.pipeline.state_dict())
+        kept = rewrite_checkpoint(run.checkpoint, run.pipeline.state_dict())
         Console().print(f"{len(scene.instances)} instances; the checkpoint before is {kept}")
-
-
-def _rewrite(checkpoint: Path, pipeline_state: dict[str, object]) -> Path:
-    """Replace the model in a checkpoint in one step; optimizers and step stay. Returns where the old one is kept."""
-    import torch
-
-    from proto_saga_ns.files import atomic_file
-
-    content = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    kept = checkpoint.parent.parent / PREVIOUS_FOLDER / checkpoint.name
-    kept.parent.mkdir(exist_ok=True)
-    shutil.copy2(checkpoint, kept)
-    with atomic_file(checkpoint) as file:
-        torch.save({**content, "pipeline": pipeline_state}, file)
-    return kept

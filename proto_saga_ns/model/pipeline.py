@@ -13,6 +13,7 @@ from proto_saga_ns.data.datamanager import ProtoSagaDatamanager, ProtoSagaDatama
 from proto_saga_ns.errors import user_errors_end_the_process
 from proto_saga_ns.model.options import SceneOptions
 from proto_saga_ns.model.proto_saga import ProtoSagaModel, ProtoSagaModelConfig
+from proto_saga_ns.viewer.panel import ObjectsPanel
 
 
 @dataclass
@@ -33,12 +34,15 @@ class ProtoSagaPipeline(VanillaPipeline):
 
     config: ProtoSagaPipelineConfig
     datamanager: ProtoSagaDatamanager
+    loaded_step: int | None = None
+    """Step of the checkpoint that was loaded last."""
 
     def __init__(self, config: ProtoSagaPipelineConfig, *args: Any, **kwargs: Any) -> None:
         with user_errors_end_the_process():
             super().__init__(config, *args, **kwargs)
             if self.test_mode == "val":
                 self.model.create_view_classifiers(self.datamanager.labels_per_view)
+        self.objects_panel = ObjectsPanel(self)
 
     @property
     def model(self) -> ProtoSagaModel:
@@ -47,6 +51,7 @@ class ProtoSagaPipeline(VanillaPipeline):
     def load_pipeline(self, loaded_state: dict[str, Any], step: int) -> None:
         with user_errors_end_the_process():
             super().load_pipeline(loaded_state, step)
+        self.loaded_step = step
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool | None = None) -> None:
         """Load strictly: a checkpoint that fits only in part would show a scene that was never trained."""

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
+import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,7 @@ from proto_saga_ns.errors import ProtoSagaError, user_errors_end_the_process
 from proto_saga_ns.model.pipeline import ProtoSagaPipeline
 
 STAGING_FOLDER = ".checkpoint_being_written"
+LOCAL_HOST = "127.0.0.1"
 
 
 @dataclass
@@ -22,6 +26,12 @@ class ProtoSagaTrainerConfig(TrainerConfig):
     """Nerfstudio's trainer; max-num-iterations counts all steps, those before a resume included."""
 
     _target: type = field(default_factory=lambda: ProtoSagaTrainer)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Keep the viewer on this machine: ns-viewer replaces the method's viewer options by its own defaults."""
+        if name == "viewer" and not _host_was_given(sys.argv):
+            value.websocket_host = LOCAL_HOST
+        super().__setattr__(name, value)
 
     def save_config(self) -> None:
         """Save with absolute paths, so that viewer and renderer work from any folder."""
@@ -31,10 +41,19 @@ class ProtoSagaTrainerConfig(TrainerConfig):
         super().save_config()
 
 
+def _host_was_given(arguments: Sequence[str]) -> bool:
+    """Whether the command line says where the viewer shall listen."""
+    return any(word.replace("_", "-").startswith("--viewer.websocket-host") for word in arguments)
+
+
 class ProtoSagaTrainer(Trainer):
     """Trains, then associates the masks and leaves the segmented scene in the checkpoint."""
 
     pipeline: ProtoSagaPipeline
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._saving = threading.Lock()
 
     def setup(self, test_mode: Any = "val") -> None:
         with user_errors_end_the_process():
@@ -60,15 +79,23 @@ class ProtoSagaTrainer(Trainer):
     def _after_train(self) -> None:
         self.save_checkpoint(self.step)
         CONSOLE.print("Training is done and saved; associating the masks of all views.")
-        self.pipeline.associate()
+        with self.train_lock:  # the viewer may be rendering
+            self.pipeline.associate()
+        self.pipeline.objects_panel.scene_changed()
         super()._after_train()
 
     def save_checkpoint(self, step: int) -> None:
         """Write a checkpoint so that a kill at any moment leaves the last whole one in place.
 
+        The viewer may call this from another thread.
+
         Raises:
             ProtoSagaError: if it cannot be written, for instance because the disk is full.
         """
+        with self._saving:
+            self._save_checkpoint(step)
+
+    def _save_checkpoint(self, step: int) -> None:
         final_dir, staging = self.checkpoint_dir, self.base_dir / STAGING_FOLDER
         shutil.rmtree(staging, ignore_errors=True)
         self.checkpoint_dir = staging

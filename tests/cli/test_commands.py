@@ -56,7 +56,7 @@ def test_associate_rewrites_the_checkpoint_and_keeps_the_one_before(copy_of_run:
         *("--classifier", classifier, "--trained-steps", "20"),
     )
     assert process.returncode == 0, process.stdout + process.stderr
-    kept = copy_of_run.folder / "nerfstudio_models_before_associate" / copy_of_run.checkpoint.name
+    kept = copy_of_run.folder / "nerfstudio_models_before_change" / copy_of_run.checkpoint.name
     assert kept.read_bytes() == before
     content = torch.load(copy_of_run.checkpoint, map_location="cpu", weights_only=True)
     options = json.loads(content["pipeline"]["_model._extra_state"]["scene"]["json"])["options"]

@@ -1,0 +1,194 @@
+"""The tab "Objects" in nerfstudio's viewer.
+
+Nerfstudio looks through the pipeline for a ``ViewerControl`` and hands it the viewer; so the model knows no widget. All
+browsers share one scene and one panel. Callbacks come from a pool of threads: each holds the panel's lock from start to
+end, and nerfstudio's train lock while it touches the model, so that it waits for the picture or the training step that
+is being computed. Always in this order.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast
+
+import viser
+from nerfstudio.viewer.utils import get_camera
+from nerfstudio.viewer.viewer import VISER_NERFSTUDIO_SCALE_RATIO
+from nerfstudio.viewer.viewer_elements import ViewerControl
+
+from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.scene import Background
+from proto_saga_ns.viewer.listing import by_size, choice, chosen_id, harmless, summary, table
+from proto_saga_ns.viewer.looking import Vector
+from proto_saga_ns.viewer.saving import Saver
+from proto_saga_ns.viewer.session import Session
+from proto_saga_ns.viewer.tabs import add_tab
+from proto_saga_ns.viewer.widgets import OUTPUTS, Widgets
+
+if TYPE_CHECKING:
+    from nerfstudio.viewer.viewer import Viewer
+
+    from proto_saga_ns.model.pipeline import ProtoSagaPipeline
+
+BOX_HEIGHT = 200
+"""Rows of the picture that a box is looked up in."""
+
+
+class ObjectsPanel(ViewerControl):
+    """Widgets on one side, a ``Session`` on the other."""
+
+    def __init__(self, pipeline: ProtoSagaPipeline) -> None:
+        self._pipeline = pipeline
+        self._lock = threading.Lock()
+        self._widgets: Widgets | None = None
+
+    def _setup(self, viewer: Viewer) -> None:
+        super()._setup(viewer)
+        self._session = Session(self._pipeline.model)
+        self._saver = Saver(viewer, self._pipeline)
+        with add_tab(viewer, "Objects", viser.Icon.CUBE):
+            self._widgets = Widgets(viewer.viser_server.gui)
+        self._connect(self._widgets)
+        self._refresh("")
+
+    def scene_changed(self) -> None:
+        """To be called when association has put another scene into the model; there may be no viewer at all."""
+        if self._widgets is not None:
+            with self._lock:
+                self._refresh("Instances were found.")
+            self.viewer._trigger_rerender()
+
+    def _connect(self, widgets: Widgets) -> None:
+        """Give every widget what it does."""
+        session = self._session
+        for group in widgets.outputs:
+            self._on_press(group, lambda title: self._show_output(OUTPUTS[title]))
+        self._on_choice(widgets.tool, self._use_tool)
+        self._on_choice(widgets.instance, lambda entry: session.select([chosen_id(entry)], widgets.add.value))
+        self._on_press(widgets.step, lambda title: session.select_next(-1 if title == "Previous" else 1))
+        self._on_press(widgets.select, lambda title: session.select(session.scene.ids if title == "All" else ()))
+        self._on_press(
+            widgets.visibility, lambda title: session.hide_selected() if title == "Hide" else self._isolate()
+        )
+        self._on_press(widgets.show_all, lambda _: session.show_all())
+        self._on_click(widgets.rename, lambda: session.rename_selected(widgets.name.value))
+        self._on_click(widgets.merge, session.merge_selected)
+        self._on_click(widgets.absorb, lambda: session.absorb(widgets.fragment_percent.value / 100))
+        self._on_press(widgets.history, lambda title: session.undo() if title == "Undo" else session.redo())
+        self._on_click(widgets.save, lambda: session.save(self._saver.save))
+        self._on_click(widgets.find, self._find_instances)
+        self._on_choice(widgets.overlay_opacity, lambda value: session.show(overlay_opacity=float(value)))
+        self._on_choice(widgets.min_confidence, lambda value: session.show(min_confidence=float(value)))
+        self._on_choice(widgets.outline, lambda value: session.show(outline=int(value)))
+        self._on_choice(widgets.background, lambda value: session.show(background=cast(Background, value)))
+
+    def _on_click(self, button: viser.GuiButtonHandle, action: Callable[[], str]) -> None:
+        button.on_click(lambda _: self._act(action))
+
+    def _on_press(self, group: viser.GuiButtonGroupHandle, action: Callable[[str], str]) -> None:
+        def pressed(event: viser.GuiEvent) -> None:
+            title = event.target.value
+            self._act(lambda: action(title))
+
+        group.on_click(pressed)
+
+    def _on_choice(self, handle: viser.GuiInputHandle, action: Callable[[Any], str]) -> None:
+        def chosen(event: viser.GuiEvent) -> None:
+            value = event.target.value
+            if event.client is not None:  # else the panel itself has set the value
+                self._act(lambda: action(value))
+
+        handle.on_update(chosen)
+
+    def _act(self, action: Callable[[], str]) -> None:
+        """Run an action of a person, say what came of it, and show the result."""
+        with self._lock:
+            try:
+                with self.viewer.train_lock or contextlib.nullcontext():
+                    said = action()
+            except ProtoSagaError as error:
+                said = str(error)
+            self._refresh(said)
+        self.viewer._trigger_rerender()
+
+    def _refresh(self, said: str) -> None:
+        """Bring all widgets up to the scene."""
+        assert self._widgets is not None
+        self._widgets.message.content = harmless(said)
+        if not self._session.has_scene:
+            self._widgets.show_waiting(self.viewer.trainer is not None)
+            return
+        editor = self._session.editor
+        scene = editor.scene
+        self._widgets.show_scene(
+            summary(scene, editor.unsaved, editor.display_changed),
+            table(scene),
+            [choice(instance) for instance in by_size(scene)],
+            scene,
+        )
+
+    def _use_tool(self, tool: str) -> str:
+        """What the mouse does in the picture; viser knows one such use at a time."""
+        scene = self.viser_server.scene
+        if scene._scene_pointer_cb is not None:
+            scene.remove_pointer_callback()
+        if tool == "Box":
+            scene.on_pointer_event("rect-select")(self._on_box)
+            return "Drag a box around instances."
+        if tool == "Click":
+            scene.on_pointer_event("click")(self._on_ray(self._select_at))
+            return "Click on an instance; 'Move' turns the view again."
+        if tool == "Split":
+            scene.on_pointer_event("click")(self._on_ray(self._session.split_at))
+            return "Click on one part of an instance, then on the other."
+        return ""
+
+    def _select_at(self, origin: Vector, direction: Vector) -> str:
+        return self._session.click(origin, direction, self._adds())
+
+    def _adds(self) -> bool:
+        assert self._widgets is not None
+        return self._widgets.add.value
+
+    def _on_ray(self, action: Callable[[Vector, Vector], str]) -> Callable[[viser.ScenePointerEvent], None]:
+        def clicked(event: viser.ScenePointerEvent) -> None:
+            if event.ray_origin is None or event.ray_direction is None:
+                return
+            x, y, z = (value / VISER_NERFSTUDIO_SCALE_RATIO for value in event.ray_origin)
+            direction = event.ray_direction
+            self._act(lambda: action((x, y, z), direction))
+
+        return clicked
+
+    def _on_box(self, event: viser.ScenePointerEvent) -> None:
+        low, high = event.screen_pos
+        camera = get_camera(self.viewer.get_camera_state(event.client), BOX_HEIGHT)
+
+        def select() -> str:
+            view = self._pipeline.model.view_of(camera.to(self._pipeline.model.device), corrected=False)
+            return self._session.box(view, low, high, self._adds())
+
+        self._act(select)
+
+    def _isolate(self) -> str:
+        said = self._session.isolate_selected()
+        self._show_output("object")
+        return said
+
+    def _show_output(self, name: str) -> str:
+        """Choose the output in nerfstudio's own list, so that there is one truth about what is shown."""
+        control = self.viewer.control_panel._output_render
+        handle = control.gui_handle
+        if handle is None or name not in handle.options:  # type: ignore[union-attr]
+            return f"The output {name} is not there yet."
+        control.value = name
+        return ""
+
+    def _find_instances(self) -> str:
+        self._pipeline.associate()
+        found = f"Found {len(self._session.scene.ids)} instances"
+        return (
+            f"{found}, as they are now; they are found anew when training ends." if self.viewer.trainer else f"{found}."
+        )

@@ -1,0 +1,108 @@
+"""The widgets of the tab "Objects", and how they show a scene. What they do is the panel's business."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import get_args
+
+import viser
+
+from proto_saga_ns.scene import Background, Display, SegmentedScene
+
+OUTPUTS = {
+    "Colours": "rgb",
+    "Instances": "segmentation",
+    "Overlay": "segmentation_overlay",
+    "Object": "object",
+    "Confidence": "confidence",
+    "Embedding": "embedding",
+}
+TOOLS = ("Move", "Click", "Box", "Split")
+NO_INSTANCE: str = "0: none"
+
+
+class Widgets:
+    """All handles. Built inside the tab."""
+
+    def __init__(self, gui: viser.GuiApi) -> None:
+        self.status = gui.add_markdown("")
+        self.message = gui.add_markdown("")
+        self.find = gui.add_button("Find instances now", icon=viser.Icon.SEARCH, visible=False)
+        names = tuple(OUTPUTS)
+        # Three words side by side would be cut off in the narrow panel.
+        self.outputs = tuple(
+            gui.add_button_group("" if first else "Show", names[first : first + 2]) for first in range(0, len(names), 2)
+        )
+        with gui.add_folder("Select"):
+            self.tool = gui.add_dropdown("Mouse", TOOLS, hint="what the mouse does in the picture")
+            self.add = gui.add_checkbox("Add to selection", False, hint="also takes away what is selected already")
+            self.instance: viser.GuiDropdownHandle[str] = gui.add_dropdown("Instance", (NO_INSTANCE,))
+            self.step = gui.add_button_group("By size", ("Previous", "Next"))
+            self.select = gui.add_button_group("Select", ("All", "None"))
+            self.visibility = gui.add_button_group("Selected", ("Hide", "Isolate"))
+            self.show_all = gui.add_button_group("Hidden", ("Show all",))
+        with gui.add_folder("Correct"):
+            self.name = gui.add_text("Name", "")
+            self.rename = gui.add_button("Rename", icon=viser.Icon.PENCIL)
+            self.merge = gui.add_button("Merge selected", icon=viser.Icon.ARROWS_JOIN)
+            self.fragment_percent = gui.add_slider(
+                *("Fragment, %", 1, 25, 1, 2), hint="largest size of a fragment, in percent of what it lies at"
+            )
+            self.absorb = gui.add_button(
+                "Absorb fragments",
+                icon=viser.Icon.ARROWS_MINIMIZE,
+                hint="merges small instances into the selected one that they lie at; into any if none is selected",
+            )
+            self.history = gui.add_button_group("Changes", ("Undo", "Redo"))
+            self.save = gui.add_button("Save into checkpoint", icon=viser.Icon.DEVICE_FLOPPY)
+        with gui.add_folder("Look"):
+            self.overlay_opacity = gui.add_slider("Overlay", 0.0, 1.0, 0.05, 0.6)
+            self.min_confidence = gui.add_slider(
+                "Confidence", 0.0, 1.0, 0.05, 0.0, hint="pixels recognised with less are left unlabelled"
+            )
+            self.outline = gui.add_slider("Outline", 0, 8, 1, 2, hint="around what is selected, in pixels")
+            self.background = gui.add_dropdown(
+                "Background", get_args(Background), hint="of the output 'object'; a checkerboard is transparent"
+            )
+        with gui.add_folder("Instances"):
+            self.table = gui.add_markdown("")
+        self._correcting = (self.rename, self.merge, self.absorb, self.save)
+
+    def show_waiting(self, training: bool) -> None:
+        """There are no instances."""
+        when = "They are found when training ends" if training else "Association has not run yet"
+        self.status.content = f"No instances yet. {when}; the button finds those of the masks as they are now."
+        self._set_usable(False)
+
+    def show_scene(self, summary: str, table: str, choices: Sequence[str], scene: SegmentedScene) -> None:
+        """Bring all widgets up to a scene."""
+        self._set_usable(True)
+        _set(self.status, "content", summary)
+        _set(self.table, "content", table)
+        self.instance.options = (NO_INSTANCE, *choices)
+        self._show_selected(scene, choices)
+        self._show_look(scene.display)
+
+    def _show_selected(self, scene: SegmentedScene, choices: Sequence[str]) -> None:
+        selected = scene.display.selected
+        one = selected[0] if len(selected) == 1 else None
+        prefix = f"{one}: "
+        _set(self.instance, "value", next((entry for entry in choices if entry.startswith(prefix)), NO_INSTANCE))
+        _set(self.name, "value", scene.instance(one).name if one else "")
+
+    def _show_look(self, display: Display) -> None:
+        _set(self.overlay_opacity, "value", display.overlay_opacity)
+        _set(self.min_confidence, "value", display.min_confidence)
+        _set(self.outline, "value", display.outline)
+        _set(self.background, "value", display.background)
+
+    def _set_usable(self, usable: bool) -> None:
+        self.find.visible = not usable
+        for handle in self._correcting:
+            handle.disabled = not usable
+
+
+def _set(handle: object, field: str, value: object) -> None:
+    """Set what has changed only: every setting is a message to all browsers."""
+    if getattr(handle, field) != value:
+        setattr(handle, field, value)
