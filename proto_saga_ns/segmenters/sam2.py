@@ -103,6 +103,7 @@ def _folder_sha256(folder: Path) -> str:
 
 def _make_pipeline(settings: Sam2Settings) -> MaskGenerationPipeline:
     try:
+        import transformers  # noqa: F401
         from transformers.pipelines.mask_generation import MaskGenerationPipeline
     except ImportError as error:
         raise ProtoSagaError(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.segmenters.sam_weights import SamModel
 
 SWIN_B = "IDEA-Research/grounding-dino-base"
@@ -42,8 +41,5 @@ class TextOptions:
 
     def __post_init__(self) -> None:
         for name in ("box_threshold", "text_threshold", "min_share"):
-            value = getattr(self, name)
-            if not 0 <= value < 1:
-                raise ProtoSagaError(
-                    f"--{name.replace('_', '-')} is {value}; expected a number from 0 up to, not including, 1."
-                )
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 0 and below 1")
