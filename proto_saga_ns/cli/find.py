@@ -59,16 +59,19 @@ class Find:
     options: Options = field(default_factory=TextOptions)
 
     def run(self) -> None:
+        from proto_saga_ns.text.find import TextFinder, instances_on
+
+        finder = TextFinder(self.options)
+        self._check(finder)
+
+        # Later, since these imports take seconds and bad input shall be answered at once.
         from rich.console import Console
 
         from proto_saga_ns.cli.run import load_run
         from proto_saga_ns.model.segmentation import segment_view
-        from proto_saga_ns.text.find import TextFinder, instances_on
         from proto_saga_ns.text.picture import picture
 
         console = Console()
-        finder = TextFinder(self.options)
-        self._check(finder)
         run = load_run(self.load_config, self.data)
         scene = run.scene
         stem, camera = _view(run, self.view)
