@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from proto_saga_ns.cli.run import Run
     from proto_saga_ns.scene import SegmentedScene
     from proto_saga_ns.text.find import FoundInstance, TextFinder, TextMask
+    from proto_saga_ns.text.grounding import FoundBoxes
 
     Options = TextOptions
 else:
@@ -78,12 +79,14 @@ class Find:
         view = segment_view(run.model, scene, camera)
         rgb = (view.rgb.cpu().numpy() * 255).round().astype("uint8")
         found = self._find(finder, rgb)
-        _print_boxes(console, found, stem, rgb)
+        console.print(f"View {stem}, {rgb.shape[1]} x {rgb.shape[0]} pixels", highlight=False)
+        if not self.boxes:
+            _print_boxes(console, found.boxes)
         chosen = instances_on(view.labels, found.mask, self.options.min_share)
         _print_instances(console, chosen, scene)
+        ids = [instance.id for instance in chosen]
         if self.output_dir is not None:
             file = self.output_dir / f"{stem}_{_file_name(self.phrase)}.png"
-            ids = [instance.id for instance in chosen]
             _write_png(file, picture(rgb, found.boxes.xyxy, found.mask, view.labels, ids))
             console.print(f"Picture: {file}", soft_wrap=True)
 
@@ -122,15 +125,15 @@ def _view(run: Run, stem: str | None) -> tuple[str, Cameras]:
     return stem, known[stem]
 
 
-def _print_boxes(console: Console, found: TextMask, stem: str, rgb: UInt8[np.ndarray, "H W 3"]) -> None:
-    height, width = rgb.shape[:2]
-    console.print(f"View {stem}, {width} x {height} pixels: {len(found.boxes.xyxy)} boxes", highlight=False)
-    for box, score, words in zip(found.boxes.xyxy, found.boxes.scores, found.boxes.words, strict=True):
+def _print_boxes(console: Console, boxes: FoundBoxes) -> None:
+    console.print(f"{len(boxes.xyxy)} boxes (left, top, right, bottom; score; words):", highlight=False)
+    for box, score, words in zip(boxes.xyxy, boxes.scores, boxes.words, strict=True):
         corners = " ".join(f"{value:.0f}" for value in box)
-        console.print(f"  {corners}  {f'score {score:.2f}' if words else ''} {words}".rstrip(), highlight=False)
+        console.print(f"  {corners}  {score:.2f}  {words}".rstrip(), highlight=False, markup=False)
 
 
 def _print_instances(console: Console, chosen: list[FoundInstance], scene: SegmentedScene) -> None:
+    from rich.markup import escape
     from rich.table import Table
 
     if not chosen:
@@ -143,7 +146,7 @@ def _print_instances(console: Console, chosen: list[FoundInstance], scene: Segme
     for number, share in chosen:
         r, g, b = instances[number].color
         swatch = f"[on rgb({r},{g},{b})]    [/] #{r:02x}{g:02x}{b:02x}"
-        table.add_row(str(number), swatch, instances[number].name, f"{share:.1%}")
+        table.add_row(str(number), swatch, escape(instances[number].name), f"{share:.1%}")
     console.print(table)
 
 
