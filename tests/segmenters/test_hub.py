@@ -8,13 +8,13 @@ import pytest
 
 from proto_saga_ns.segmenters import hub
 
-transformers = pytest.importorskip("transformers", reason="the extra sam is not installed")
-
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """Whether each attempt was for local files only; models load from the hub alone."""
     attempts: list[bool] = []
+    # Not at import: the package puts another module in its own place while it loads.
+    transformers = pytest.importorskip("transformers", reason="the extra sam is not installed")
 
     class OnTheHub:
         @staticmethod
