@@ -15,6 +15,7 @@ from PIL import Image
 
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.labels.flatten import MaskPatch, cut_patch
+from proto_saga_ns.segmenters.hub import load_pretrained
 from proto_saga_ns.segmenters.mask_generation import (
     OTHER_WAYS,
     MaskGenerationSettings,
@@ -102,7 +103,7 @@ def _folder_sha256(folder: Path) -> str:
 
 def _make_pipeline(settings: Sam2Settings) -> MaskGenerationPipeline:
     try:
-        from transformers import AutoImageProcessor, AutoModelForMaskGeneration
+        import transformers  # noqa: F401
         from transformers.pipelines.mask_generation import MaskGenerationPipeline
     except ImportError as error:
         raise ProtoSagaError(
@@ -115,7 +116,8 @@ def _make_pipeline(settings: Sam2Settings) -> MaskGenerationPipeline:
             "crops of different sizes. Upgrade it, leave the crops out, or use --mask-source sam."
         )
     try:
-        model, processor = _load(settings, AutoModelForMaskGeneration, AutoImageProcessor)
+        classes = ("AutoModelForMaskGeneration", "AutoImageProcessor")
+        model, processor = load_pretrained(settings.model, settings.revision, *classes)
         return MaskGenerationPipeline(model=model.eval(), image_processor=processor, device=best_device())
     except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
         reason = " ".join(str(error).split())[:300]
@@ -124,32 +126,3 @@ def _make_pipeline(settings: Sam2Settings) -> MaskGenerationPipeline:
             "huggingface.co, or a folder that holds one, with --sam2.model. Without a connection: on another "
             f"machine `hf download {settings.model} --local-dir DIR`, then bring the folder here. {OTHER_WAYS}"
         ) from error
-
-
-def _load(settings: Sam2Settings, *classes: Any) -> list[Any]:
-    """Model and processor: what is on this machine, else from the hub."""
-
-    def load(local_files_only: bool) -> list[Any]:
-        options = {"revision": settings.revision, "local_files_only": local_files_only}
-        return [loaded.from_pretrained(settings.model, **options) for loaded in classes]
-
-    try:
-        return load(local_files_only=True)
-    except OSError:
-        # Offline, transformers would retry for half a minute.
-        if Path(settings.model).is_dir() or not _hub_answers(settings):
-            raise
-    return load(local_files_only=False)
-
-
-def _hub_answers(settings: Sam2Settings) -> bool:
-    from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError
-
-    try:
-        HfApi().model_info(settings.model, revision=settings.revision, timeout=10)
-    except HfHubHTTPError:
-        return True  # No such model, or none for us: transformers says which.
-    except Exception:  # A failed connection: what it raises depends on the hub's HTTP library, which has changed twice.
-        return False
-    return True

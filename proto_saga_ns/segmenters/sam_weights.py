@@ -66,15 +66,19 @@ def weights_path(model: SamModel) -> Path:
     return Path(torch.hub.get_dir()) / "checkpoints" / PUBLISHED[model].file_name
 
 
-def ensure_weights(model: SamModel) -> Path:
+def ensure_weights(model: SamModel, other_ways: str = OTHER_WAYS) -> Path:
     """The file of the weights, downloaded if it is not there yet; its checksum is verified either way.
+
+    Args:
+        model: which.
+        other_ways: what else a person can do where they cannot be had, the end of the message that says so.
 
     Raises:
         ProtoSagaError: it is not there and cannot be downloaded, or it is not the published file.
     """
     path, published = weights_path(model), PUBLISHED[model]
     if not path.is_file():
-        _download(published, path, model)
+        _download(published, path, model, other_ways)
     elif (found := file_sha256(path)) != published.sha256:
         raise ProtoSagaError(
             f"{path} is not the published file, or is damaged: its SHA-256 is {found}, expected "
@@ -118,10 +122,10 @@ def _sha256(path: Path, size: int, modified: int) -> str:
     return digest.hexdigest()
 
 
-def _download(published: PublishedWeights, path: Path, model: str) -> None:
+def _download(published: PublishedWeights, path: Path, model: str, other_ways: str) -> None:
     with atomic_file(path) as file:
         digest = hashlib.sha256()
-        for chunk in _chunks(published, path, model):
+        for chunk in _chunks(published, path, model, other_ways):
             digest.update(chunk)
             file.write(chunk)
         if digest.hexdigest() != published.sha256:
@@ -132,7 +136,7 @@ def _download(published: PublishedWeights, path: Path, model: str) -> None:
             )
 
 
-def _chunks(published: PublishedWeights, path: Path, model: str) -> Iterator[bytes]:
+def _chunks(published: PublishedWeights, path: Path, model: str, other_ways: str) -> Iterator[bytes]:
     """The bytes of a download, with a progress bar.
 
     Raises:
@@ -153,5 +157,5 @@ def _chunks(published: PublishedWeights, path: Path, model: str) -> Iterator[byt
         raise ProtoSagaError(
             f"The weights of Segment Anything ({model}) are not on this machine and cannot be downloaded "
             f"({error}). Fetch {published.url} ({published.gigabytes} GB) elsewhere and put it at {path} "
-            f"(SHA-256 {published.sha256}), or name the file with --sam.checkpoint FILE. {OTHER_WAYS}"
+            f"(SHA-256 {published.sha256}), or name the file with --sam.checkpoint FILE. {other_ways}"
         ) from error

@@ -1,0 +1,1 @@
+"""Instances chosen by a phrase: Grounding DINO finds boxes, Segment Anything makes masks of them (extra ``text``)."""
