@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -55,6 +55,8 @@ class Find:
     """boxes in place of those of the text model: left, top, right and bottom in pixels of the rendered view"""
     output_dir: Path | None = None
     """write a picture here, <image stem>_<phrase>.png: rendering with boxes, mask, chosen instances"""
+    save: bool = False
+    """select the found instances and save that into the checkpoint, for ns-viewer, ns-render and proto-saga render"""
     data: Path | None = None
     """where the data lies now, if it has moved since training"""
     options: Options = field(default_factory=TextOptions)
@@ -69,6 +71,7 @@ class Find:
         from rich.console import Console
 
         from proto_saga_ns.cli.run import load_run
+        from proto_saga_ns.model.saving import rewrite_checkpoint
         from proto_saga_ns.model.segmentation import segment_view
         from proto_saga_ns.text.picture import picture
 
@@ -89,6 +92,10 @@ class Find:
             file = self.output_dir / f"{stem}_{_file_name(self.phrase)}.png"
             _write_png(file, picture(rgb, found.boxes.xyxy, found.mask, view.labels, ids))
             console.print(f"Picture: {file}", soft_wrap=True)
+        if self.save and ids:
+            run.model.scene = replace(scene, display=scene.display.selecting(ids))
+            kept = rewrite_checkpoint(run.checkpoint, run.pipeline.state_dict())
+            console.print(f"Selected and saved; the checkpoint before is {kept}", soft_wrap=True)
 
     def _check(self, finder: TextFinder) -> None:
         """All that can be wrong with phrase and models, before the scene is loaded."""

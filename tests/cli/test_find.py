@@ -63,10 +63,14 @@ def test_a_phrase_is_looked_for_in_the_view_that_is_named(trained_run: TrainedRu
     assert "red chair" in [row[-1] for row in rows]
 
 
+def test_what_was_found_can_be_selected_in_the_checkpoint(copy_of_run: TrainedRun, sam: Path) -> None:
+    process = find(copy_of_run, "--boxes", *BOX, "--sam.checkpoint", sam, "--min-share", 0.1, "--save")
+    assert load_run(copy_of_run.config).scene.display.selected == tuple(sorted(shares_printed(process)))
+
+
 def test_bad_input_is_one_line_that_says_what_to_do(trained_run: TrainedRun, sam: Path, tmp_path: Path) -> None:
     cases = {
         (): 'The phrase "" is empty',
-        ("red chair", "--grounding-dino", tmp_path / "absent"): "there is no folder",
         ("--boxes", *BOX, "--sam.checkpoint", tmp_path / "absent"): "absent does not exist",
         ("--boxes", *BOX, "--sam.checkpoint", sam, "--view", "nowhere"): "The run has no view nowhere",
         ("--boxes", 70, 0, 90, 9, "--sam.checkpoint", sam): "covers nothing of the image, which is 64 pixels wide",
