@@ -98,7 +98,7 @@ class Export:
         files = {}
         for number in track(parts, "Writing parts", disable=not parts):
             splat = labelled.instance(number)
-            if len(splat) > 0 or number == 0:
+            if len(splat) > 0:  # viewers refuse an empty PLY
                 files[number] = instance_file(number) if number else "rest.ply"
                 write_ply(self.output_dir / files[number], splat, _comments(frame))
         return files
@@ -113,8 +113,10 @@ class Export:
         if "colors" in self.what:
             write_ply(self.output_dir / "instance_colors.ply", labelled.in_instance_colors(), _comments(frame))
         if self.remove:
-            removed = set(self.remove)
-            write_ply(self.output_dir / removal_file(removed), labelled.without(removed), _comments(frame))
+            left = labelled.without(self.remove)
+            if len(left) == 0:
+                raise ProtoSagaError("--remove: nothing is left of the scene without these instances. Give fewer ids.")
+            write_ply(self.output_dir / removal_file(self.remove), left, _comments(frame))
 
     def _write_boxes(self, run: Run, labelled: LabelledSplat, frame: ExportFrame) -> dict[int, ObjectBoxes]:
         """Boxes of all instances that have Gaussians."""
@@ -176,7 +178,10 @@ class Export:
         empty = [instance.id for instance in run.scene.instances if labelled.count(instance.id) == 0]
         if empty:
             _say(f"No Gaussian belongs to instance {as_ranges(empty)}: no file, no box.")
-        old = sorted({path.name for path in self.output_dir.glob("instance_[0-9]*.ply")} - set(files.values()))
+        if "rest" in self.what and 0 not in files:
+            _say("Every Gaussian belongs to an instance: there is no rest.ply.")
+        there = (path.name for pattern in ("instance_[0-9]*.ply", "rest.ply") for path in self.output_dir.glob(pattern))
+        old = sorted(set(there) - set(files.values()))
         if old:
             _say(f"Of an earlier export: {', '.join(old[:5])}{' ...' if len(old) > 5 else ''}; instances.json is new.")
         if run.model.config.rasterize_mode == "antialiased":

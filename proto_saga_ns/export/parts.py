@@ -43,7 +43,7 @@ class LabelledSplat:
 
     def without(self, instance_ids: Iterable[int]) -> Splat:
         """The scene after some instances were taken away."""
-        taken = torch.tensor(sorted(instance_ids), dtype=self.instances.ids.dtype)
+        taken = torch.tensor(list(instance_ids), dtype=self.instances.ids.dtype)
         return self.splat.select(~torch.isin(self.instances.ids, taken))
 
     def in_instance_colors(self) -> Splat:
@@ -64,7 +64,7 @@ def instance_file(instance_id: int) -> str:
 
 def removal_file(instance_ids: Iterable[int]) -> str:
     """Name of the file of a scene without some instances; the first few ids stand for many."""
-    ids = sorted(instance_ids)
+    ids = sorted(set(instance_ids))
     shown = "_".join(f"{number:04d}" for number in ids[:MAX_IDS_IN_NAME])
     more = f"_and_{len(ids) - MAX_IDS_IN_NAME}_more" if len(ids) > MAX_IDS_IN_NAME else ""
     return f"scene_without_{shown}{more}.ply"
