@@ -96,12 +96,14 @@ def _sigma_points(splat: Splat) -> Float[np.ndarray, "M 3"]:
 
 def largest_part(cloud: Float[np.ndarray, "M 3"]) -> Bool[np.ndarray, " M"]:
     """Which points belong to the largest linked part of a cloud."""
-    tree = KDTree(cloud)
-    distances = tree.query(cloud, k=min(NEIGHBOUR + 1, len(cloud)))[0].reshape(len(cloud), -1)
-    reach = REACH * float(np.median(distances[:, -1]))
-    links = tree.query_pairs(reach, output_type="ndarray")
-    graph = coo_matrix((np.ones(len(links), bool), (links[:, 0], links[:, 1])), shape=(len(cloud), len(cloud)))
-    part = connected_components(graph, directed=False)[1]
+    # A Gaussian that stands for much opacity occurs many times, and copies are no neighbours.
+    points, copies = np.unique(cloud, axis=0, return_inverse=True)
+    copies = copies.reshape(-1)
+    tree = KDTree(points)
+    distances = tree.query(points, k=min(NEIGHBOUR + 1, len(points)))[0].reshape(len(points), -1)
+    links = tree.query_pairs(REACH * float(np.median(distances[copies, -1])), output_type="ndarray")
+    graph = coo_matrix((np.ones(len(links), bool), (links[:, 0], links[:, 1])), shape=(len(points), len(points)))
+    part = connected_components(graph, directed=False)[1][copies]
     return part == np.bincount(part).argmax()
 
 

@@ -157,6 +157,8 @@ def _read_header(file: BinaryIO) -> _Header:
             if len(words) != 3 or words[1] not in _TYPES:
                 raise ValueError(f"the property {' '.join(words[1:])!r} is no plain number")
             fields.append((words[2], _BYTE_ORDERS[formats[0]] + _TYPES[words[1]]))
+    if not fields:
+        raise ValueError("its vertices have no properties")
     count = " ".join(lines[elements[0]][2:])
     if not count.isdecimal():
         raise ValueError(f"its number of vertices is {count or 'not given'}")
