@@ -43,22 +43,22 @@ class Similarity:
         return cls(1.0, np.eye(3), np.zeros(3))
 
     @classmethod
-    def from_matrix(cls, matrix: Float[np.ndarray, "_ 4"]) -> Similarity:
+    def from_matrix(cls, matrix: Float[np.ndarray, "rows 4"]) -> Similarity:
         """From the upper three rows of a 4x4 matrix; rounding errors of its rotation are mended.
 
         Raises:
-            ValueError: it distorts shapes, or is not finite.
+            ValueError: it distorts shapes, is not finite or of another shape.
         """
+        if matrix.shape not in ((3, 4), (4, 4)) or not np.isfinite(matrix).all():
+            raise ValueError(f"it is no finite matrix of 3 x 4 numbers: {np.asarray(matrix).tolist()}")
         linear = np.asarray(matrix, np.float64)[:3, :3]
-        if not np.isfinite(matrix).all():
-            raise ValueError("it is not finite")
         left, values, right = np.linalg.svd(linear)
         if values[0] - values[2] > MAX_DISTORTION * values[0] or values[0] == 0:
             raise ValueError(f"it is no similarity: it stretches axes by {values[2]:.4g} to {values[0]:.4g}")
         return cls(float(values.mean()), left @ right, np.asarray(matrix, np.float64)[:3, 3])
 
     @classmethod
-    def from_dataparser(cls, transform: Float[np.ndarray, "_ 4"], scale: float) -> Similarity:
+    def from_dataparser(cls, transform: Float[np.ndarray, "rows 4"], scale: float) -> Similarity:
         """From world to training frame, by nerfstudio's ``dataparser_transform`` and ``dataparser_scale``.
 
         Raises:
