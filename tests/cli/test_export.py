@@ -103,6 +103,7 @@ def test_the_exported_scene_is_that_of_the_model_in_other_coordinates(exported: 
     to_training = Similarity.from_matrix(np.array(content["exported_to_training"]["matrix"])[:3])
     assert abs(to_training.scale - 1) > 0.1
     again, trained = transform_splat(whole, to_training), trained_splat(trained_run)
+    assert float(picture(trained)[..., 3].max()) > 0.9
     torch.testing.assert_close(picture(again), picture(trained), rtol=1e-3, atol=1e-3)
     ids = {instance["id"] for instance in table(exported)["instances"]}
     assert set(labels.ids.tolist()) <= ids | {0} and len(set(labels.ids.tolist())) > 3
@@ -242,7 +243,7 @@ def test_views_of_one_name_are_refused_before_anything_is_written(export: Export
 def test_what_a_reader_should_know_is_said(
     export: Exporter, exported: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One Gaussian is NaN, none belongs to instance 1 or to none, the coordinates' file is gone, it was antialiased."""
+    """One Gaussian is NaN, all belong to instance 2, the coordinates' file is gone, the scene was antialiased."""
     (export.config.parent / "dataparser_transforms.json").unlink()
     model = export.run.model
     means = model.gauss_params["means"].detach().clone()
@@ -252,7 +253,7 @@ def test_what_a_reader_should_know_is_said(
     export.change.setattr(model.config, "rasterize_mode", "antialiased")
     export(tmp_path / "out")
     said = " ".join(capsys.readouterr().out.split())
-    for words in ("1 Gaussians are NaN", "belongs to instance 1:", "json is missing", "antialiased", "no rest.ply"):
+    for words in ("1 Gaussians are NaN", "belongs to instance 1, 3", "json is missing", "antialiased", "no rest.ply"):
         assert words in said
     first = table(tmp_path / "out")["instances"][0]
     assert (first["id"], first["file"], first["n_exported"], first["box"]) == (1, None, 0, None)
