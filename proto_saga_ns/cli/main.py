@@ -10,6 +10,7 @@ from proto_saga_ns.cli.associate import Associate
 from proto_saga_ns.cli.convert_masks import ConvertMasks
 from proto_saga_ns.cli.demo import Demo
 from proto_saga_ns.cli.evaluate import Evaluate
+from proto_saga_ns.cli.export import Export
 from proto_saga_ns.cli.find import Find
 from proto_saga_ns.cli.info import Info
 from proto_saga_ns.cli.masks import Masks
@@ -22,6 +23,7 @@ Command = (
     | Annotated[tyro.conf.OmitArgPrefixes[Associate], tyro.conf.subcommand("associate")]
     | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
     | Annotated[Find, tyro.conf.subcommand("find")]
+    | Annotated[Export, tyro.conf.subcommand("export")]
     | Annotated[Info, tyro.conf.subcommand("info")]
     | Annotated[Masks, tyro.conf.subcommand("masks")]
     | Annotated[TrackCommand, tyro.conf.subcommand("track")]

@@ -1,0 +1,95 @@
+"""A splat taken apart: its instances, the rest, and the scene without some of them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Bool
+from torch import Tensor
+
+from proto_saga_ns.colors import color_table
+from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.export.splat import Splat, constant_harmonics
+from proto_saga_ns.gaussian_instances import GaussianInstances
+
+MAX_IDS_IN_NAME = 8
+
+
+@dataclass(frozen=True)
+class LabelledSplat:
+    """A splat and the instance of each of its Gaussians."""
+
+    splat: Splat
+    instances: GaussianInstances
+
+    def __post_init__(self) -> None:
+        if len(self.splat) != len(self.instances.ids):
+            raise ValueError(f"{len(self.instances.ids)} instances for {len(self.splat)} Gaussians")
+
+    def select(self, mask: Bool[Tensor, " N"]) -> LabelledSplat:
+        """The Gaussians where ``mask`` is true."""
+        chosen = GaussianInstances(self.instances.ids[mask], self.instances.confidence[mask])
+        return LabelledSplat(self.splat.select(mask), chosen)
+
+    def instance(self, instance_id: int) -> Splat:
+        """The Gaussians of one instance; of none if the id is 0."""
+        return self.splat.select(self.instances.ids == instance_id)
+
+    def rest(self) -> Splat:
+        """The Gaussians of no instance."""
+        return self.instance(0)
+
+    def without(self, instance_ids: Iterable[int]) -> Splat:
+        """The scene after some instances were taken away."""
+        taken = torch.tensor(list(instance_ids), dtype=self.instances.ids.dtype)
+        return self.splat.select(~torch.isin(self.instances.ids, taken))
+
+    def in_instance_colors(self) -> Splat:
+        """The scene painted in the colours of its instances, black where there is none."""
+        ids = self.instances.ids
+        table = torch.from_numpy(color_table(ids.numpy())).to(self.splat.means) / 255
+        return replace(self.splat, harmonics=constant_harmonics(table[ids.long()])[:, None, :])
+
+    def count(self, instance_id: int) -> int:
+        """Number of Gaussians of an instance."""
+        return int((self.instances.ids == instance_id).sum())
+
+
+def instance_file(instance_id: int) -> str:
+    """Name of the file of one instance."""
+    return f"instance_{instance_id:04d}.ply"
+
+
+def removal_file(instance_ids: Iterable[int]) -> str:
+    """Name of the file of a scene without some instances; the first few ids stand for many."""
+    ids = sorted(set(instance_ids))
+    shown = "_".join(f"{number:04d}" for number in ids[:MAX_IDS_IN_NAME])
+    more = f"_and_{len(ids) - MAX_IDS_IN_NAME}_more" if len(ids) > MAX_IDS_IN_NAME else ""
+    return f"scene_without_{shown}{more}.ply"
+
+
+def check_ids(wanted: Collection[int], known: Collection[int], option: str) -> None:
+    """Every wanted instance is there.
+
+    Raises:
+        ProtoSagaError: one is not; it lists those that are.
+    """
+    unknown = sorted(set(wanted) - set(known))
+    if unknown:
+        raise ProtoSagaError(
+            f"{option}: the scene has no instance {', '.join(map(str, unknown))}. It has "
+            f"{as_ranges(known) or 'none at all'}; proto-saga info shows them with names and colours."
+        )
+
+
+def as_ranges(ids: Iterable[int]) -> str:
+    """Sorted ids for people: 1-4, 7, 9-10."""
+    runs: list[list[int]] = []
+    for number in sorted(set(ids)):
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1] = [runs[-1][0], number]
+        else:
+            runs.append([number])
+    return ", ".join("-".join(map(str, run)) for run in runs)

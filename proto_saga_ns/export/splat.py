@@ -1,0 +1,91 @@
+"""The Gaussians of a scene as 3D Gaussian Splatting keeps them, before any activation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+from torch.nn import functional as F
+
+CONSTANT_BASIS = 0.28209479177387814
+"""Value of the spherical harmonic of degree 0."""
+MAX_DEGREE = 4
+
+
+@dataclass(frozen=True)
+class Splat:
+    """N Gaussians. Their colour is the sum of their harmonics plus 0.5, never below 0.
+
+    Attributes:
+        means: centres.
+        quats: orientations w, x, y, z.
+        log_scales: logarithms of the standard deviations along their own axes.
+        opacity_logits: opacity is the sigmoid of these.
+        harmonics: K = (degree + 1)^2 coefficients of each colour channel.
+    """
+
+    means: Float[Tensor, "N 3"]
+    quats: Float[Tensor, "N 4"]
+    log_scales: Float[Tensor, "N 3"]
+    opacity_logits: Float[Tensor, " N"]
+    harmonics: Float[Tensor, "N K 3"]
+
+    def __post_init__(self) -> None:
+        n, k = self.harmonics.shape[:2]
+        expected = {"means": (n, 3), "quats": (n, 4), "log_scales": (n, 3), "opacity_logits": (n,)}
+        wrong = {name: tuple(getattr(self, name).shape) for name in expected}
+        if wrong != expected or self.harmonics.shape != (n, k, 3):
+            raise ValueError(f"shapes {wrong} do not fit harmonics of {tuple(self.harmonics.shape)}")
+        if k not in {(degree + 1) ** 2 for degree in range(MAX_DEGREE + 1)}:
+            raise ValueError(f"{k} harmonics make no whole degree up to {MAX_DEGREE}")
+
+    @classmethod
+    @torch.no_grad()
+    def from_parameters(cls, parameters: Mapping[str, Tensor]) -> Splat:
+        """From splatfacto's parameters, on the CPU.
+
+        A model without spherical harmonics keeps logits of plain colours; they become harmonics of degree 0.
+        """
+        given = {name: value.detach().cpu().float() for name, value in parameters.items()}
+        constant, rest = given["features_dc"][:, None, :], given["features_rest"]
+        if rest.shape[1] == 0:
+            constant = constant_harmonics(constant.sigmoid())
+        return cls(
+            means=given["means"],
+            quats=given["quats"],
+            log_scales=given["scales"],
+            opacity_logits=given["opacities"].squeeze(-1),
+            harmonics=torch.cat([constant, rest], dim=1),
+        )
+
+    def __len__(self) -> int:
+        return len(self.means)
+
+    @property
+    def degree(self) -> int:
+        """Of the spherical harmonics."""
+        return math.isqrt(self.harmonics.shape[1]) - 1
+
+    def select(self, mask: Bool[Tensor, " N"]) -> Splat:
+        """The Gaussians where ``mask`` is true, in their order."""
+        return Splat(**{f.name: getattr(self, f.name)[mask] for f in fields(self)})
+
+    def is_finite(self) -> Bool[Tensor, " N"]:
+        """Which Gaussians have no NaN and no infinity; viewers stumble over the others."""
+        parts = [getattr(self, f.name).reshape(len(self), -1).isfinite().all(dim=1) for f in fields(self)]
+        return torch.stack(parts).all(dim=0)
+
+    def unit_quats(self) -> Float[Tensor, "N 4"]:
+        """Orientations of unit length; the identity where there is none."""
+        unit = F.normalize(self.quats, dim=1)
+        identity = unit.new_tensor([1.0, 0.0, 0.0, 0.0])
+        return torch.where((unit == 0).all(dim=1, keepdim=True), identity, unit)
+
+
+def constant_harmonics(rgb: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
+    """Coefficients of degree 0 that show as colours in [0, 1]."""
+    return (rgb - 0.5) / CONSTANT_BASIS

@@ -1,0 +1,72 @@
+"""Parts of a scene add up to the scene."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from proto_saga_ns.colors import instance_colors
+from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.export.parts import LabelledSplat, as_ranges, check_ids, instance_file, removal_file
+from proto_saga_ns.rasterize import spherical_harmonics
+from tests.export.splats import random_instances, random_splat
+
+
+def labelled(count: int, highest: int = 4, seed: int = 0) -> LabelledSplat:
+    return LabelledSplat(random_splat(count, degree=0, seed=seed), random_instances(count, highest, seed))
+
+
+@given(st.integers(0, 30), st.integers(0, 5), st.integers(0, 100))
+@settings(deadline=None)
+def test_instances_and_rest_hold_every_gaussian_once(count: int, highest: int, seed: int) -> None:
+    scene = labelled(count, highest, seed)
+    parts = [scene.rest(), *(scene.instance(number) for number in range(1, highest + 1))]
+    together = torch.cat([part.means for part in parts])
+    assert sorted(together.tolist()) == sorted(scene.splat.means.tolist())
+    assert [len(part) for part in parts] == [scene.count(number) for number in range(highest + 1)]
+
+
+@given(st.sets(st.integers(1, 6)), st.integers(0, 100))
+@settings(deadline=None)
+def test_what_is_removed_and_what_is_left_hold_every_gaussian_once(removed: set[int], seed: int) -> None:
+    scene = labelled(30, 6, seed)
+    left = scene.without(removed)
+    taken = [mean for number in removed for mean in scene.instance(number).means.tolist()]
+    assert sorted(left.means.tolist() + taken) == sorted(scene.splat.means.tolist())
+
+
+def test_instance_colours_are_those_of_pictures() -> None:
+    scene = labelled(20)
+    painted = scene.in_instance_colors()
+    shown = spherical_harmonics(0, painted.means, painted.harmonics) + 0.5
+    expected = instance_colors(scene.instances.ids.numpy())
+    np.testing.assert_allclose(255 * shown.numpy(), expected, atol=1e-4)
+
+
+def test_names_of_files() -> None:
+    assert instance_file(3) == "instance_0003.ply" and instance_file(70_001) == "instance_70001.ply"
+    assert removal_file([7, 3, 7]) == "scene_without_0003_0007.ply"
+    assert removal_file(range(1, 300)).endswith("_0008_and_291_more.ply")
+
+
+def test_unknown_instances_are_refused_with_the_known_ones() -> None:
+    check_ids([3, 1], [1, 2, 3], "--instances")
+    with pytest.raises(ProtoSagaError, match=r"--remove: .* no instance 4, 9\. It has 1-3, 7;"):
+        check_ids([9, 4, 1], [7, 1, 2, 3], "--remove")
+    with pytest.raises(ProtoSagaError, match="none at all"):
+        check_ids([1], [], "--remove")
+
+
+@given(st.sets(st.integers(0, 50)))
+def test_ranges_name_every_id_once(ids: set[int]) -> None:
+    words = as_ranges(ids).split(", ") if ids else []
+    spans = [[int(end) for end in word.split("-")] for word in words]
+    assert [number for span in spans for number in range(span[0], span[-1] + 1)] == sorted(ids)
+
+
+def test_labels_must_fit() -> None:
+    with pytest.raises(ValueError, match="2 instances for 3"):
+        LabelledSplat(random_splat(3), random_instances(2))
