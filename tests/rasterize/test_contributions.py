@@ -20,8 +20,10 @@ from tests.rasterize.scenes import random_scene
 SIZE = (37, 29)
 
 
-def view_of(scene: dict[str, Tensor]) -> list[Tensor]:
-    return [*(scene[name] for name in ("means", "quats", "scales", "opacities")), scene["viewmats"][0], scene["Ks"][0]]
+def contribute(scene: dict[str, Tensor], label_map: Tensor, antialiased: bool = False, **options: Any) -> Contributions:
+    means, quats, scales, opacities = (scene[name] for name in ("means", "quats", "scales", "opacities"))
+    view = (scene["viewmats"][0], scene["Ks"][0], label_map, antialiased)
+    return contributions(means, quats, scales, opacities, *view, **options)
 
 
 def random_labels(size: tuple[int, int], count: int, patch: int = 1, seed: int = 0) -> Tensor:
@@ -46,9 +48,9 @@ def assert_canonical(found: Contributions) -> None:
 def assert_agrees(scene: dict[str, Tensor], label_map: Tensor, antialiased: bool = False) -> None:
     shape = (len(scene["means"]), int(label_map.max()) + 1)
     doubles = {name: value.double() for name, value in scene.items()}
-    found = contributions(*view_of(scene), label_map, antialiased)
-    gradient = contributions(*view_of(scene), label_map, antialiased, backend="gradient")
-    slow = contributions(*view_of(doubles), label_map, antialiased, backend="reference")
+    found = contribute(scene, label_map, antialiased)
+    gradient = contribute(scene, label_map, antialiased, backend="gradient")
+    slow = contribute(doubles, label_map, antialiased, backend="reference")
     for result in (found, gradient, slow):
         assert_canonical(result)
     expected = dense(slow, shape)
@@ -83,7 +85,7 @@ def test_sums_over_labels_and_over_everything(antialiased: bool) -> None:
     options: dict[str, Any] = {"rasterize_mode": "antialiased" if antialiased else "classic"}
     image, alpha, _ = rasterization(**scene, width=80, height=60, **options)
     image[..., 0].sum().backward()
-    found = contributions(*view_of(scene), random_labels((80, 60), 9, 7), antialiased)
+    found = contribute(scene, random_labels((80, 60), 9, 7), antialiased)
     per_gaussian = torch.zeros(400).index_add_(0, found.gaussians, found.weights)
     assert colors.grad is not None
     torch.testing.assert_close(per_gaussian, colors.grad[:, 0], atol=1e-4, rtol=1e-4)
@@ -93,8 +95,8 @@ def test_sums_over_labels_and_over_everything(antialiased: bool) -> None:
 def test_permuting_labels_permutes_columns() -> None:
     scene, labels = random_scene(300, size=(80, 60)), random_labels((80, 60), 12, 5)
     order = torch.randperm(13, generator=torch.Generator().manual_seed(1))
-    found = dense(contributions(*view_of(scene), labels), (300, 13))
-    permuted = dense(contributions(*view_of(scene), order[labels]), (300, 13))
+    found = dense(contribute(scene, labels), (300, 13))
+    permuted = dense(contribute(scene, order[labels]), (300, 13))
     assert torch.equal(permuted[:, order], found)
 
 
@@ -105,7 +107,7 @@ def test_the_same_bits_whatever_the_number_of_threads() -> None:
         results = []
         for threads in (1, 2, 5):
             torch.set_num_threads(threads)
-            results.append(contributions(*view_of(scene), labels))
+            results.append(contribute(scene, labels))
     finally:
         torch.set_num_threads(before)
     for other in results[1:]:
@@ -133,15 +135,15 @@ def test_nothing_to_see_contributes_nothing(backend: Any) -> None:
     behind = {**scene, "means": scene["means"] - torch.tensor([0.0, 0.0, 50.0])}
     nobody = {name: v if name in ("viewmats", "Ks") else v[:0] for name, v in scene.items()}
     for empty in (behind, nobody):
-        assert len(contributions(*view_of(empty), labels, backend=backend).weights) == 0
+        assert len(contribute(empty, labels, backend=backend).weights) == 0
 
 
 def test_what_does_not_fit_is_refused() -> None:
     scene, labels = random_scene(), random_labels(SIZE, 3)
     with pytest.raises(ProtoSagaError, match="label_map"):
-        contributions(*view_of(scene), labels[None])
+        contribute(scene, labels[None])
     with pytest.raises(ProtoSagaError, match="label_map"):
-        contributions(*view_of(scene), labels - 1)
+        contribute(scene, labels - 1)
     scene["opacities"][0] = float("nan")
     with pytest.raises(ProtoSagaError, match="opacities"):
-        contributions(*view_of(scene), labels)
+        contribute(scene, labels)
