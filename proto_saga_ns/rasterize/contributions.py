@@ -8,7 +8,7 @@ colour; the CPU kernels find it in one pass over the view, however many labels t
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -88,7 +88,7 @@ def _by_kernels(view: tuple[Tensor, ...], label_map: Tensor, antialiased: bool) 
     means, quats, scales, opacities, viewmats, intrinsics = view
     lens = Lens(width, height, eps2d=0.3, near_plane=0.01, far_plane=1e10, radius_clip=0.0)
     blank = means.new_zeros(len(means), 0)
-    Scene(*view[:4], blank, viewmats, intrinsics, None, lens, None, "RGB", antialiased).check()
+    Scene(means, quats, scales, opacities, blank, viewmats, intrinsics, None, lens, None, "RGB", antialiased).check()
     means2d, conics, depths, compensations, radii = Project.apply(means, quats, scales, viewmats, intrinsics, lens)
     drawn = opacities * compensations[0] if antialiased else opacities
     tiles = bin_splats(means2d[0], conics[0], drawn, depths[0], radii[0], width, height)
@@ -137,11 +137,15 @@ def _gradient(
     view: tuple[Tensor, ...], places: Tensor, count: int, antialiased: bool, backend: Literal["auto", "reference"]
 ) -> Float[Tensor, "N C"]:
     """Gradients, with respect to colours, of the sum of the pixels at each place 0..C-1."""
-    geometry = [tensor.detach() for tensor in view]
+    means, quats, scales, opacities, viewmats, intrinsics = (tensor.detach() for tensor in view)
     height, width = places.shape
-    colors = torch.zeros(len(geometry[0]), count, dtype=geometry[0].dtype, device=places.device, requires_grad=True)
-    options: dict[str, Any] = {"rasterize_mode": "antialiased" if antialiased else "classic", "packed": False}
-    image = rasterization(*(*geometry[:4], colors, *geometry[4:], width, height), backend=backend, **options)[0][0]
+    colors = means.new_zeros(len(means), count).requires_grad_()
+    image = rasterization(
+        *(means, quats, scales, opacities, colors, viewmats, intrinsics, width, height),
+        packed=False,
+        rasterize_mode="antialiased" if antialiased else "classic",
+        backend=backend,
+    )[0][0]
     outside = (places < 0) | (places >= count)
     chosen = F.one_hot(places.masked_fill(outside, count), count + 1)[..., :count].to(image)
     return torch.autograd.grad(image, colors, chosen)[0]
