@@ -84,15 +84,21 @@ def contributions(
 
 
 def _by_kernels(view: tuple[Tensor, ...], label_map: Tensor, antialiased: bool) -> Contributions:
-    height, width = label_map.shape
     means, quats, scales, opacities, viewmats, intrinsics = view
+    if means.dtype != torch.float32 or means.device.type != "cpu":
+        raise ProtoSagaError(
+            f"contributions: the kernels take float32 tensors on the CPU, these are {means.dtype} on {means.device}."
+        )
+    height, width = label_map.shape
     lens = Lens(width, height, eps2d=0.3, near_plane=0.01, far_plane=1e10, radius_clip=0.0)
     blank = means.new_zeros(len(means), 0)
     Scene(means, quats, scales, opacities, blank, viewmats, intrinsics, None, lens, None, "RGB", antialiased).check()
     means2d, conics, depths, compensations, radii = Project.apply(means, quats, scales, viewmats, intrinsics, lens)
     drawn = opacities * compensations[0] if antialiased else opacities
     tiles = bin_splats(means2d[0], conics[0], drawn, depths[0], radii[0], width, height)
-    return _sum_of_tiles([means2d[0], conics[0], drawn.contiguous(), blank], tiles, label_map.to(torch.int32))
+    return _sum_of_tiles(
+        [means2d[0], conics[0], drawn.contiguous(), blank], tiles, label_map.to(means.device, torch.int32)
+    )
 
 
 def _sum_of_tiles(splats: list[Tensor], tiles: Tiles, label_map: Tensor) -> Contributions:

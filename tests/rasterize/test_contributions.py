@@ -144,6 +144,8 @@ def test_what_does_not_fit_is_refused() -> None:
         contribute(scene, labels[None])
     with pytest.raises(ProtoSagaError, match="label_map"):
         contribute(scene, labels - 1)
+    with pytest.raises(ProtoSagaError, match="float32"):
+        contribute({name: value.double() for name, value in scene.items()}, labels)
     scene["opacities"][0] = float("nan")
     with pytest.raises(ProtoSagaError, match="opacities"):
         contribute(scene, labels)
