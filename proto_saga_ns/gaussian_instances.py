@@ -1,11 +1,22 @@
-"""Which instance each Gaussian belongs to; what export takes apart and the viewer hides."""
+"""Which instance each Gaussian belongs to; what export takes apart and the viewer hides.
+
+Gaussians are given to instances by votes: in every view a Gaussian votes for the instance of each pixel, with the
+weight with which it is blended into that pixel (``rasterize/contributions.py``). What it weighs where no instance is
+(id 0) counts as a vote for none.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+import torch
 from jaxtyping import Float, Int32
 from torch import Tensor
+
+from proto_saga_ns.rasterize.contributions import Contributions
+
+ID_BITS = 32
 
 
 @dataclass(frozen=True)
@@ -23,3 +34,59 @@ class GaussianInstances:
     def __post_init__(self) -> None:
         if self.ids.shape != self.confidence.shape:
             raise ValueError(f"{len(self.ids)} ids, {len(self.confidence)} confidences")
+
+
+class InstanceVotes:
+    """Adds up the contributions of views whose label maps hold instance ids (0 = none).
+
+    Memory is 16 bytes for each different pair of a Gaussian and an id, however many views come, and twice that while
+    a view is added.
+    """
+
+    def __init__(self) -> None:
+        self._keys = np.zeros(0, dtype=np.int64)  # Gaussian and id in one number, ascending
+        self._weights = np.zeros(0, dtype=np.float64)
+
+    def __len__(self) -> int:
+        """How many pairs are in memory."""
+        return len(self._keys)
+
+    def add(self, view: Contributions) -> None:
+        """Take one view."""
+        keys = (view.gaussians.cpu().numpy().astype(np.int64) << ID_BITS) + view.labels.cpu().numpy()
+        weights = view.weights.cpu().numpy().astype(np.float64)
+        places = np.searchsorted(self._keys, keys)
+        known = places < len(self._keys)
+        known[known] = self._keys[places[known]] == keys[known]
+        self._weights[places[known]] += weights[known]  # a view has each pair once
+        self._keys = np.insert(self._keys, places[~known], keys[~known])
+        self._weights = np.insert(self._weights, places[~known], weights[~known])
+
+    def total(self) -> Contributions:
+        """The sum over views."""
+        gaussians, ids = self._keys >> ID_BITS, self._keys & (1 << ID_BITS) - 1
+        return Contributions(*(torch.from_numpy(column) for column in (gaussians, ids, self._weights)))
+
+
+def elect(votes: Contributions, num_gaussians: int) -> GaussianInstances:
+    """Give each Gaussian to the id with the largest weight; the smallest id among equals.
+
+    Args:
+        votes: entries sorted by Gaussian, then by id, each pair once.
+        num_gaussians: N. A Gaussian without votes belongs to 0.
+
+    Returns:
+        The winners, and the winner's share of all weight as confidence.
+    """
+    gaussians = votes.gaussians.long()
+    totals = _by_gaussian(gaussians, votes.weights, num_gaussians, "sum")
+    best = _by_gaussian(gaussians, votes.weights, num_gaussians, "amax")
+    winning = torch.nonzero(votes.weights == best[gaussians])[:, 0].flip(0)  # the smallest id is written last
+    ids = torch.zeros(num_gaussians, dtype=torch.int32)
+    ids[gaussians[winning]] = votes.labels[winning].int()
+    confidence = (best / totals.clamp_min(torch.finfo(totals.dtype).tiny)).float()
+    return GaussianInstances(ids, confidence.masked_fill(ids == 0, 0.0))
+
+
+def _by_gaussian(gaussians: Tensor, weights: Tensor, num_gaussians: int, how: str) -> Float[Tensor, " N"]:
+    return weights.new_zeros(num_gaussians).scatter_reduce_(0, gaussians, weights, how)

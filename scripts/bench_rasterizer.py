@@ -115,15 +115,15 @@ def room(case: Case, seed: int = 0) -> dict[str, Any]:
 
 
 def _row(case: Case, rounds: int, baseline_every: int) -> str:
-    forward, backward, memory = _in_process_of_its_own(time_kernels, case, rounds)
-    baseline, baseline_memory = _in_process_of_its_own(time_baseline, case, baseline_every)
+    forward, backward, memory = in_process_of_its_own(time_kernels, case, rounds)
+    baseline, baseline_memory = in_process_of_its_own(time_baseline, case, baseline_every)
     return (
         f"| {case} | {1000 * forward:.1f} | {1000 * backward:.1f} | {memory:.0f} | "
         f"{1000 * baseline:.0f} | {baseline_memory:.0f} | {baseline / (forward + backward):.0f}x |"
     )
 
 
-def _in_process_of_its_own(run: Callable[..., Any], *arguments: Any) -> Any:
+def in_process_of_its_own(run: Callable[..., Any], *arguments: Any) -> Any:
     """So that memory which an earlier row has freed does not hide what this one takes."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         return pool.submit(run, *arguments).result()
@@ -143,7 +143,7 @@ def time_kernels(case: Case, rounds: int) -> tuple[float, float, float]:
         forward.append(middle - start)
         backward.append(time.perf_counter() - middle)
 
-    memory = _peak_megabytes(once)
+    memory = peak_megabytes(once)
     for _ in range(rounds):
         once()
     return min(forward), min(backward), memory
@@ -167,7 +167,7 @@ def time_baseline(case: Case, every: int) -> tuple[float, float]:
             _blend_tile(rows, tiles, index, gradients)
         seconds = (time.perf_counter() - start) * (len(tiles.offsets) - 1) / len(chosen)
 
-    memory = _peak_megabytes(once)
+    memory = peak_megabytes(once)
     return seconds, memory
 
 
@@ -256,7 +256,7 @@ def _fastest(run: Callable[[], Any], rounds: int) -> float:
     return min(times)
 
 
-def _peak_megabytes(run: Callable[[], None]) -> float:
+def peak_megabytes(run: Callable[[], None]) -> float:
     """How far the process's memory rises while ``run`` runs; Linux only, else NaN."""
     status = Path("/proc/self/status")
     if not status.exists():

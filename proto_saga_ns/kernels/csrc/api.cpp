@@ -2,6 +2,7 @@
 // is kept between calls, so any number of threads may call at once (but for one memory bank, which one must own).
 #include "bank.h"
 #include "blend.h"
+#include "contributions.h"
 #include "harmonics.h"
 #include "projection.h"
 #include "softmax.h"
@@ -39,6 +40,22 @@ SPLAT_API int splat_blend(int channels, const Splats* in, int width, int height,
 SPLAT_API int splat_blend_backward(int channels, int64_t n, const Splats* in, int width, int height,
                                    const Image* forward, const ImageGradient* upstream, float* buffers, int threads) {
   return blend_backward(channels, n, *in, Grid(width, height), *forward, *upstream, buffers, threads);
+}
+
+SPLAT_API int64_t splat_place_tables(const int32_t* labels, const int64_t* offsets, int width, int height,
+                                     int64_t* starts, int threads) {
+  return place_tables(labels, offsets, Grid(width, height), starts, threads);
+}
+
+SPLAT_API int64_t splat_fill_tables(const Splats* in, const int32_t* labels, int width, int height,
+                                    const int64_t* starts, float* tables, int threads) {
+  return fill_tables(*in, labels, Grid(width, height), starts, tables, threads);
+}
+
+SPLAT_API int64_t splat_sum_tables(int64_t n, const int32_t* labels, const int64_t* offsets, const int32_t* entries,
+                                   int width, int height, const int64_t* starts, const float* tables,
+                                   Contribution* out, int threads) {
+  return sum_tables(n, labels, offsets, entries, Grid(width, height), starts, tables, out, threads);
 }
 
 SPLAT_API void splat_harmonics(int64_t n, const Harmonics* in, float* out, int threads) {

@@ -1,0 +1,164 @@
+#include "contributions.h"
+
+#include <algorithm>
+#include <numeric>
+#include <vector>
+
+#include "parallel.h"
+#include "simd.h"
+#include "tile.h"
+
+namespace splat {
+namespace {
+
+constexpr int kPixels = kTile * kTile;
+
+// The labels in one tile, ascending. Most tiles have few.
+struct TileLabels {
+  int32_t values[kPixels];
+  int count = 0;
+
+  TileLabels(const Tile& tile, const Grid& grid, const int32_t* labels) {
+    const int right = std::min(tile.left + kTile, grid.width), bottom = std::min(tile.top + kTile, grid.height);
+    int32_t before = labels[int64_t(tile.top) * grid.width + tile.left];
+    values[count++] = before;
+    for (int y = tile.top; y < bottom; ++y)
+      for (int x = tile.left; x < right; ++x) {
+        const int32_t label = labels[int64_t(y) * grid.width + x];
+        if (label != before) insert(label);
+        before = label;
+      }
+  }
+
+  int place(int32_t label) const { return int(std::lower_bound(values, values + count, label) - values); }
+
+ private:
+  void insert(int32_t label) {
+    const int at = place(label);
+    if (at < count && values[at] == label) return;
+    std::copy_backward(values + at, values + count, values + count + 1);
+    values[at] = label;
+    ++count;
+  }
+};
+
+// The labels in one block, as places in the tile's labels, and the lanes of each. No lane lies outside the image.
+struct BlockLabels {
+  int places[kLanes];
+  Mask lanes[kLanes];
+  int count = 0;
+
+  BlockLabels(const Tile& tile, int block, const Grid& grid, const int32_t* labels, const TileLabels& tile_labels) {
+    alignas(64) int32_t bits[kLanes][kLanes] = {};
+    for_pixels(tile, block, grid, [&](int lane, int64_t pixel) {
+      const int place = tile_labels.place(labels[pixel]);
+      const int at = int(std::find(places, places + count, place) - places);
+      if (at == count) places[count++] = place;
+      bits[at][lane] = -1;
+    });
+    for (int j = 0; j < count; ++j) std::memcpy(lanes[j].part, bits[j], sizeof(bits[j]));
+  }
+};
+
+void fill_table(const Stage& stage, const Tile& tile, const Grid& grid, const int32_t* labels, float* table) {
+  const TileLabels tile_labels(tile, grid, labels);
+  std::fill(table, table + tile.count * tile_labels.count, 0.f);
+  for (int block = 0; block < kBlocks; ++block) {
+    const BlockLabels own(tile, block, grid, labels, tile_labels);
+    if (own.count == 0) continue;
+    walk_block(stage, tile, block, [&](int32_t place, const Floats& weight) {
+      float* row = table + int64_t(place) * tile_labels.count;
+      for (int j = 0; j < own.count; ++j) {
+        const Quad four = fold(select(own.lanes[j], weight, 0.f));
+        row[own.places[j]] += (four[0] + four[1]) + (four[2] + four[3]);
+      }
+    });
+  }
+}
+
+// The cells of one Gaussian: what the tiles, in their order, say about its labels.
+struct Cell {
+  int32_t label;
+  float weight;
+};
+
+// Sums cells of the same label, tiles in their order; the sums stand at the front. Returns how many there are.
+int64_t sum_labels(Cell* begin, Cell* end) {
+  std::stable_sort(begin, end, [](const Cell& a, const Cell& b) { return a.label < b.label; });
+  Cell* out = begin;
+  for (const Cell* cell = begin; cell != end;) {
+    const int32_t label = cell->label;
+    double sum = 0;
+    for (; cell != end && cell->label == label; ++cell) sum += cell->weight;
+    *out++ = {label, float(sum)};
+  }
+  return out - begin;
+}
+
+// Calls body(Gaussian, label, weight) for the cells that are not zero, tile by tile.
+template <class Body>
+void for_cells(const int32_t* labels, const int64_t* offsets, const int32_t* entries, const Grid& grid,
+               const int64_t* starts, const float* tables, const Body& body) {
+  for (int64_t index = 0; index < grid.tiles(); ++index) {
+    const Tile tile(index, grid, offsets);
+    if (tile.count == 0) continue;
+    const TileLabels tile_labels(tile, grid, labels);
+    const float* cell = tables + starts[index];
+    for (int64_t k = 0; k < tile.count; ++k)
+      for (int j = 0; j < tile_labels.count; ++j, ++cell)
+        if (*cell != 0.f) body(entries[tile.begin + k], tile_labels.values[j], *cell);
+  }
+}
+
+}  // namespace
+
+int64_t place_tables(const int32_t* labels, const int64_t* offsets, const Grid& grid, int64_t* starts, int threads) {
+  starts[0] = 0;
+  parallel_for(grid.tiles(), threads, [&](int64_t index) {
+    const Tile tile(index, grid, offsets);
+    starts[index + 1] = tile.count == 0 ? 0 : tile.count * TileLabels(tile, grid, labels).count;
+  });
+  std::partial_sum(starts, starts + grid.tiles() + 1, starts);
+  return starts[grid.tiles()];
+}
+
+int64_t fill_tables(const Splats& in, const int32_t* labels, const Grid& grid, const int64_t* starts, float* tables,
+                    int threads) {
+  std::vector<Stage> stages(threads);
+  std::vector<int64_t> found(threads, 0);
+  parallel_tasks(grid.tiles(), threads, [&](int64_t index, int worker) {
+    const Tile tile(index, grid, in.offsets);
+    if (tile.count == 0) return;
+    stages[worker].fill<0>(in, tile);
+    float* table = tables + starts[index];
+    fill_table(stages[worker], tile, grid, labels, table);
+    found[worker] += starts[index + 1] - starts[index] - std::count(table, tables + starts[index + 1], 0.f);
+  });
+  return std::accumulate(found.begin(), found.end(), int64_t(0));
+}
+
+int64_t sum_tables(int64_t n, const int32_t* labels, const int64_t* offsets, const int32_t* entries, const Grid& grid,
+                   const int64_t* starts, const float* tables, Contribution* out, int threads) {
+  std::vector<int64_t> ends(n + 1, 0);
+  for_cells(labels, offsets, entries, grid, starts, tables, [&](int32_t i, int32_t, float) { ++ends[i + 1]; });
+  std::partial_sum(ends.begin(), ends.end(), ends.begin());
+  const std::vector<int64_t> begins(ends.begin(), ends.end() - 1);
+  std::vector<Cell> cells(ends[n]);
+  std::vector<int64_t> next = begins;
+  for_cells(labels, offsets, entries, grid, starts, tables,
+            [&](int32_t i, int32_t label, float weight) { cells[next[i]++] = {label, weight}; });
+  std::vector<int64_t> places(n + 1, 0);
+  parallel_for(n, threads, [&](int64_t i) {
+    places[i + 1] = sum_labels(cells.data() + begins[i], cells.data() + next[i]);
+  });
+  std::partial_sum(places.begin(), places.end(), places.begin());
+  parallel_for(n, threads, [&](int64_t i) {
+    for (int64_t j = 0; j < places[i + 1] - places[i]; ++j) {
+      const Cell& cell = cells[begins[i] + j];
+      out[places[i] + j] = {int32_t(i), cell.label, cell.weight};
+    }
+  });
+  return places[n];
+}
+
+}  // namespace splat

@@ -1,0 +1,70 @@
+"""An instance for each Gaussian of a trained model: by votes of the training views, or by its own embedding."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from nerfstudio.utils.rich_utils import CONSOLE
+from rich.progress import track
+
+from proto_saga_ns.gaussian_instances import GaussianInstances, InstanceVotes, elect
+from proto_saga_ns.model.render import Gaussians
+from proto_saga_ns.rasterize.contributions import contributions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from jaxtyping import Int
+    from torch import Tensor
+
+    from proto_saga_ns.model.proto_saga import ProtoSagaModel
+    from proto_saga_ns.model.segmentation import TrainingViews
+    from proto_saga_ns.scene import SegmentedScene
+
+
+@torch.no_grad()
+def vote(model: ProtoSagaModel, views: TrainingViews, scene: SegmentedScene) -> GaussianInstances:
+    """Give each Gaussian to the instance whose pixels it contributes most to.
+
+    The pixels are those of the training views, segmented by the scene's prototypes (Eq. 19).
+
+    Returns:
+        An instance for each of the model's Gaussians, inside a crop box or not. Those that no training view shows
+        belong to none.
+    """
+    return vote_with(model, views, (_segmented(views, scene, index) for index in _progress(len(views))))
+
+
+def vote_with(
+    model: ProtoSagaModel, views: TrainingViews, label_maps: Iterable[Int[Tensor, "H W"]]
+) -> GaussianInstances:
+    """The same with other label maps of instance ids, one for each training view."""
+    gaussians = Gaussians.from_parameters(dict(model.gauss_params.items()))
+    geometry = (gaussians.means, gaussians.quats, gaussians.scales, gaussians.opacities)
+    antialiased = model.config.rasterize_mode == "antialiased"
+    votes = InstanceVotes()
+    for index, label_map in enumerate(label_maps):
+        view = views[index]
+        votes.add(contributions(*geometry, view.viewmat, view.K, label_map, antialiased))
+    return elect(votes.total(), len(gaussians.means))
+
+
+@torch.no_grad()
+def by_embedding(model: ProtoSagaModel, scene: SegmentedScene) -> GaussianInstances:
+    """Give each Gaussian to the nearest prototype of its own embedding; needs no views, and is much less precise.
+
+    Rendering blends embeddings, so the training has no need for those of single Gaussians to be right.
+    """
+    embeddings = model.embeddings.detach()
+    ids, confidence = scene.segment(embeddings[:, None], embeddings.new_ones(len(embeddings), 1))
+    return GaussianInstances(ids[:, 0].cpu(), confidence[:, 0].cpu())
+
+
+def _segmented(views: TrainingViews, scene: SegmentedScene, index: int) -> Int[Tensor, "H W"]:
+    rendered = views.render(index)
+    return scene.segment(rendered.features, rendered.alpha[..., 0])[0]
+
+
+def _progress(count: int) -> Iterable[int]:
+    return track(range(count), description="Giving Gaussians to instances", console=CONSOLE, transient=True)

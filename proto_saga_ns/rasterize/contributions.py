@@ -1,0 +1,157 @@
+"""How much each Gaussian contributes to the pixels of each label of a view, in the weights that rendering blends with.
+
+The contribution of Gaussian i to label l is the sum, over the pixels with that label, of its alpha times the
+transmittance in front of it (Eq. 2). It is the gradient of the sum of those pixels with respect to the Gaussian's
+colour; the CPU kernels find it in one pass over the view, however many labels there are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn import functional as F
+
+from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.kernels.library import library, pointers, threads
+from proto_saga_ns.rasterize import rasterization
+from proto_saga_ns.rasterize.arguments import Scene
+from proto_saga_ns.rasterize.blend import Tiles, bin_splats
+from proto_saga_ns.rasterize.project import Lens, Project
+
+LABELS_AT_A_TIME = 32
+"""Channels of a pass of the gradient."""
+
+
+@dataclass(frozen=True)
+class Contributions:
+    """A sparse matrix of Gaussians by labels: sorted by Gaussian, then by label, each pair once, no zeros.
+
+    Attributes:
+        gaussians: row of each entry.
+        labels: its column; label 0 is a column like any other.
+        weights: above 0; pixels.
+    """
+
+    gaussians: Int[Tensor, " E"]
+    labels: Int[Tensor, " E"]
+    weights: Float[Tensor, " E"]
+
+
+@torch.no_grad()
+def contributions(
+    means: Float[Tensor, "N 3"],
+    quats: Float[Tensor, "N 4"],
+    scales: Float[Tensor, "N 3"],
+    opacities: Float[Tensor, " N"],
+    viewmat: Float[Tensor, "4 4"],
+    K: Float[Tensor, "3 3"],
+    label_map: Int[Tensor, "H W"],
+    antialiased: bool = False,
+    *,
+    backend: Literal["auto", "gradient", "reference"] = "auto",
+) -> Contributions:
+    """The contributions of N Gaussians to the labels of one view.
+
+    On the CPU memory grows with the cells (tile of 16x16 pixels, Gaussian in it, label in it), and the result has the
+    same bits whatever the number of threads.
+
+    Args:
+        means: centres, world frame.
+        quats: orientations w, x, y, z; of any length.
+        scales: standard deviations along the axes, world units.
+        opacities: in [0, 1].
+        viewmat: world to camera.
+        K: pinhole intrinsics, pixels.
+        label_map: any integers from 0.
+        antialiased: whether the view is rendered with the rasterize mode of this name.
+        backend: "gradient" differentiates the rasterization, with a pass for every 32 labels, as CUDA always does;
+            "reference" does so in slow torch, in any floating type.
+
+    Raises:
+        ProtoSagaError: for input that ``rasterization`` refuses, or a label map that is not (H, W) or has a negative
+            label.
+    """
+    if label_map.dim() != 2 or (label_map.numel() and int(label_map.min()) < 0):
+        raise ProtoSagaError(f"contributions: label_map {tuple(label_map.shape)}, expected (H, W) with labels from 0.")
+    view = (means, quats, scales, opacities, viewmat[None], K[None])
+    if backend == "auto" and not means.is_cuda:
+        return _by_kernels(view, label_map, antialiased)
+    return _by_gradient(view, label_map, antialiased, "reference" if backend == "reference" else "auto")
+
+
+def _by_kernels(view: tuple[Tensor, ...], label_map: Tensor, antialiased: bool) -> Contributions:
+    means, quats, scales, opacities, viewmats, intrinsics = view
+    if means.dtype != torch.float32 or means.device.type != "cpu":
+        raise ProtoSagaError(
+            f"contributions: the kernels take float32 tensors on the CPU, these are {means.dtype} on {means.device}."
+        )
+    height, width = label_map.shape
+    lens = Lens(width, height, eps2d=0.3, near_plane=0.01, far_plane=1e10, radius_clip=0.0)
+    blank = means.new_zeros(len(means), 0)
+    Scene(means, quats, scales, opacities, blank, viewmats, intrinsics, None, lens, None, "RGB", antialiased).check()
+    means2d, conics, depths, compensations, radii = Project.apply(means, quats, scales, viewmats, intrinsics, lens)
+    drawn = opacities * compensations[0] if antialiased else opacities
+    tiles = bin_splats(means2d[0], conics[0], drawn, depths[0], radii[0], width, height)
+    return _sum_of_tiles(
+        [means2d[0], conics[0], drawn.contiguous(), blank], tiles, label_map.to(means.device, torch.int32)
+    )
+
+
+def _sum_of_tiles(splats: list[Tensor], tiles: Tiles, label_map: Tensor) -> Contributions:
+    """See csrc/contributions.h."""
+    labels, size = label_map.contiguous(), (tiles.width, tiles.height)
+    starts = torch.empty(len(tiles.offsets), dtype=torch.int64)
+    cells = library().splat_place_tables(
+        labels.data_ptr(), tiles.offsets.data_ptr(), *size, starts.data_ptr(), threads()
+    )
+    tables = torch.empty(cells)
+    inputs = pointers(*splats, tiles.bounds, tiles.offsets, tiles.entries)
+    shared = (*size, starts.data_ptr(), tables.data_ptr())
+    found = library().splat_fill_tables(inputs, labels.data_ptr(), *shared, threads())
+    rows = torch.empty((found, 3), dtype=torch.int32)
+    lists = (labels.data_ptr(), tiles.offsets.data_ptr(), tiles.entries.data_ptr())
+    total = library().splat_sum_tables(len(splats[0]), *lists, *shared, rows.data_ptr(), threads())
+    gaussians, own_labels, weights = (column.contiguous() for column in rows[:total].unbind(1))
+    return Contributions(gaussians, own_labels, weights.view(torch.float32))
+
+
+def _by_gradient(
+    view: tuple[Tensor, ...], label_map: Tensor, antialiased: bool, backend: Literal["auto", "reference"]
+) -> Contributions:
+    means = view[0]
+    if len(means) == 0:  # gsplat does not render nothing
+        nothing = torch.zeros(0, dtype=torch.int32, device=means.device)
+        return Contributions(nothing, nothing, means.new_zeros(0))
+    labels, places = label_map.to(means.device).unique(return_inverse=True)
+    parts = []
+    for start in range(0, len(labels), LABELS_AT_A_TIME):
+        chosen = labels[start : start + LABELS_AT_A_TIME]
+        weights = _gradient(view, places - start, len(chosen), antialiased, backend)
+        rows, columns = weights.nonzero(as_tuple=True)
+        parts.append((rows, chosen[columns], weights[rows, columns]))
+    gaussians, own_labels, weights = (torch.cat(column) for column in zip(*parts, strict=True))
+    order = gaussians.argsort(stable=True)  # labels ascend within each part, and from part to part
+    return Contributions(gaussians[order].int(), own_labels[order].int(), weights[order])
+
+
+@torch.enable_grad()
+def _gradient(
+    view: tuple[Tensor, ...], places: Tensor, count: int, antialiased: bool, backend: Literal["auto", "reference"]
+) -> Float[Tensor, "N C"]:
+    """Gradients, with respect to colours, of the sum of the pixels at each place 0..C-1."""
+    means, quats, scales, opacities, viewmats, intrinsics = (tensor.detach() for tensor in view)
+    height, width = places.shape
+    colors = means.new_zeros(len(means), count).requires_grad_()
+    image = rasterization(
+        *(means, quats, scales, opacities, colors, viewmats, intrinsics, width, height),
+        packed=False,
+        rasterize_mode="antialiased" if antialiased else "classic",
+        backend=backend,
+    )[0][0]
+    outside = (places < 0) | (places >= count)
+    chosen = F.one_hot(places.masked_fill(outside, count), count + 1)[..., :count].to(image)
+    return torch.autograd.grad(image, colors, chosen)[0]

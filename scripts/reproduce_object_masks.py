@@ -1,0 +1,182 @@
+"""How well single objects can be cut out of the demo scene: Gaussians given to instances in several ways.
+
+ns-train proto-saga-lite --data proto_saga_ns/demo/dining
+python scripts/reproduce_object_masks.py --load-config outputs/dining/proto-saga-lite/DATE/config.yml
+
+Objects are matched with the instances that the prototypes show in the test views (Hungarian matching of the instance
+protocol). Of each matched object only its own Gaussians are rendered into the test views, and where they are more
+opaque than a half is compared with the true mask, hidden parts left out. Figures are means over the matched objects.
+Prints a Markdown table and writes it under results/.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import tyro
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torch.nn import functional as F
+
+from proto_saga_ns.association import apply_association
+from proto_saga_ns.cli.run import Run, load_run
+from proto_saga_ns.demo import DINING
+from proto_saga_ns.evaluation import InstanceProtocol, InstanceResult
+from proto_saga_ns.gaussian_instances import GaussianInstances
+from proto_saga_ns.labels import read_label_map
+from proto_saga_ns.model.association import training_views
+from proto_saga_ns.model.cameras import CameraView
+from proto_saga_ns.model.gaussian_votes import by_embedding, vote, vote_with
+from proto_saga_ns.model.segmentation import TrainingViews, segment_view
+from proto_saga_ns.rasterize import rasterization
+
+COLUMNS = ("objects", "precision", "recall", "IoU", "mIoU of views", "P of views", "R of views", "Gaussians of none")
+OPAQUE = 0.5
+DEPTH_TOLERANCE = 0.03
+"""What an object shows alone may lie so far behind what the whole scene shows, relative to the depth, and still count
+as seen."""
+
+
+@dataclass(frozen=True)
+class TestView:
+    """One view to compare in.
+
+    Attributes:
+        camera: from where.
+        truth: true instance ids.
+        predicted: instance ids by the prototypes.
+        depth: expected depth of the whole scene.
+    """
+
+    camera: CameraView
+    truth: Int[Tensor, "H W"]
+    predicted: Int[np.ndarray, "H W"]
+    depth: Float[Tensor, "H W"]
+
+
+@torch.no_grad()
+def main(
+    load_config: tuple[Path, ...],
+    ground_truth: Path = DINING / "instances",
+    output: Path = Path("results/object_masks.md"),
+) -> None:
+    """Print a table for each run.
+
+    Args:
+        load_config: config.yml of runs on the demo scene.
+        ground_truth: true instance ids of all views.
+        output: Markdown file to write.
+    """
+    tables = []
+    for config in load_config:
+        tables.append(_table(load_run(config), ground_truth))
+        print(tables[-1])
+    output.parent.mkdir(parents=True, exist_ok=True)
+    command = "python scripts/reproduce_object_masks.py --load-config " + " ".join(map(str, load_config))
+    output.write_text(f"`{command}`\n\n" + "\n".join(tables))
+
+
+def _table(run: Run, ground_truth: Path) -> str:
+    views = training_views(run.model, run.pipeline.datamanager)
+    truths = [read_label_map(ground_truth / f"{name}.png").astype(np.int64) for name in views.names]
+    given = [_associated(run, views, index) for index in range(len(views))]
+    tests = list(_test_views(run, ground_truth))
+    pixels = _protocol(tests, lambda test: test.predicted)
+    matched = {truth: own for truth, own in pixels.matched.items() if own > 0}
+    oracle = vote_with(run.model, views, map(torch.from_numpy, truths))
+    rows = [
+        f"| pixels by prototypes, for comparison | | | | | {_of_views(pixels)} | |",
+        _row("nearest prototype of the own embedding", run, tests, by_embedding(run.model, run.scene), matched),
+        _row("votes of the associated masks", run, tests, vote_with(run.model, views, given), matched),
+        _row("votes of the segmented training views", run, tests, vote(run.model, views, run.scene), matched),
+        _row("votes of the true training views", run, tests, oracle, {truth: truth for truth in matched}),
+    ]
+    return "\n".join([f"| Gaussians by | {' | '.join(COLUMNS)} |", f"|---|{'---|' * len(COLUMNS)}", *rows]) + "\n"
+
+
+def _associated(run: Run, views: TrainingViews, index: int) -> Int[Tensor, "H W"]:
+    instance_of_mask = np.array(run.scene.mask_instances[views.names[index]], dtype=np.int32)
+    return torch.from_numpy(apply_association(views.label_map(index).numpy(), instance_of_mask))
+
+
+def _test_views(run: Run, ground_truth: Path) -> Iterator[TestView]:
+    for path, camera, _ in run.cameras("test"):
+        truth = torch.from_numpy(read_label_map(ground_truth / f"{path.stem}.png").astype(np.int64))
+        shown = segment_view(run.model, run.scene, camera)
+        view = run.model.view_of(camera.to(run.model.device), corrected=False)
+        everything = torch.ones(run.model.num_points, dtype=torch.bool)
+        yield TestView(view, truth, shown.labels, _alone(run, view, everything)[1])
+
+
+def _row(name: str, run: Run, tests: list[TestView], found: GaussianInstances, matched: dict[int, int]) -> str:
+    figures = [_cut_out(run, tests, truth, found.ids == own) for truth, own in matched.items()]
+    means = " | ".join(f"{100 * value:.1f}" for value in np.mean(figures, axis=0))
+    shown = _protocol(tests, lambda test: _label_map(run, test.camera, found.ids))
+    nobody = 100 * float((found.ids == 0).float().mean())
+    return f"| {name} | {len(figures)} | {means} | {_of_views(shown)} | {nobody:.1f} |"
+
+
+def _of_views(result: InstanceResult) -> str:
+    return " | ".join(f"{100 * value:.1f}" for value in (result.miou, result.precision, result.recall))
+
+
+def _protocol(tests: list[TestView], predict: Callable[[TestView], Int[np.ndarray, "H W"]]) -> InstanceResult:
+    protocol = InstanceProtocol()
+    for test in tests:
+        protocol.add(test.truth.numpy(), predict(test))
+    return protocol.result()
+
+
+def _cut_out(run: Run, tests: list[TestView], truth: int, own: Bool[Tensor, " N"]) -> tuple[float, float, float]:
+    """Precision, recall and IoU of what the Gaussians of one object show, over the pixels of all views."""
+    right, true, covered = 0, 0, 0
+    for test in tests:
+        alpha, depth = _alone(run, test.camera, own)
+        mask = test.truth == truth
+        # Behind everything else it is merely hidden, which no precision is lost by.
+        seen = (alpha > OPAQUE) & (mask | (depth <= (1 + DEPTH_TOLERANCE) * test.depth))
+        right += int((seen & mask).sum())
+        true += int(mask.sum())
+        covered += int(seen.sum())
+    return right / max(covered, 1), right / max(true, 1), right / max(true + covered - right, 1)
+
+
+def _alone(run: Run, view: CameraView, own: Bool[Tensor, " N"]) -> tuple[Float[Tensor, "H W"], Float[Tensor, "H W"]]:
+    """Opacity and expected depth of some of the Gaussians."""
+    image, alpha = _render(run, view, own, torch.zeros(run.model.num_points, 1), "ED")
+    return alpha, image[..., 0]
+
+
+def _label_map(run: Run, view: CameraView, ids: Int[Tensor, " N"]) -> Int[np.ndarray, "H W"]:
+    """Instance ids rendered as one channel each; the strongest wins."""
+    present, place = ids.unique(return_inverse=True)
+    one_hot = F.one_hot(place, len(present)).float()
+    image, alpha = _render(run, view, torch.ones_like(ids, dtype=torch.bool), one_hot, "RGB")
+    return present[image.argmax(dim=-1)].masked_fill(alpha < run.scene.min_alpha, 0).numpy()
+
+
+def _render(run: Run, view: CameraView, own: Bool[Tensor, " N"], colors: Tensor, mode) -> tuple[Tensor, Tensor]:
+    if not own.any():
+        blank = colors.new_zeros(view.height, view.width)
+        return blank[..., None], blank
+    gaussians = run.model.gaussians()
+    parts = (gaussians.means, gaussians.quats, gaussians.scales, gaussians.opacities, colors)
+    image, alpha, _ = rasterization(
+        *(part[own] for part in parts),
+        viewmats=view.viewmats,
+        Ks=view.intrinsics,
+        width=view.width,
+        height=view.height,
+        render_mode=mode,
+        rasterize_mode="antialiased" if run.model.config.rasterize_mode == "antialiased" else "classic",
+        packed=False,
+    )
+    return image[0], alpha[0, ..., 0]
+
+
+if __name__ == "__main__":
+    tyro.cli(main)

@@ -1,0 +1,31 @@
+"""Votes of real training views on the Gaussians of a real model."""
+
+from __future__ import annotations
+
+import torch
+
+from proto_saga_ns.cli.run import load_run
+from proto_saga_ns.model.association import training_views
+from proto_saga_ns.model.gaussian_votes import by_embedding, vote, vote_with
+from tests.conftest import TrainedRun
+
+
+def test_votes_of_a_trained_run(trained_run: TrainedRun) -> None:
+    run = load_run(trained_run.config)
+    views = training_views(run.model, run.pipeline.datamanager)
+    voted = vote(run.model, views, run.scene)
+    ids = {instance.id for instance in run.scene.instances}
+    count = run.model.num_points
+    assert voted.ids.shape == (count,) and set(voted.ids.unique().tolist()) <= ids | {0}
+    assert len(voted.ids[voted.ids > 0].unique()) > 1
+    assert (voted.confidence[voted.ids > 0] > 0).all() and voted.confidence.max() <= 1.0
+
+    constant = [torch.full_like(views.label_map(index), 7) for index in range(len(views))]
+    seen = vote_with(run.model, views, constant)
+    assert set(seen.ids.unique().tolist()) <= {0, 7} and (seen.confidence[seen.ids == 7] == 1).all()
+    assert (seen.ids[voted.ids > 0] == 7).all()
+
+    # What is opaque and alone in its pixels looks like its embedding.
+    own = by_embedding(run.model, run.scene)
+    sure = (voted.confidence > 0.95) & (run.model.opacities.detach().sigmoid()[:, 0] > 0.9)
+    assert sure.any() and (own.ids == voted.ids)[sure].float().mean() > 0.5
