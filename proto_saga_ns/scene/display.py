@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from jaxtyping import Bool, Int
@@ -37,6 +37,15 @@ class Display:
     overlay_opacity: float = 0.6
     min_confidence: float = 0.0
 
+    def __post_init__(self) -> None:
+        if self.background not in get_args(Background):
+            raise ValueError(f"background {self.background!r}, expected one of {get_args(Background)}")
+        if self.outline < 0:
+            raise ValueError(f"outline of {self.outline} pixels")
+        for value in (self.overlay_opacity, self.min_confidence):
+            if not 0 <= value <= 1:
+                raise ValueError(f"{value} is not in [0, 1]")
+
     def is_hidden(self, ids: Int[Tensor, "*shape"]) -> Bool[Tensor, "*shape"]:
         """Where a map of instance ids shows something hidden."""
         return _is_in(ids, self.hidden)
@@ -58,8 +67,8 @@ class Display:
 
     def isolating(self, ids: Iterable[int], known: Iterable[int]) -> Display:
         """The same with everything hidden but ``ids``."""
-        kept = tuple(sorted({*ids}))
-        return replace(self, selected=kept, hidden=tuple(sorted({REST, *known} - {*kept})))
+        kept = {*ids}
+        return replace(self, selected=tuple(sorted(kept - {REST})), hidden=tuple(sorted({REST, *known} - kept)))
 
     def limited_to(self, known: Iterable[int]) -> Display:
         """The same without the ids of instances that are no more."""
