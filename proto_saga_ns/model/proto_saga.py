@@ -191,10 +191,12 @@ class ProtoSagaModel(SplatfactoModel):
         if scene is None:
             return embedding_outputs(self.embedding_colors(), whole.features, whole.alpha)
         display = scene.display
-        ids = scene.instances_of(self.embeddings).ids.to(self.device)
-        visible = self.render_some(view, ~display.is_hidden(ids)) if display.hidden else whole
         alone = display.selected and display.background != "dimmed"
-        shown = self.render_some(view, display.is_shown(ids)) if alone else visible
+        visible = shown = whole
+        if display.hidden or alone:  # asking for the instances of all Gaussians is not free
+            ids = scene.instances_of(self.embeddings).ids.to(self.device)
+            visible = self.render_some(view, ~display.is_hidden(ids)) if display.hidden else whole
+            shown = self.render_some(view, display.is_shown(ids)) if alone else visible
         return {
             **embedding_outputs(scene.embedding_colors, whole.features, whole.alpha),
             **segmentation_outputs(scene, visible, shown, background),
