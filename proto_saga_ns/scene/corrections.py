@@ -180,7 +180,7 @@ def _separated(scene: SegmentedScene, instance_id: int, sides: Mapping[int, int]
     """Parts of one instance on two sides as two instances; the side with the part of the instance's id keeps it."""
     leaving = [part for part, side in sides.items() if side != sides[instance_id]]
     new_id = max(leaving, key=lambda part: (scene.masks.size([part]), -part))
-    owners = {**scene.owners, **dict.fromkeys(leaving, new_id)}
+    owners = {**scene.owners, **dict.fromkeys(sides, instance_id), **dict.fromkeys(leaving, new_id)}
     return _with_owners(scene, owners, dict(scene.names)), new_id
 
 
