@@ -273,7 +273,7 @@ class ProtoSagaModel(SplatfactoModel):
             try:
                 self.scene = scene_from_state(state["scene"])
             except ProtoSagaError as error:  # the Gaussians are whole: `proto-saga associate` must be able to load them
-                CONSOLE.print(f"[bold yellow]{error}")
+                CONSOLE.print(str(error), style="bold yellow", markup=False)
 
     def load_state_dict(self, dict: dict[str, Any], **kwargs: Any) -> Any:  # type: ignore[override]
         """Load a checkpoint of this method, or a plain splatfacto one, whose Gaussians get fresh embeddings.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from proto_saga_ns.cli.run import Run, load_run
+from proto_saga_ns.cli.run import Run
 from proto_saga_ns.model.outputs import (
     CHECKER_GREYS,
     CHECKER_PIXELS,
@@ -26,7 +25,6 @@ from proto_saga_ns.model.outputs import (
     shown_labels,
 )
 from proto_saga_ns.scene import Display, Instance, SegmentedScene
-from tests.conftest import TrainedRun
 from tests.scene.scenes import scene_of
 
 IDS = (3, 9, 40)
@@ -180,46 +178,31 @@ def test_a_checkerboard_has_both_greys_and_changes_at_every_border() -> None:
     assert (board[:, CHECKER_PIXELS] != board[:, CHECKER_PIXELS - 1]).all()
 
 
-@pytest.fixture(scope="module")
-def loaded(trained_run: TrainedRun) -> Run:
-    run = load_run(trained_run.config)
-    run.model.eval()
-    return run
-
-
-@pytest.fixture
-def run(loaded: Run) -> Iterator[Run]:
-    """A trained run whose scene goes back to what it was."""
-    scene = loaded.model.scene
-    yield loaded
-    loaded.model.scene = scene
-
-
 @torch.no_grad()
-def outputs_of(run: Run, **display: Any) -> dict[str, Tensor]:
-    run.model.scene = replace(run.scene, display=Display(**display))
-    [(_, camera, _), *_] = run.cameras("test")
-    return run.model.get_outputs(camera.to(run.model.device))
+def outputs_of(opened: Run, **display: Any) -> dict[str, Tensor]:
+    opened.model.scene = replace(opened.scene, display=Display(**display))
+    [(_, camera, _), *_] = opened.cameras("test")
+    return opened.model.get_outputs(camera.to(opened.model.device))
 
 
-def an_object(run: Run) -> int:
+def an_object(opened: Run) -> int:
     """The instance with most pixels in the first test view but for two: floor and walls."""
-    ids, counts = labels_of(run).unique(return_counts=True)
+    ids, counts = labels_of(opened).unique(return_counts=True)
     return int(ids[counts.argsort(descending=True)[2]])
 
 
 @torch.no_grad()
-def labels_of(run: Run) -> Tensor:
-    [(_, camera, _), *_] = run.cameras("test")
-    view = run.model.view_of(camera.to(run.model.device), corrected=False)
-    rendered = run.model.render_some(view, torch.ones(run.model.num_points, dtype=torch.bool))
-    return run.scene.segment(rendered.features, rendered.alpha[..., 0])[0]
+def labels_of(opened: Run) -> Tensor:
+    [(_, camera, _), *_] = opened.cameras("test")
+    view = opened.model.view_of(camera.to(opened.model.device), corrected=False)
+    rendered = opened.model.render_some(view, torch.ones(opened.model.num_points, dtype=torch.bool))
+    return opened.scene.segment(rendered.features, rendered.alpha[..., 0])[0]
 
 
-def test_what_is_hidden_is_taken_out_and_what_was_behind_it_shows(run: Run) -> None:
-    labels, number = labels_of(run), an_object(run)
+def test_what_is_hidden_is_taken_out_and_what_was_behind_it_shows(opened: Run) -> None:
+    labels, number = labels_of(opened), an_object(opened)
     inside = labels == number
-    before, after = outputs_of(run), outputs_of(run, hidden=(number,))
+    before, after = outputs_of(opened), outputs_of(opened, hidden=(number,))
     color = torch.tensor(Instance(number).color) / 255
     assert (before["segmentation"][inside] == color).all()
     assert not (after["segmentation"] == color).all(dim=-1).any(), "it is nowhere any more"
@@ -230,11 +213,11 @@ def test_what_is_hidden_is_taken_out_and_what_was_behind_it_shows(run: Run) -> N
     assert change[inside].mean() > 0.05
 
 
-def test_the_selected_instance_alone(run: Run) -> None:
-    labels, number = labels_of(run), an_object(run)
+def test_the_selected_instance_alone(opened: Run) -> None:
+    labels, number = labels_of(opened), an_object(opened)
     inside = labels == number
-    white, black = (outputs_of(run, selected=(number,), background=kind)["object"] for kind in ("white", "black"))
-    rgb = outputs_of(run)["rgb"]
+    white, black = (outputs_of(opened, selected=(number,), background=kind)["object"] for kind in ("white", "black"))
+    rgb = outputs_of(opened)["rgb"]
     assert (white[~inside] > 0.9).float().mean() > 0.8 and (black[~inside] < 0.1).float().mean() > 0.8
     # Where both agree nothing of the background is seen: that is the instance.
     opaque = (white - black).amax(dim=-1) < 0.2
@@ -242,34 +225,34 @@ def test_the_selected_instance_alone(run: Run) -> None:
     assert (black - rgb)[inside & opaque].abs().mean() < 0.1
 
 
-def test_rgb_depth_and_accumulation_do_not_depend_on_the_display(run: Run) -> None:
-    number = an_object(run)
-    plain = outputs_of(run)
+def test_rgb_depth_and_accumulation_do_not_depend_on_the_display(opened: Run) -> None:
+    number = an_object(opened)
+    plain = outputs_of(opened)
     for display in (
         {"hidden": (0, number)},
         {"selected": (number,), "background": "black", "outline": 5},
         {"overlay_opacity": 0.1, "min_confidence": 0.9},
     ):
-        other = outputs_of(run, **display)
+        other = outputs_of(opened, **display)
         assert {*other} == {*plain}
         for name in ("rgb", "depth", "accumulation", "embedding", "background"):
             assert torch.equal(other[name], plain[name])
         assert any(not torch.equal(other[name], plain[name]) for name in ("segmentation_overlay", "object"))
 
 
-def test_metrics_do_not_depend_on_the_display(run: Run) -> None:
-    number = an_object(run)
-    [(_, _, image), *_] = run.cameras("test")
+def test_metrics_do_not_depend_on_the_display(opened: Run) -> None:
+    number = an_object(opened)
+    [(_, _, image), *_] = opened.cameras("test")
     metrics = []
     for display in ({}, {"hidden": (number,), "min_confidence": 0.8}):
-        found, _ = run.model.get_image_metrics_and_images(outputs_of(run, **display), {"image": image})
+        found, _ = opened.model.get_image_metrics_and_images(outputs_of(opened, **display), {"image": image})
         metrics.append(found)
     assert metrics[0] == metrics[1] and metrics[0]["psnr"] > 10
 
 
 @pytest.mark.parametrize("background", ["dimmed", "black"])
-def test_everything_may_be_hidden(run: Run, background: str) -> None:
-    outputs = outputs_of(run, hidden=(0, *run.scene.ids), background=background)
+def test_everything_may_be_hidden(opened: Run, background: str) -> None:
+    outputs = outputs_of(opened, hidden=(0, *opened.scene.ids), background=background)
     assert not outputs["segmentation"].any() and not outputs["confidence"].any()
     expected = outputs["background"] * DIMMED if background == "dimmed" else torch.zeros_like(outputs["background"])
     torch.testing.assert_close(outputs["object"], expected)
