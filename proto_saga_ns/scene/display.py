@@ -22,7 +22,8 @@ class Display:
 
     Attributes:
         selected: instances that are highlighted, and all that the output ``object`` shows; none means all.
-        hidden: instances that are taken out of the scene in our outputs; 0 is what belongs to no instance.
+        hidden: instances that are taken out of the scene in our outputs, even if selected; 0 is what belongs to no
+            instance.
         background: of the output ``object``: the rest of the scene dimmed, or taken out before black, white or a
             checkerboard (which stands for transparency).
         outline: width in pixels of the line around selected instances; 0 draws none.

@@ -74,6 +74,7 @@ def test_nothing_selected_means_everything() -> None:
     assert Display().is_shown(ids).all()
     assert Display().selecting([3]).is_shown(ids).nonzero().tolist() == [[3]]
     assert Display().isolating([3], KNOWN).is_shown(ids).nonzero().tolist() == [[3]]
+    assert not Display(selected=(3,), hidden=(3,)).is_shown(ids).any()
     assert Display().hiding([REST]).is_shown(ids).nonzero()[:, 0].tolist() == [*KNOWN]
 
 
