@@ -45,6 +45,8 @@ class MaskTable:
             raise ValueError(f"columns of different lengths: {sorted(lengths)}")
         if len(self.part) and int(self.part.min()) < 0:
             raise ValueError("part ids are never negative")
+        if len(self.view) and not NO_VIEW <= int(self.view.min()) <= int(self.view.max()) < len(self.view_names):
+            raise ValueError(f"views run from {self.view.min()} to {self.view.max()}, there are {len(self.view_names)}")
 
     @classmethod
     def of_views(cls, views: Iterable[MaskedView], dim: int) -> MaskTable:
@@ -109,10 +111,23 @@ class MaskTable:
         return (sums / torch.bincount(rows, minlength=len(self.ids)).clamp_min(1)[:, None]).float()
 
     def size(self, parts: Iterable[int]) -> tuple[int, int]:
-        """Pixels over all views, and number of views, of some parts together."""
-        mine = torch.isin(self.part, torch.tensor(list(parts), dtype=torch.int32))
-        seen = self.view[mine & (self.view != NO_VIEW)]
-        return int(self.pixels[mine].sum()), len(seen.unique())
+        """Pixels over all views, and number of views, of some parts together.
+
+        Raises:
+            KeyError: no such part.
+        """
+        pixels, views = zip((0, frozenset()), *(self._sizes[part] for part in {*parts}), strict=True)
+        return sum(pixels), len(frozenset().union(*views))
+
+    @cached_property
+    def _sizes(self) -> dict[int, tuple[int, frozenset[int]]]:
+        """Pixels and views of each part."""
+        pixels, views = dict.fromkeys(self.ids, 0), {part: set() for part in self.ids}
+        for part, count, view in zip(self.part.tolist(), self.pixels.tolist(), self.view.tolist(), strict=True):
+            if part:
+                pixels[part] += count
+                views[part].add(view)
+        return {part: (pixels[part], frozenset(views[part] - {NO_VIEW})) for part in self.ids}
 
     def part_of_mask(self) -> dict[str, Int32[Tensor, " L+1"]]:
         """For each view by name, the part of each label; entry 0 is 0."""

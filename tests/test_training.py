@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import pytest
 import torch
 
 from proto_saga_ns.labels import read_label_map
+from proto_saga_ns.scene.state import scene_from_state
 from tests.commands import run
 from tests.conftest import STEPS, TrainedRun, train_arguments
 from tests.scenes import NUM_INSTANCES, save_png
@@ -27,9 +27,10 @@ def model_state(checkpoint: Path) -> dict[str, Any]:
 
 def test_the_checkpoint_holds_the_whole_segmentation(trained_run: TrainedRun) -> None:
     state = model_state(trained_run.checkpoint)
-    scene = state["_extra_state"]["scene"]
-    assert abs(len(scene["prototypes"]) - NUM_INSTANCES) <= 2
-    assert torch.isfinite(scene["prototypes"]).all()
+    scene = scene_from_state(state["_extra_state"]["scene"])
+    assert abs(len(scene.instances) - NUM_INSTANCES) <= 2
+    assert torch.isfinite(scene.prototypes).all()
+    assert list(scene.mask_instances) == [path.stem for path in trained_run.scene.train_paths]
     assert state["gauss_params.embeddings"].shape == (len(state["gauss_params.means"]), 16)
     assert len([key for key in state if key.startswith("view_classifiers.")]) == len(trained_run.scene.train_paths)
 
@@ -79,9 +80,9 @@ def test_ids_that_hold_across_views_are_instances_after_training(
     process = run("ns-train", *arguments, "--load-dir", models, *options, "nerfstudio-data", "--mask-dir", tracked)
     assert process.returncode == 0, process.stdout + process.stderr
     assert "per-view numbering" not in " ".join(process.stdout.split())
-    scene = json.loads(model_state(max(tmp_path.rglob("step-*.ckpt")))["_extra_state"]["scene"]["json"])
-    assert scene["options"]["association"]["mask_ids"] == mask_ids
-    of_views = list(scene["mask_instances"].values())
+    scene = scene_from_state(model_state(max(tmp_path.rglob("step-*.ckpt")))["_extra_state"]["scene"])
+    assert scene.options["association"]["mask_ids"] == mask_ids
+    of_views = list(scene.mask_instances.values())
     # Every view shows everything: label l of the file is the l-th id.
     assert of_views == [of_views[0]] * len(trained_run.scene.train_paths)
     assert sorted(of_views[0]) == list(range(NUM_INSTANCES + 1))
@@ -110,7 +111,8 @@ def test_a_plain_splat_is_segmented_with_its_geometry_frozen(trained_run: Traine
     before, after = model_state(trained_run.checkpoint), model_state(segmented)
     for name in ("means", "scales", "quats", "opacities", "features_dc", "features_rest"):
         assert torch.equal(before[f"gauss_params.{name}"], after[f"gauss_params.{name}"])
-    assert abs(len(after["_extra_state"]["scene"]["prototypes"]) - NUM_INSTANCES) <= 2
+    scene = scene_from_state(after["_extra_state"]["scene"])
+    assert abs(len(scene.instances) - NUM_INSTANCES) <= 2
 
 
 def test_a_plain_splat_goes_on_training_where_it_had_ended(trained_run: TrainedRun, tmp_path: Path) -> None:

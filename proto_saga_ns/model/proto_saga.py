@@ -191,10 +191,12 @@ class ProtoSagaModel(SplatfactoModel):
         if scene is None:
             return embedding_outputs(self.embedding_colors(), whole.features, whole.alpha)
         display = scene.display
-        ids = scene.instances_of(self.embeddings).ids.to(self.device)
-        visible = self.render_some(view, ~display.is_hidden(ids)) if display.hidden else whole
         alone = display.selected and display.background != "dimmed"
-        shown = self.render_some(view, display.is_shown(ids)) if alone else visible
+        visible = shown = whole
+        if display.hidden or alone:  # asking for the instances of all Gaussians is not free
+            ids = scene.instances_of(self.embeddings).ids.to(self.device)
+            visible = self.render_some(view, ~display.is_hidden(ids)) if display.hidden else whole
+            shown = self.render_some(view, display.is_shown(ids)) if alone else visible
         return {
             **embedding_outputs(scene.embedding_colors, whole.features, whole.alpha),
             **segmentation_outputs(scene, visible, shown, background),
@@ -271,7 +273,7 @@ class ProtoSagaModel(SplatfactoModel):
             try:
                 self.scene = scene_from_state(state["scene"])
             except ProtoSagaError as error:  # the Gaussians are whole: `proto-saga associate` must be able to load them
-                CONSOLE.print(f"[bold yellow]{error}")
+                CONSOLE.print(str(error), style="bold yellow", markup=False)
 
     def load_state_dict(self, dict: dict[str, Any], **kwargs: Any) -> Any:  # type: ignore[override]
         """Load a checkpoint of this method, or a plain splatfacto one, whose Gaussians get fresh embeddings.

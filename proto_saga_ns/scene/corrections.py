@@ -14,12 +14,17 @@ from torch.nn import functional as F
 
 from proto_saga_ns.gaussian_instances import GaussianInstances
 from proto_saga_ns.mask_table import MaskTable
-from proto_saga_ns.scene.segmented_scene import SegmentedScene
+from proto_saga_ns.prototypes import MIN_LENGTH
+from proto_saga_ns.scene.segmented_scene import Instance, SegmentedScene
 
 SPLIT_ROUNDS = 10
+MAX_SEED_VIEWS = 1 << 14
+"""As how many views a point counts at most; far more than a scene has."""
 NEIGHBOURS = 8
-INDISTINGUISHABLE = 1e-3
-"""Length of the difference of two unit features under which they are the same."""
+INDISTINGUISHABLE = 1e-2
+"""Length of the difference of two unit features under which they are the same; the cosine hides smaller ones."""
+CLEAR = 1e-6
+"""By how much the highest cosine must exceed the next, so that rounding does not turn them round."""
 
 
 def renamed(scene: SegmentedScene, instance_id: int, name: str) -> SegmentedScene:
@@ -28,9 +33,12 @@ def renamed(scene: SegmentedScene, instance_id: int, name: str) -> SegmentedScen
     Raises:
         KeyError: no such instance.
     """
-    scene.instance(instance_id)
+    scene.parts(instance_id)
+    given = "" if name.strip() == Instance(instance_id).name else name.strip()
+    if given == scene.names.get(instance_id, ""):
+        return scene
     names = {number: known for number, known in scene.names.items() if number != instance_id}
-    return replace(scene, names={**names, instance_id: name.strip()} if name.strip() else names)
+    return replace(scene, names={**names, instance_id: given} if given else names)
 
 
 def merged(scene: SegmentedScene, ids: Sequence[int]) -> SegmentedScene:
@@ -57,9 +65,9 @@ def split(
     """One instance as two, told apart by the features of a point of each.
 
     Parts go to the point that their prototype is nearer to: what was merged falls apart again. If both points lie in
-    the same part, its masks are clustered into two, starting from the points; each point counts as a view of one
-    pixel, so that neither side is ever without a prototype. The Gaussians of that part go to the nearer of its two
-    new prototypes.
+    the same part, its masks are clustered into two, starting from the points. Each point counts as a view, so that
+    neither side is ever without a prototype, and as so many views that both points are then recognised as what the
+    person said they are. The Gaussians of that part go to the nearer of its two new prototypes.
 
     Args:
         scene: what to correct.
@@ -72,11 +80,12 @@ def split(
 
     Raises:
         KeyError: no such instance.
-        ValueError: the two points look the same to the model.
+        ValueError: the two points look the same to the model, or show nothing.
     """
     parts = scene.parts(instance_id)
-    seeds = seeds.detach().float().cpu()
-    directions = F.normalize(seeds, dim=1)
+    directions = F.normalize(seeds.detach().float().cpu(), dim=1)
+    if not bool((directions.norm(dim=1) > 0.5).all()):
+        raise ValueError("a point shows nothing that the model knows")
     if float((directions[0] - directions[1]).norm()) < INDISTINGUISHABLE:
         raise ValueError("the two points have the same feature")
     prototypes = F.normalize(scene.prototypes[[scene.masks.ids.index(part) for part in parts]], dim=1)
@@ -85,7 +94,7 @@ def split(
     sides |= {first_part: 0, second_part: 1}
     if first_part == second_part:
         new_part = max(scene.masks.ids) + 1
-        scene = _split_part(scene, (first_part, new_part), seeds, embeddings)
+        scene = _split_part(scene, (first_part, new_part), directions, embeddings)
         sides |= {first_part: 0, new_part: 1}
     return _separated(scene, instance_id, sides)
 
@@ -103,7 +112,7 @@ def fragments(
         scene: where to look.
         means: centres of the Gaussians.
         gaussians: which instance each belongs to.
-        max_share: an instance of at most this share of its neighbour's pixels is a fragment of it.
+        max_share: an instance of at most this share of its neighbour's pixels, and of fewer, is a fragment of it.
         targets: only what lies around these is looked for; none means all instances.
 
     Returns:
@@ -119,20 +128,34 @@ def fragments(
     return {
         number: neighbour
         for number, neighbour in found.items()
-        if neighbour and pixels[number] <= max_share * pixels[neighbour] and (not targets or neighbour in targets)
+        if neighbour in pixels
+        and pixels[number] < pixels[neighbour]
+        and pixels[number] <= max_share * pixels[neighbour]
+        and (not targets or neighbour in targets)
     }
 
 
 def absorbed(scene: SegmentedScene, into: Mapping[int, int]) -> SegmentedScene:
-    """Fragments merged into what they are fragments of; a fragment of a fragment goes all the way."""
+    """Fragments merged into what they are fragments of; a fragment of a fragment goes all the way.
+
+    Raises:
+        KeyError: no such instance.
+        ValueError: an instance would end in itself.
+    """
+    if not into:
+        return scene
+    for number in {*into, *into.values()}:
+        scene.parts(number)
     return _joined(scene, {fragment: _end_of_chain(into, fragment) for fragment in into}, {})
 
 
 def _end_of_chain(into: Mapping[int, int], start: int) -> int:
-    """Chains end: each goes from fewer pixels to more."""
-    while start in into:
-        start = into[start]
-    return start
+    end = start
+    for _ in range(len(into)):
+        end = into[end]
+        if end not in into:
+            return end
+    raise ValueError(f"instance {start} would be absorbed into itself")
 
 
 def _neighbour(tree: KDTree, ids: np.ndarray, instance: int) -> int:
@@ -157,7 +180,7 @@ def _separated(scene: SegmentedScene, instance_id: int, sides: Mapping[int, int]
     """Parts of one instance on two sides as two instances; the side with the part of the instance's id keeps it."""
     leaving = [part for part, side in sides.items() if side != sides[instance_id]]
     new_id = max(leaving, key=lambda part: (scene.masks.size([part]), -part))
-    owners = {**scene.owners, **dict.fromkeys(leaving, new_id)}
+    owners = {**scene.owners, **dict.fromkeys(sides, instance_id), **dict.fromkeys(leaving, new_id)}
     return _with_owners(scene, owners, dict(scene.names)), new_id
 
 
@@ -168,19 +191,39 @@ def _with_owners(scene: SegmentedScene, owners: Mapping[int, int], names: Mappin
 
 
 def _split_part(
-    scene: SegmentedScene, pair: tuple[int, int], seeds: Float[Tensor, "2 D"], embeddings: Float[Tensor, "N D"]
+    scene: SegmentedScene, pair: tuple[int, int], directions: Float[Tensor, "2 D"], embeddings: Float[Tensor, "N D"]
 ) -> SegmentedScene:
     """The first of a pair of parts as both of them."""
-    mine = torch.nonzero(scene.masks.part == pair[0])[:, 0]
-    second = _nearer_to_second(scene.masks.features[mine], scene.masks.pixels[mine], F.normalize(seeds, dim=1))
-    part = scene.masks.part.clone()
-    part[mine[second]] = pair[1]
-    masks = scene.masks.with_parts(part) + MaskTable.without_views(seeds, pair)
+    masks = _split_masks(scene.masks, pair, directions)
     gaussians = scene.gaussians
     if gaussians is not None and len(gaussians.ids) == len(embeddings):
         prototypes = masks.prototypes[[masks.ids.index(number) for number in pair]]
         gaussians = _split_gaussians(gaussians, pair, F.normalize(prototypes, dim=1), embeddings)
     return replace(scene, masks=masks, gaussians=gaussians)
+
+
+def _split_masks(masks: MaskTable, pair: tuple[int, int], directions: Float[Tensor, "2 D"]) -> MaskTable:
+    """Masks of the first part in either of the pair, and rows for two directions that are then recognised as them."""
+    mine = torch.nonzero(masks.part == pair[0])[:, 0]
+    part = masks.part.clone()
+    part[mine[_nearer_to_second(masks.features[mine], masks.pixels[mine], directions)]] = pair[1]
+    clustered = masks.with_parts(part)
+    # Of the length of the masks' features, so that a point counts neither more nor less than a view.
+    seeds = directions * masks.features[mine].norm(dim=1).mean().clamp_min(MIN_LENGTH)
+    views = 1
+    while True:
+        found = clustered + MaskTable.without_views(seeds.repeat(views, 1), pair * views)
+        if views >= MAX_SEED_VIEWS or _are_recognised(found, pair, directions):
+            return found
+        views *= 2
+
+
+def _are_recognised(masks: MaskTable, pair: tuple[int, int], directions: Float[Tensor, "2 D"]) -> bool:
+    """Whether the prototypes clearly recognise each of two directions as its part."""
+    cosines = directions @ F.normalize(masks.prototypes, dim=1).T
+    own = torch.tensor([[masks.ids.index(number)] for number in pair])
+    others = cosines.scatter(1, own, -torch.inf).amax(dim=1)
+    return bool((cosines.gather(1, own)[:, 0] > others + CLEAR).all())
 
 
 def _nearer_to_second(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from jaxtyping import Bool, Int
@@ -22,7 +22,8 @@ class Display:
 
     Attributes:
         selected: instances that are highlighted, and all that the output ``object`` shows; none means all.
-        hidden: instances that are taken out of the scene in our outputs; 0 is what belongs to no instance.
+        hidden: instances that are taken out of the scene in our outputs, even if selected; 0 is what belongs to no
+            instance.
         background: of the output ``object``: the rest of the scene dimmed, or taken out before black, white or a
             checkerboard (which stands for transparency).
         outline: width in pixels of the line around selected instances; 0 draws none.
@@ -36,6 +37,15 @@ class Display:
     outline: int = 2
     overlay_opacity: float = 0.6
     min_confidence: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.background not in get_args(Background):
+            raise ValueError(f"background {self.background!r}, expected one of {get_args(Background)}")
+        if self.outline < 0:
+            raise ValueError(f"outline of {self.outline} pixels")
+        for value in (self.overlay_opacity, self.min_confidence):
+            if not 0 <= value <= 1:
+                raise ValueError(f"{value} is not in [0, 1]")
 
     def is_hidden(self, ids: Int[Tensor, "*shape"]) -> Bool[Tensor, "*shape"]:
         """Where a map of instance ids shows something hidden."""
@@ -58,8 +68,8 @@ class Display:
 
     def isolating(self, ids: Iterable[int], known: Iterable[int]) -> Display:
         """The same with everything hidden but ``ids``."""
-        kept = tuple(sorted({*ids}))
-        return replace(self, selected=kept, hidden=tuple(sorted({REST, *known} - {*kept})))
+        kept = {*ids}
+        return replace(self, selected=tuple(sorted(kept - {REST})), hidden=tuple(sorted({REST, *known} - kept)))
 
     def limited_to(self, known: Iterable[int]) -> Display:
         """The same without the ids of instances that are no more."""

@@ -55,8 +55,13 @@ class Editor:
         self._scene = self._scene.with_display(**changes)
 
     def correct(self, correction: Callable[[SegmentedScene], SegmentedScene]) -> None:
-        """Apply a correction, after which there is nothing to redo. If it raises, nothing changes."""
+        """Apply a correction, after which there is nothing to redo.
+
+        If it raises, or gives back the scene that it got, nothing changes.
+        """
         corrected = correction(self._scene)
+        if corrected is self._scene:
+            return
         depth = len(self._past)
         if depth < self._saved_depth:  # the way back to what was saved is lost
             self._lost += self._saved_depth - depth

@@ -83,6 +83,13 @@ class SegmentedScene:
     min_alpha: float = DEFAULT_MIN_ALPHA
     options: Mapping[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        heads = {part for part in self.masks.ids if part not in self.owners}
+        if not heads.issuperset(self.owners.values()) or not {*self.owners}.issubset(self.masks.ids):
+            raise ValueError("the id of an instance is that of one of its parts")
+        if self.masks.features.shape[1:] != self.embedding_colors.mean.shape:
+            raise ValueError("masks and colours are for features of different lengths")
+
     @property
     def prototypes(self) -> Float[Tensor, "P D"]:
         """Row i belongs to part ``masks.ids[i]``."""
@@ -91,7 +98,15 @@ class SegmentedScene:
     @cached_property
     def ids(self) -> tuple[int, ...]:
         """Instance ids, ascending."""
-        return tuple(sorted({self.owners.get(part, part) for part in self.masks.ids}))
+        return tuple(sorted(self._parts))
+
+    @cached_property
+    def _parts(self) -> dict[int, tuple[int, ...]]:
+        parts: dict[int, tuple[int, ...]] = {}
+        for part in self.masks.ids:
+            owner = self.owners.get(part, part)
+            parts[owner] = (*parts.get(owner, ()), part)
+        return parts
 
     def parts(self, instance_id: int) -> tuple[int, ...]:
         """The parts of an instance, ascending.
@@ -99,10 +114,9 @@ class SegmentedScene:
         Raises:
             KeyError: no such instance.
         """
-        found = tuple(part for part in self.masks.ids if self.owners.get(part, part) == instance_id)
-        if not found:
+        if instance_id not in self._parts:
             raise KeyError(f"no instance {instance_id}")
-        return found
+        return self._parts[instance_id]
 
     @cached_property
     def instances(self) -> tuple[Instance, ...]:

@@ -61,7 +61,7 @@ def scene_from_state(state: Mapping[str, Any]) -> SegmentedScene:
             display=_display(text["display"]),
             **{key: text[key] for key in ("tau", "min_alpha", "options")},
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
         raise ProtoSagaError(
             f"The segmented scene in the checkpoint is damaged ({error!r}). Run "
             "`proto-saga associate` again, or go back to the checkpoint before."

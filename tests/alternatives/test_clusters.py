@@ -8,7 +8,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from proto_saga_ns.alternatives import hdbscan_prototypes, kmeans_prototypes, sample_features
-from proto_saga_ns.prototypes import PrototypeEnsemble, classify
+from proto_saga_ns.mask_table import MaskedView, MaskTable
+from proto_saga_ns.prototypes import classify, view_prototypes
 
 CENTRES = torch.eye(4)[:3]
 
@@ -51,13 +52,12 @@ def test_hdbscan_clusters_a_sample() -> None:
     assert 0 < int((found.assignment >= 0).sum()) <= 300
 
 
-def test_kmeans_takes_what_an_ensemble_keeps_and_gives_what_classify_takes() -> None:
+def test_kmeans_takes_what_a_mask_table_keeps_and_gives_what_classify_takes() -> None:
     features = CENTRES.repeat_interleave(4, dim=0).reshape(3, 4, 4)
     labels = torch.tensor([[1] * 4, [2] * 4, [3] * 4])
-    ensemble = PrototypeEnsemble(3, 4)
-    for _ in range(3):
-        ensemble.add(features, labels)
-    vectors = torch.cat([means for _, means in ensemble.view_prototypes()])
+    means, pixels = view_prototypes(features, labels, 3)
+    masks = MaskTable.of_views([MaskedView(name, means, pixels, torch.arange(4)) for name in "abc"], 4)
+    _, vectors = masks.view_prototypes
     predicted, _ = classify(features, kmeans_prototypes(vectors, 3).prototypes, torch.ones(3, 4))
     pairs = torch.stack([predicted, labels]).reshape(2, -1)
     assert torch.unique(pairs, dim=1).shape == (2, 3)

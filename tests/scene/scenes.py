@@ -1,0 +1,73 @@
+"""Small segmented scenes, and what it means that two of them are the same."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from proto_saga_ns.gaussian_instances import GaussianInstances
+from proto_saga_ns.mask_table import MaskTable
+from proto_saga_ns.scene import EmbeddingColors, SegmentedScene
+
+DIM = 6
+
+
+def random_scene(
+    seed: int = 0, parts: int = 5, views: int = 4, gaussians: int | None = 60, **changes: Any
+) -> SegmentedScene:
+    """Every view has three masks a part, some of no part; Gaussians of the parts, and some of none."""
+    generator = torch.Generator().manual_seed(seed)
+    rows = views * 3 * parts
+    view = torch.arange(views, dtype=torch.int32).repeat_interleave(3 * parts)
+    label = torch.arange(1, 3 * parts + 1, dtype=torch.int32).repeat(views)
+    part = torch.randint(0, parts + 1, (rows,), generator=generator, dtype=torch.int32)
+    part[:parts] = torch.arange(1, parts + 1)  # each has a mask
+    centres = torch.randn(parts + 1, DIM, generator=generator)
+    features = centres[part.long()] + 0.3 * torch.randn(rows, DIM, generator=generator)
+    pixels = torch.randint(1, 200, (rows,), generator=generator)
+    masks = MaskTable(view, label, pixels, features, part, tuple(f"view {number}" for number in range(views)))
+    owned = None
+    if gaussians is not None:
+        ids = torch.randint(0, parts + 1, (gaussians,), generator=generator, dtype=torch.int32)
+        owned = GaussianInstances(ids, torch.rand(gaussians, generator=generator) * (ids > 0))
+    return SegmentedScene(masks, EmbeddingColors.fit(features), gaussians=owned, **changes)
+
+
+def scene_of(prototypes: dict[int, Tensor], pixels: dict[int, int] | None = None, **changes: Any) -> SegmentedScene:
+    """One mask a part in one view, so that the prototypes are exactly the given ones."""
+    ids = torch.tensor(list(prototypes), dtype=torch.int32)
+    features = torch.stack(list(prototypes.values()))
+    counts = torch.tensor([(pixels or {}).get(part, 10 * part) for part in prototypes])
+    label = torch.arange(1, len(ids) + 1, dtype=torch.int32)
+    masks = MaskTable(torch.zeros_like(ids), label, counts, features, ids, ("view 0",))
+    colors = EmbeddingColors.fit(torch.randn(50, features.shape[1], generator=torch.Generator().manual_seed(0)))
+    return SegmentedScene(masks, colors, **changes)
+
+
+def random_features(seed: int, height: int = 8, width: int = 9) -> Tensor:
+    """A feature map in which every part of a random scene may win."""
+    return torch.randn(height, width, DIM, generator=torch.Generator().manual_seed(seed))
+
+
+def same_segmentation(first: SegmentedScene, second: SegmentedScene) -> bool:
+    """Whether two scenes are equal in everything but their displays."""
+    plain = ("owners", "names", "tau", "min_alpha", "options")
+    return (
+        all(getattr(first, name) == getattr(second, name) for name in plain)
+        and same_tensors(first.masks, second.masks)
+        and same_tensors(first.embedding_colors, second.embedding_colors)
+        and (first.gaussians is None) == (second.gaussians is None)
+        and (first.gaussians is None or same_tensors(first.gaussians, second.gaussians))
+    )
+
+
+def same_tensors(first: Any, second: Any) -> bool:
+    """Whether all fields of two dataclasses are equal, types of numbers included."""
+    pairs = [(getattr(first, field.name), getattr(second, field.name)) for field in fields(first)]
+    return all(
+        (mine.dtype == theirs.dtype and torch.equal(mine, theirs)) if isinstance(mine, Tensor) else mine == theirs
+        for mine, theirs in pairs
+    )

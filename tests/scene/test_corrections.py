@@ -1,0 +1,287 @@
+"""Laws of merging, splitting and absorbing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import assume, example, given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from proto_saga_ns.gaussian_instances import GaussianInstances
+from proto_saga_ns.scene import SegmentedScene
+from proto_saga_ns.scene.corrections import absorbed, fragments, merged, renamed, split
+from tests.scene.scenes import DIM, random_features, random_scene, same_segmentation, scene_of
+
+PARTS = 6
+EMBEDDINGS = random_features(99, 1, 60)[0]
+seeds = st.integers(0, 1000)
+several = st.permutations(range(1, PARTS + 1)).flatmap(
+    lambda ids: st.integers(2, PARTS).map(lambda count: tuple(ids[:count]))
+)
+
+
+@given(seeds, several)
+@settings(deadline=None, max_examples=30)
+def test_merging_joins_ids_and_changes_nothing_that_is_recognised(seed: int, ids: tuple[int, ...]) -> None:
+    before = random_scene(seed, PARTS)
+    after = merged(before, ids)
+    (kept,) = {*after.ids} & {*ids}
+    features, alpha = random_features(seed), torch.ones(8, 9)
+    labels, confidence = before.segment(features, alpha)
+    joined, same_confidence = after.segment(features, alpha)
+    assert torch.equal(joined, labels.where(~torch.isin(labels, torch.tensor(ids)), torch.tensor(kept).int()))
+    assert torch.equal(confidence, same_confidence)
+    assert torch.equal(after.prototypes, before.prototypes)
+    instance, old = after.instance(kept), [before.instance(number) for number in ids]
+    assert instance.pixels == sum(each.pixels for each in old)
+    assert instance.n_gaussians == sum(each.n_gaussians for each in old)
+    assert kept == max(old, key=lambda each: (each.pixels, -each.id)).id
+
+
+@given(seeds, several)
+@settings(deadline=None, max_examples=30)
+def test_merging_in_any_order_and_grouping_gives_the_same_instances(seed: int, ids: tuple[int, ...]) -> None:
+    before = random_scene(seed, PARTS)
+    at_once = merged(before, ids)
+    assert same_segmentation(merged(before, sorted(ids)), at_once)
+    one_by_one = before
+    for number in ids[1:]:
+        (so_far,) = {one_by_one.owners.get(ids[0], ids[0])}
+        one_by_one = merged(one_by_one, (number, so_far))
+    groups = [{*scene.parts(number)} for scene in (at_once, one_by_one) for number in scene.ids]
+    assert groups.count({*ids}) == 2
+    assert all(groups.count({part}) == 2 for part in {*range(1, PARTS + 1)} - {*ids})
+    assert_consistent(one_by_one)
+
+
+def test_merging_takes_two_that_exist() -> None:
+    scene = random_scene()
+    for ids in ((), (3,), (3, 3)):
+        with pytest.raises(ValueError, match="two"):
+            merged(scene, ids)
+    for ids in ((3, 99), (0, 3)):
+        with pytest.raises(KeyError):
+            merged(scene, ids)
+
+
+def test_names_follow() -> None:
+    scene = scene_of(dict(zip((1, 2, 3), torch.eye(4), strict=False)), {1: 30, 2: 20, 3: 10})
+    lamp, chair = renamed(scene, 2, " lamp "), renamed(scene, 1, "chair")
+    assert merged(lamp, (1, 2)).names == {1: "lamp"}, "given, though not to the one that is kept"
+    assert merged(renamed(lamp, 1, "chair"), (1, 2)).names == {1: "chair"}, "that of the largest comes first"
+    assert merged(renamed(lamp, 3, "cup"), (3, 2, 1)).names == {1: "lamp"}, "that of the larger comes first"
+    assert merged(chair, (2, 3)).names == {1: "chair"}
+    assert merged(scene, (1, 2)).names == {}
+    assert absorbed(lamp, {2: 1}).names == {} and absorbed(lamp, {3: 2}).names == {2: "lamp"}
+    table, new_id = split(merged(renamed(lamp, 1, "chair"), (1, 2)), 1, torch.eye(4)[:2], EMBEDDINGS)
+    assert new_id == 2 and table.names == {1: "chair"}
+
+
+def test_renaming() -> None:
+    scene = random_scene()
+    named = renamed(scene, 2, " lamp\n")
+    assert named.instance(2).name == "lamp" and scene.instance(2).name == "instance 2"
+    for back in ("", "  ", "instance 2"):
+        assert renamed(named, 2, back).names == {}
+    assert renamed(named, 2, "lamp") is named and renamed(scene, 3, "") is scene
+    with pytest.raises(KeyError):
+        renamed(scene, 99, "lamp")
+
+
+def test_what_is_displayed_is_limited_to_what_there_is() -> None:
+    scene = scene_of(dict(zip((1, 2, 3), torch.eye(4), strict=False))).with_display(selected=(1, 3), hidden=(0, 2))
+    display = merged(scene, (1, 2, 3)).display
+    assert (display.selected, display.hidden) == ((3,), (0,))
+    assert scene.display.selected == (1, 3), "the old scene is as it was"
+
+
+def assert_consistent(scene: SegmentedScene) -> None:
+    """Every instance has the id of one of its parts, and every part one instance."""
+    parts = [part for number in scene.ids for part in scene.parts(number)]
+    assert sorted(parts) == [*scene.masks.ids]
+    assert all(number in scene.parts(number) for number in scene.ids)
+    assert all(number in scene.ids for number in scene.names)
+    assert {*scene.display.selected, *scene.display.hidden} <= {0, *scene.ids}
+
+
+@given(st.lists(st.floats(0.2, 3), min_size=4, max_size=4), st.permutations(range(1, 5)))
+@settings(deadline=None, max_examples=30)
+def test_a_point_of_each_splits_what_was_merged(lengths: list[float], order: list[int]) -> None:
+    before = scene_of(dict(zip((1, 2, 3, 4), torch.eye(4), strict=True)), names={3: "lamp"})
+    first, second, *_ = order
+    together = merged(before, (first, second))
+    (kept,) = {*together.ids} & {first, second}
+    directions = torch.eye(4)[[first - 1, second - 1]] + 0.2
+    after, new_id = split(together, kept, directions * torch.tensor(lengths[:2])[:, None], EMBEDDINGS)
+    assert {kept, new_id} == {first, second}
+    assert same_segmentation(replace(after, names={}), replace(before, names={}))
+
+
+@given(seeds, st.integers(1, 20))
+@example(387, 1)  # the part that gives the id goes to the side of the part that is new
+@settings(deadline=None, max_examples=60)
+def test_both_points_are_afterwards_recognised_as_the_two(seed: int, scale: int) -> None:
+    """Whatever points of an instance they are, and however many parts it has."""
+    scene = merged(random_scene(seed, PARTS), (1, 2, 3))
+    features = random_features(seed, 40, 10)
+    labels, _ = scene.segment(features, torch.ones(40, 10))
+    instance = labels.flatten().mode().values.item()
+    clicks = features[labels == instance][:2] * torch.tensor([[0.01], [float(scale)]])
+    assume(len(clicks) == 2)
+    after, new_id = split(scene, int(instance), clicks, EMBEDDINGS)
+    found, _ = after.segment(clicks[None], torch.ones(1, 2))
+    assert {*found[0].tolist()} == {instance, new_id}
+    assert_consistent(after)
+    assert_same_masks_and_gaussians_but_divided(scene, after, int(instance), new_id)
+
+
+def assert_same_masks_and_gaussians_but_divided(
+    before: SegmentedScene, after: SegmentedScene, instance: int, new_id: int
+) -> None:
+    assert {*after.ids} == {*before.ids, new_id} and new_id not in before.ids
+    assert list(after.mask_instances) == list(before.mask_instances)
+    embeddings = torch.zeros(60, DIM)
+    maps = [(np.array(before.mask_instances[name]), np.array(after.mask_instances[name])) for name in
+            before.mask_instances]  # fmt: skip
+    maps.append((before.instances_of(embeddings).ids.numpy(), after.instances_of(embeddings).ids.numpy()))
+    for old, new in maps:
+        assert np.array_equal(np.where(new == new_id, instance, new), old)
+    assert torch.equal(before.instances_of(embeddings).confidence, after.instances_of(embeddings).confidence)
+    pixels = [after.instance(number).pixels for number in (instance, new_id)]
+    assert sum(pixels) == before.instance(instance).pixels
+
+
+def two_things_in_one(seed: int) -> tuple[SegmentedScene, Tensor]:
+    """A part whose masks and Gaussians are plainly of two kinds, and the kind of each Gaussian."""
+    scene = random_scene(seed, 3, views=6)
+    generator = torch.Generator().manual_seed(seed)
+    kind = torch.arange(len(scene.masks.part)) % 2
+    features = torch.eye(DIM)[scene.masks.part.long() + 2 * kind] + 0.1 * torch.randn(
+        scene.masks.features.shape, generator=generator
+    )
+    part = torch.where(scene.masks.part == 3, 1, scene.masks.part)
+    return replace(scene, masks=replace(scene.masks, features=features, part=part)), kind
+
+
+@given(seeds)
+@settings(deadline=None, max_examples=20)
+def test_a_part_of_two_kinds_of_masks_is_split_into_these(seed: int) -> None:
+    scene, _ = two_things_in_one(seed)
+    assert scene.gaussians is not None
+    mine = scene.masks.part == 1
+    side = scene.masks.features[mine].argmax(dim=1)
+    kinds = side.unique()
+    assume(len(kinds) >= 2)
+    clicks = torch.eye(DIM)[kinds[:2]] + 0.1
+    embeddings = torch.eye(DIM)[kinds[torch.arange(60) % 2]]
+    after, new_id = split(scene, 1, clicks, embeddings)
+    of_mask = after.masks.part[: len(mine)][mine]
+    for kind, number in ((kinds[0], 1), (kinds[1], new_id)):
+        assert bool((of_mask[side == kind] == number).all())
+    assert after.gaussians is not None
+    owned = scene.gaussians.ids == 1
+    expected = torch.where(torch.arange(60) % 2 == 0, 1, new_id)
+    assert torch.equal(after.gaussians.ids[owned], expected[owned].int())
+    assert torch.equal(after.gaussians.ids[~owned], scene.gaussians.ids[~owned])
+
+
+def test_split_and_merged_again_looks_as_before_to_everybody_but_the_new_prototype() -> None:
+    scene = random_scene(3, PARTS)
+    pair = scene.masks.features[scene.masks.part == 2][:2]
+    after, new_id = split(scene, 2, pair, EMBEDDINGS)
+    again = merged(after, (2, new_id))
+    (kept,) = {*again.ids} & {2, new_id}
+    back = {name: [2 if number == kept else number for number in ids] for name, ids in again.mask_instances.items()}
+    assert back == scene.mask_instances
+    assert again.instance(kept).pixels == scene.instance(2).pixels
+
+
+def test_points_that_cannot_be_told_apart_are_refused() -> None:
+    scene = random_scene()
+    one = scene.prototypes[1]
+    for second in (one, 7 * one, one + 1e-4 * one.norm() * torch.eye(DIM)[0]):
+        with pytest.raises(ValueError, match="the same"):
+            split(scene, 2, torch.stack([one, second]), EMBEDDINGS)
+    for nothing in (torch.zeros(DIM), torch.full((DIM,), torch.nan)):
+        with pytest.raises(ValueError, match="shows nothing"):
+            split(scene, 2, torch.stack([one, nothing]), EMBEDDINGS)
+    with pytest.raises(KeyError):
+        split(scene, 99, torch.eye(DIM)[:2], EMBEDDINGS)
+
+
+def test_other_gaussians_than_were_decided_are_left_alone_by_a_split() -> None:
+    scene = random_scene()
+    pair = scene.masks.features[scene.masks.part == 2][:2]
+    for known in (scene, replace(scene, gaussians=None)):
+        after, _ = split(known, 2, pair, EMBEDDINGS[:50])
+        assert after.gaussians is known.gaussians
+
+
+def test_fragments_of_fragments_go_all_the_way() -> None:
+    scene = random_scene(parts=PARTS)
+    after = absorbed(scene, {1: 2, 2: 3, 5: 3})
+    assert after.ids == (3, 4, 6) and after.parts(3) == (1, 2, 3, 5)
+    assert absorbed(scene, {}) is scene
+    assert absorbed(after, {4: 3}).parts(3) == (1, 2, 3, 4, 5)
+    assert_consistent(after)
+
+
+@pytest.mark.parametrize("into", [{1: 1}, {1: 2, 2: 1}, {4: 1, 1: 2, 2: 3, 3: 1}])
+def test_what_would_be_absorbed_into_itself_is_refused(into: dict[int, int]) -> None:
+    with pytest.raises(ValueError, match="itself"):
+        absorbed(random_scene(), into)
+
+
+@pytest.mark.parametrize("into", [{99: 1}, {1: 99}, {0: 1}])
+def test_only_instances_are_absorbed_by_instances(into: dict[int, int]) -> None:
+    with pytest.raises(KeyError):
+        absorbed(random_scene(), into)
+
+
+def slow_fragments(
+    scene: SegmentedScene, means: Tensor, gaussians: GaussianInstances, max_share: float
+) -> dict[int, int]:
+    """Every Gaussian looks at the eight others nearest to it, one by one."""
+    owned = [row for row in range(len(means)) if gaussians.ids[row] > 0]
+    pixels = {instance.id: instance.pixels for instance in scene.instances}
+    found = {}
+    for number in scene.ids:
+        votes = dict.fromkeys(scene.ids, 0)
+        for row in owned:
+            if gaussians.ids[row] == number:
+                nearest = sorted(owned, key=lambda other: float((means[other] - means[row]).square().sum()))
+                for other in nearest[1:9]:
+                    votes[int(gaussians.ids[other])] += 1
+        votes[number] = 0
+        neighbour = max(votes, key=lambda other: (votes[other], -other))
+        small = pixels[number] <= max_share * pixels[neighbour] and pixels[number] < pixels[neighbour]
+        if votes[neighbour] and small:
+            found[number] = neighbour
+    return found
+
+
+@given(seeds, st.sampled_from([0.3, 0.8, 1.0, 3.0]), st.integers(0, 40))
+@settings(deadline=None, max_examples=30)
+def test_fragments_are_those_of_a_search_one_by_one(seed: int, max_share: float, count: int) -> None:
+    scene = random_scene(seed, PARTS, gaussians=count, owners={5: 2})
+    means = torch.randn(count, 3, generator=torch.Generator().manual_seed(seed))
+    gaussians = scene.instances_of(torch.zeros(count, DIM))
+    found = fragments(scene, means, gaussians, max_share)
+    assert found == slow_fragments(scene, means, gaussians, max_share)
+    for target in scene.ids:
+        near = fragments(scene, means, gaussians, max_share, targets=(target,))
+        assert near == {number: neighbour for number, neighbour in found.items() if neighbour == target}
+    after = absorbed(scene, found)
+    assert {*after.ids} == {*scene.ids} - {*found}
+    assert_consistent(after)
+
+
+def test_instances_of_equal_size_are_no_fragments_of_each_other() -> None:
+    """As after clustering, where nothing has any pixels."""
+    scene = scene_of(dict(zip((1, 2), torch.eye(4), strict=False)), {1: 0, 2: 0})
+    gaussians = GaussianInstances(torch.tensor([1, 2], dtype=torch.int32), torch.ones(2))
+    assert fragments(scene, torch.eye(3)[:2], gaussians, max_share=1.0) == {}

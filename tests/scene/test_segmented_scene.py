@@ -1,0 +1,148 @@
+"""A segmented scene answers the questions of viewer, commands and export."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from proto_saga_ns.colors import colorize
+from proto_saga_ns.gaussian_instances import GaussianInstances
+from proto_saga_ns.mask_table import MaskTable
+from proto_saga_ns.prototypes import classify
+from proto_saga_ns.scene import EmbeddingColors, Instance, SegmentedScene
+from tests.scene.scenes import DIM, random_features, random_scene, scene_of
+
+
+def unit_scene(ids: tuple[int, ...] = (1, 2, 3)) -> SegmentedScene:
+    return scene_of(dict(zip(ids, torch.eye(4), strict=False)), options={"criteria": "both", "delta": 0.1})
+
+
+def test_an_empty_scene_labels_nothing() -> None:
+    scene = SegmentedScene(MaskTable.without_views(torch.zeros(0, 4), ()), EmbeddingColors.fit(torch.zeros(0, 4)))
+    labels, confidence = scene.segment(torch.ones(2, 3, 4), torch.ones(2, 3))
+    assert not labels.any() and not confidence.any()
+    assert not scene.colorize(labels).any()
+    assert scene.instances == () and scene.mask_instances == {}
+    assert not scene.instances_of(torch.ones(5, 4)).ids.any()
+
+
+def test_labels_are_instance_ids_also_when_they_have_gaps() -> None:
+    features = torch.eye(4)[None]
+    for ids in ((1, 2, 3), (5, 7, 400)):
+        labels, confidence = unit_scene(ids).segment(features, torch.tensor([[1.0, 1.0, 1.0, 0.2]]))
+        assert labels.tolist() == [[*ids, 0]]
+        assert labels.dtype == torch.int32
+        assert bool((confidence[0, :3] > 0.99).all())
+
+
+def grouped(seed: int, parts: int) -> dict[int, int]:
+    """Random owners, each the owner of itself."""
+    draw = np.random.default_rng(seed)
+    heads = sorted(draw.choice(np.arange(1, parts + 1), draw.integers(1, parts + 1), replace=False).tolist())
+    return {part: int(draw.choice(heads)) for part in range(1, parts + 1) if part not in heads}
+
+
+@given(st.integers(0, 1000), st.integers(1, 8))
+@settings(deadline=None, max_examples=30)
+def test_owners_change_names_of_what_is_recognised_and_nothing_else(seed: int, parts: int) -> None:
+    scene, owners = random_scene(seed, parts), grouped(seed, parts)
+    owned = replace(scene, owners=owners)
+    features, alpha = random_features(seed), torch.rand(8, 9, generator=torch.Generator().manual_seed(seed))
+    labels, confidence = scene.segment(features, alpha)
+    joined, same_confidence = owned.segment(features, alpha)
+    assert joined.tolist() == [[owners.get(label, label) for label in row] for row in labels.tolist()]
+    assert torch.equal(confidence, same_confidence)
+    assert scene.gaussians is not None
+    of_gaussians = [owners.get(part, part) for part in scene.gaussians.ids.tolist()]
+    assert owned.instances_of(torch.zeros(60, DIM)).ids.tolist() == of_gaussians
+    for name, of_labels in scene.mask_instances.items():
+        assert owned.mask_instances[name] == [owners.get(part, part) for part in of_labels]
+
+
+@given(st.integers(0, 1000), st.integers(1, 8))
+@settings(deadline=None, max_examples=30)
+def test_an_instance_is_the_sum_of_its_parts(seed: int, parts: int) -> None:
+    scene = random_scene(seed, parts, owners=grouped(seed, parts))
+    assert scene.gaussians is not None
+    assert scene.ids == tuple(sorted({scene.owners.get(part, part) for part in range(1, parts + 1)}))
+    assert [instance.id for instance in scene.instances] == [*scene.ids]
+    assert sorted(part for number in scene.ids for part in scene.parts(number)) == [*range(1, parts + 1)]
+    for instance in scene.instances:
+        mine = torch.isin(scene.masks.part, torch.tensor(scene.parts(instance.id)))
+        assert instance == scene.instance(instance.id)
+        assert instance.id in scene.parts(instance.id)
+        assert instance.pixels == int(scene.masks.pixels[mine].sum())
+        assert instance.n_views == len(scene.masks.view[mine].unique())
+        owned = torch.isin(scene.gaussians.ids, torch.tensor(scene.parts(instance.id)))
+        assert instance.n_gaussians == int(owned.sum())
+    for unknown in (0, parts + 1):
+        with pytest.raises(KeyError):
+            scene.parts(unknown)
+        with pytest.raises(KeyError):
+            scene.instance(unknown)
+
+
+@pytest.mark.parametrize("owners", [{1: 99}, {99: 1}, {1: 2, 2: 3}, {1: 1}, {1: 2, 2: 1}])
+def test_owners_that_are_no_parts_of_themselves_are_refused(owners: dict[int, int]) -> None:
+    with pytest.raises(ValueError, match="one of its parts"):
+        random_scene(owners=owners)
+
+
+def test_features_and_colours_must_be_of_the_same_length() -> None:
+    with pytest.raises(ValueError, match="lengths"):
+        replace(random_scene(), embedding_colors=EmbeddingColors.fit(torch.randn(9, DIM + 1)))
+
+
+def test_gaussians_keep_what_was_decided_until_they_are_others() -> None:
+    scene = random_scene(owners={2: 4})
+    assert scene.gaussians is not None
+    embeddings = random_features(1, 1, 60)[0]
+    decided = scene.instances_of(embeddings)
+    assert torch.equal(decided.confidence, scene.gaussians.confidence)
+    assert 2 not in decided.ids and 4 in decided.ids
+    for others, asked in ((scene, embeddings[:50]), (replace(scene, gaussians=None), embeddings)):
+        labels, confidence = classify(asked[None], scene.prototypes, torch.ones(1, len(asked)))
+        found = others.instances_of(asked.requires_grad_())
+        assert torch.equal(found.ids, labels[0].where(labels[0] != 2, torch.tensor(4, dtype=torch.int32)))
+        assert torch.equal(found.confidence, confidence[0])
+        assert isinstance(found, GaussianInstances)
+
+
+def test_colours_are_those_of_label_maps() -> None:
+    labels = torch.tensor([[0, 3, 300]], dtype=torch.int32)
+    shown = unit_scene().colorize(labels)
+    assert np.array_equal((255 * shown).round().numpy(), colorize(labels.numpy()))
+    assert Instance(3).color == tuple(colorize(np.array([[3]]))[0, 0])
+
+
+def test_instances_have_default_names() -> None:
+    scene = replace(unit_scene(), names={2: "lamp"})
+    assert [instance.name for instance in scene.instances] == ["instance 1", "lamp", "instance 3"]
+
+
+def test_the_json_says_what_people_ask() -> None:
+    content = json.loads(json.dumps(unit_scene().to_json()))
+    first = content["instances"][0]
+    assert first == {
+        **{"id": 1, "name": "instance 1", "pixels": 10, "n_views": 1, "n_gaussians": 0},
+        "color": [230, 159, 0],
+    }
+    assert content["options"] == {"criteria": "both", "delta": 0.1}
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_scene_works_where_its_features_are() -> None:
+    scene = replace(unit_scene((2, 4, 9)), owners={2: 9}).with_display(selected=(9,))
+    features = torch.eye(4, device="cuda")[None]
+    labels, confidence = scene.segment(features, torch.ones(1, 4, device="cuda"))
+    assert labels.tolist()[0][:3] == [9, 4, 9]
+    shown = (labels, confidence, scene.colorize(labels), scene.display.is_shown(labels))
+    assert all(value.is_cuda for value in (*shown, scene.embedding_colors.colorize(features)))
+    assert scene.instances_of(torch.eye(4, device="cuda")).ids.tolist()[:3] == [9, 4, 9]

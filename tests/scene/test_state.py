@@ -1,0 +1,154 @@
+"""A segmented scene survives a checkpoint, and what cannot be one is refused."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.mask_table import MaskTable
+from proto_saga_ns.scene import Display, EmbeddingColors, SegmentedScene
+from proto_saga_ns.scene.state import scene_from_state, scene_to_state
+from tests.scene.scenes import random_scene, same_segmentation
+
+displays = st.builds(
+    Display,
+    selected=st.sampled_from([(), (2,), (2, 4)]),
+    hidden=st.sampled_from([(), (0,), (0, 5)]),
+    background=st.sampled_from(["dimmed", "black", "white", "transparent"]),
+    outline=st.integers(0, 9),
+    overlay_opacity=st.floats(0, 1),
+    min_confidence=st.floats(0, 1),
+)
+
+
+def saved_and_loaded(scene: SegmentedScene) -> SegmentedScene:
+    file = io.BytesIO()
+    torch.save(scene_to_state(scene), file)
+    file.seek(0)
+    return scene_from_state(torch.load(file, weights_only=True))
+
+
+@given(
+    seed=st.integers(0, 1000),
+    gaussians=st.sampled_from([None, 0, 7]),
+    owners=st.sampled_from([{}, {3: 2}, {1: 2, 3: 2, 4: 5}]),
+    names=st.dictionaries(st.sampled_from([2, 5]), st.text(min_size=1)),
+    display=displays,
+    tau=st.floats(0.1, 100),
+    min_alpha=st.floats(0, 1),
+)
+@settings(deadline=None, max_examples=30)
+def test_a_scene_survives_a_checkpoint_in_every_field(seed: int, gaussians: int | None, **changes: Any) -> None:
+    options = {"association": {"criteria": "both", "delta": 0.1}, "scene": {"seed": seed, "preset": None}}
+    scene = random_scene(seed, gaussians=gaussians, options=options, **changes)
+    loaded = saved_and_loaded(scene)
+    assert same_segmentation(loaded, scene)
+    assert loaded.display == scene.display
+    compared = {"masks", "embedding_colors", "gaussians", "owners", "names", "display", "tau", "min_alpha", "options"}
+    assert {field.name for field in fields(SegmentedScene)} == compared, "a new field must be saved and compared"
+
+
+def test_an_empty_scene_survives() -> None:
+    scene = SegmentedScene(MaskTable.without_views(torch.zeros(0, 4), ()), EmbeddingColors.fit(torch.zeros(0, 4)))
+    assert same_segmentation(saved_and_loaded(scene), scene)
+
+
+def test_rows_without_view_survive() -> None:
+    scene = random_scene()
+    masks = scene.masks + MaskTable.without_views(torch.ones(2, 6), (3, 9))
+    scene = SegmentedScene(masks, scene.embedding_colors)
+    assert same_segmentation(saved_and_loaded(scene), scene)
+
+
+def with_text(change: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
+    """A state whose text was changed."""
+    state: dict[str, Any] = scene_to_state(random_scene())
+    text = json.loads(state["json"])
+    change(text)
+    return {**state, "json": json.dumps(text)}
+
+
+@pytest.mark.parametrize("version", [1, 99, "2", None])
+def test_a_scene_of_another_version_is_refused(version: object) -> None:
+    with pytest.raises(ProtoSagaError, match=f"format {version}.*associate"):
+        scene_from_state(with_text(lambda text: text.update(version=version)))
+
+
+def test_a_scene_of_the_first_version_is_refused() -> None:
+    """It had prototypes in place of masks."""
+    text = json.dumps({"version": 1, "instances": [], "mask_instances": {}})
+    with pytest.raises(ProtoSagaError, match="format 1"):
+        scene_from_state({"prototypes": torch.zeros(0, 4), "json": text})
+
+
+@pytest.mark.parametrize("key", sorted(scene_to_state(random_scene())))
+def test_a_scene_that_lacks_something_is_refused(key: str) -> None:
+    state = {name: value for name, value in scene_to_state(random_scene()).items() if name != key}
+    if key == "gaussians.ids":
+        pytest.skip("without both columns it is a scene whose Gaussians were never decided")
+    with pytest.raises(ProtoSagaError, match=r"damaged.*associate"):
+        scene_from_state(state)
+
+
+@pytest.mark.parametrize("key", sorted(json.loads(str(scene_to_state(random_scene())["json"]))))
+def test_a_text_that_lacks_something_is_refused(key: str) -> None:
+    with pytest.raises(ProtoSagaError, match="damaged"):
+        scene_from_state(with_text(lambda text: text.pop(key)))
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"json": "{"},
+        {"json": "[]"},
+        {"json": "null"},
+        {"json": b"\xff"},
+        {"json": None},
+        {"masks.part": torch.zeros(3, dtype=torch.int32)},
+        {"masks.features": None},
+        {"masks.features": torch.zeros(60)},
+        {"masks.features": torch.zeros(60, 7)},
+        {"masks.view": torch.full((60,), 7, dtype=torch.int32)},
+        {"masks.part": "text"},
+        {"masks.part": torch.full((60,), -1, dtype=torch.int32)},
+        {"colors.mean": torch.zeros(2)},
+        {"colors.mean": 3},
+        {"gaussians.confidence": torch.zeros(59)},
+        {"gaussians.ids": 3},
+    ],
+)
+def test_a_damaged_scene_is_refused(broken: dict[str, Any]) -> None:
+    state = scene_to_state(random_scene())
+    assert all(key in state for key in broken)
+    with pytest.raises(ProtoSagaError, match="damaged"):
+        scene_from_state({**state, **broken})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"owners": [[1, 99]]},
+        {"owners": [[1, 2], [2, 3]]},
+        {"owners": [1]},
+        {"names": [["a", "lamp"]]},
+        {"names": 3},
+        {"display": None},
+        {"display": {"selected": [], "hidden": [], "unknown": 1}},
+        {"display": {"selected": [], "hidden": [], "background": "pink"}},
+        {"display": {"selected": [], "hidden": [], "overlay_opacity": 7}},
+        {"view_names": 3},
+        {"view_names": []},
+    ],
+)
+def test_a_damaged_text_is_refused(change: dict[str, Any]) -> None:
+    with pytest.raises(ProtoSagaError, match="damaged"):
+        scene_from_state(with_text(lambda text: text.update(change)))
