@@ -30,7 +30,7 @@ from proto_saga_ns.gaussian_instances import GaussianInstances
 from proto_saga_ns.labels import read_label_map
 from proto_saga_ns.model.association import training_views
 from proto_saga_ns.model.cameras import CameraView
-from proto_saga_ns.model.gaussian_votes import by_embedding, vote, vote_with
+from proto_saga_ns.model.gaussian_votes import vote, vote_with
 from proto_saga_ns.model.segmentation import TrainingViews, segment_view
 from proto_saga_ns.rasterize import rasterization
 
@@ -90,7 +90,7 @@ def _table(run: Run, ground_truth: Path) -> str:
     oracle = vote_with(run.model, views, map(torch.from_numpy, truths))
     rows = [
         f"| pixels by prototypes, for comparison | | | | | {_of_views(pixels)} | |",
-        _row("nearest prototype of the own embedding", run, tests, by_embedding(run.model, run.scene), matched),
+        _row("nearest prototype of the own embedding", run, tests, replace(run.scene, gaussians=None).instances_of(run.model.embeddings), matched),
         _row("votes of the associated masks", run, tests, vote_with(run.model, views, given), matched),
         _row("votes of the segmented training views", run, tests, vote(run.model, views, run.scene), matched),
         _row("votes of the true training views", run, tests, oracle, {truth: truth for truth in matched}),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +15,7 @@ from rich.progress import track
 from proto_saga_ns.association import Association, AssociationOptions, associate, look_numbered_per_view
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.mask_table import MaskedView, MaskTable
+from proto_saga_ns.model.gaussian_votes import vote
 from proto_saga_ns.model.scene_classifiers import classifier_masks
 from proto_saga_ns.model.segmentation import TrainingViews
 from proto_saga_ns.prototypes import view_prototypes
@@ -48,7 +49,7 @@ def segment_scene(
     pooled = pool_features(views, association.instance_of_mask)
     masks = classifier_masks(model, views, association, pooled, scene_options)
     CONSOLE.log(f"{len(masks.ids)} instances from {sum(datamanager.labels_per_view)} masks of {len(views)} views")
-    return SegmentedScene(
+    scene = SegmentedScene(
         masks=masks,
         embedding_colors=EmbeddingColors.fit(model.embeddings.detach()),
         display=Display(overlay_opacity=model.config.overlay_opacity),
@@ -56,6 +57,7 @@ def segment_scene(
         min_alpha=model.config.min_alpha,
         options={"association": asdict(options), "scene": asdict(scene_options)},
     )
+    return replace(scene, gaussians=vote(model, views, scene))
 
 
 def training_views(model: ProtoSagaModel, datamanager: ProtoSagaDatamanager) -> TrainingViews:

@@ -1,4 +1,4 @@
-"""An instance for each Gaussian of a trained model: by votes of the training views, or by its own embedding."""
+"""An instance for each Gaussian of a trained model, by votes of the training views."""
 
 from __future__ import annotations
 
@@ -48,17 +48,6 @@ def vote_with(
         view = views[index]
         votes.add(contributions(*geometry, view.viewmat, view.K, label_map, antialiased))
     return elect(votes.total(), len(gaussians.means))
-
-
-@torch.no_grad()
-def by_embedding(model: ProtoSagaModel, scene: SegmentedScene) -> GaussianInstances:
-    """Give each Gaussian to the nearest prototype of its own embedding; needs no views, and is much less precise.
-
-    Rendering blends embeddings, so the training has no need for those of single Gaussians to be right.
-    """
-    embeddings = model.embeddings.detach()
-    ids, confidence = scene.segment(embeddings[:, None], embeddings.new_ones(len(embeddings), 1))
-    return GaussianInstances(ids[:, 0].cpu(), confidence[:, 0].cpu())
 
 
 def _segmented(views: TrainingViews, scene: SegmentedScene, index: int) -> Int[Tensor, "H W"]:

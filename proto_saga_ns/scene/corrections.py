@@ -7,24 +7,18 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Float
 from scipy.spatial import KDTree
 from torch import Tensor
 from torch.nn import functional as F
 
 from proto_saga_ns.gaussian_instances import GaussianInstances
-from proto_saga_ns.mask_table import MaskTable
-from proto_saga_ns.prototypes import MIN_LENGTH
+from proto_saga_ns.scene.cuts import cut_between, cut_parts
 from proto_saga_ns.scene.segmented_scene import Instance, SegmentedScene
 
-SPLIT_ROUNDS = 10
-MAX_SEED_VIEWS = 1 << 14
-"""As how many views a point counts at most; far more than a scene has."""
 NEIGHBOURS = 8
 INDISTINGUISHABLE = 1e-2
 """Length of the difference of two unit features under which they are the same; the cosine hides smaller ones."""
-CLEAR = 1e-6
-"""By how much the highest cosine must exceed the next, so that rounding does not turn them round."""
 
 
 def renamed(scene: SegmentedScene, instance_id: int, name: str) -> SegmentedScene:
@@ -64,10 +58,9 @@ def split(
 ) -> tuple[SegmentedScene, int]:
     """One instance as two, told apart by the features of a point of each.
 
-    Parts go to the point that their prototype is nearer to: what was merged falls apart again. If both points lie in
-    the same part, its masks are clustered into two, starting from the points. Each point counts as a view, so that
-    neither side is ever without a prototype, and as so many views that both points are then recognised as what the
-    person said they are. The Gaussians of that part go to the nearer of its two new prototypes.
+    The two together are exactly where the instance was. If the points lie in different parts, what was merged falls
+    apart again, each part to the point that its masks are nearer to. If both lie in the same part, that is cut in two
+    (``scene/cuts.py``), and its Gaussians with it.
 
     Args:
         scene: what to correct.
@@ -80,22 +73,20 @@ def split(
 
     Raises:
         KeyError: no such instance.
-        ValueError: the two points look the same to the model, or show nothing.
+        ValueError: a point shows something else, or both look the same to the model.
     """
     parts = scene.parts(instance_id)
-    directions = F.normalize(seeds.detach().float().cpu(), dim=1)
-    if not bool((directions.norm(dim=1) > 0.5).all()):
-        raise ValueError("a point shows nothing that the model knows")
-    if float((directions[0] - directions[1]).norm()) < INDISTINGUISHABLE:
+    points = F.normalize(seeds.detach().float().cpu(), dim=1)
+    first, second = scene.recognise(points, torch.ones(2))[0].tolist()
+    if not {first, second}.issubset(parts):
+        raise ValueError("one of the points shows something else")
+    if float((points[0] - points[1]).norm()) < INDISTINGUISHABLE:
         raise ValueError("the two points have the same feature")
-    prototypes = F.normalize(scene.prototypes[[scene.masks.ids.index(part) for part in parts]], dim=1)
-    first_part, second_part = (parts[int(row)] for row in (directions @ prototypes.T).argmax(dim=1))
-    sides = dict(zip(parts, (prototypes @ directions.T).argmax(dim=1).tolist(), strict=True))
-    sides |= {first_part: 0, second_part: 1}
-    if first_part == second_part:
-        new_part = max(scene.masks.ids) + 1
-        scene = _split_part(scene, (first_part, new_part), directions, embeddings)
-        sides |= {first_part: 0, new_part: 1}
+    sides = {part: _nearer_point(scene, part, points) for part in parts} | {first: 0, second: 1}
+    if first == second:
+        new_part = max(scene.part_ids) + 1
+        scene = _with_cut(scene, first, new_part, points, embeddings)
+        sides |= {first: 0, new_part: 1}
     return _separated(scene, instance_id, sides)
 
 
@@ -171,7 +162,7 @@ def _neighbour(tree: KDTree, ids: np.ndarray, instance: int) -> int:
 
 def _joined(scene: SegmentedScene, into: Mapping[int, int], names: Mapping[int, str]) -> SegmentedScene:
     """Instances moved into others, which may get names."""
-    owners = {part: into.get(owner, owner) for part in scene.masks.ids for owner in [scene.owners.get(part, part)]}
+    owners = {part: into.get(owner, owner) for part in scene.part_ids for owner in [scene.owners.get(part, part)]}
     left = {number: name for number, name in scene.names.items() if number not in into}
     return _with_owners(scene, owners, {**left, **names})
 
@@ -179,7 +170,7 @@ def _joined(scene: SegmentedScene, into: Mapping[int, int], names: Mapping[int, 
 def _separated(scene: SegmentedScene, instance_id: int, sides: Mapping[int, int]) -> tuple[SegmentedScene, int]:
     """Parts of one instance on two sides as two instances; the side with the part of the instance's id keeps it."""
     leaving = [part for part, side in sides.items() if side != sides[instance_id]]
-    new_id = max(leaving, key=lambda part: (scene.masks.size([part]), -part))
+    new_id = max(leaving, key=lambda part: (scene.size([part]), -part))
     owners = {**scene.owners, **dict.fromkeys(sides, instance_id), **dict.fromkeys(leaving, new_id)}
     return _with_owners(scene, owners, dict(scene.names)), new_id
 
@@ -190,68 +181,19 @@ def _with_owners(scene: SegmentedScene, owners: Mapping[int, int], names: Mappin
     return replace(changed, display=scene.display.limited_to(changed.ids))
 
 
-def _split_part(
-    scene: SegmentedScene, pair: tuple[int, int], directions: Float[Tensor, "2 D"], embeddings: Float[Tensor, "N D"]
+def _nearer_point(scene: SegmentedScene, part: int, points: Float[Tensor, "2 D"]) -> int:
+    """Which of two points the masks of a part are nearer to; 0 if it has none."""
+    mine = scene.cut_masks.part == part
+    mean = scene.masks.features[mine].T @ scene.masks.pixels[mine].float()
+    return int(mean @ (points[1] - points[0]) > 0)
+
+
+def _with_cut(
+    scene: SegmentedScene, part: int, new_part: int, points: Float[Tensor, "2 D"], embeddings: Float[Tensor, "N D"]
 ) -> SegmentedScene:
-    """The first of a pair of parts as both of them."""
-    masks = _split_masks(scene.masks, pair, directions)
+    mine = scene.cut_masks.part == part
+    cut = cut_between(part, new_part, points, scene.masks.features[mine], scene.masks.pixels[mine])
     gaussians = scene.gaussians
     if gaussians is not None and len(gaussians.ids) == len(embeddings):
-        prototypes = masks.prototypes[[masks.ids.index(number) for number in pair]]
-        gaussians = _split_gaussians(gaussians, pair, F.normalize(prototypes, dim=1), embeddings)
-    return replace(scene, masks=masks, gaussians=gaussians)
-
-
-def _split_masks(masks: MaskTable, pair: tuple[int, int], directions: Float[Tensor, "2 D"]) -> MaskTable:
-    """Masks of the first part in either of the pair, and rows for two directions that are then recognised as them."""
-    mine = torch.nonzero(masks.part == pair[0])[:, 0]
-    part = masks.part.clone()
-    part[mine[_nearer_to_second(masks.features[mine], masks.pixels[mine], directions)]] = pair[1]
-    clustered = masks.with_parts(part)
-    # Of the length of the masks' features, so that a point counts neither more nor less than a view.
-    seeds = directions * masks.features[mine].norm(dim=1).mean().clamp_min(MIN_LENGTH)
-    views = 1
-    while True:
-        found = clustered + MaskTable.without_views(seeds.repeat(views, 1), pair * views)
-        if views >= MAX_SEED_VIEWS or _are_recognised(found, pair, directions):
-            return found
-        views *= 2
-
-
-def _are_recognised(masks: MaskTable, pair: tuple[int, int], directions: Float[Tensor, "2 D"]) -> bool:
-    """Whether the prototypes clearly recognise each of two directions as its part."""
-    cosines = directions @ F.normalize(masks.prototypes, dim=1).T
-    own = torch.tensor([[masks.ids.index(number)] for number in pair])
-    others = cosines.scatter(1, own, -torch.inf).amax(dim=1)
-    return bool((cosines.gather(1, own)[:, 0] > others + CLEAR).all())
-
-
-def _nearer_to_second(
-    features: Float[Tensor, "M D"], pixels: Int64[Tensor, " M"], directions: Float[Tensor, "2 D"]
-) -> Bool[Tensor, " M"]:
-    """Two-means of directions, weighted by pixels, from two starting points; whether each row is of the second."""
-    unit, weights = F.normalize(features, dim=1), pixels.clamp_min(1).float()[:, None]
-    second = unit @ directions[1] > unit @ directions[0]
-    for _ in range(SPLIT_ROUNDS):
-        sides = [
-            (unit * weights)[chosen].sum(dim=0) if bool(chosen.any()) else direction
-            for chosen, direction in zip((~second, second), directions, strict=True)
-        ]
-        directions = F.normalize(torch.stack(sides), dim=1)
-        before, second = second, unit @ directions[1] > unit @ directions[0]
-        if torch.equal(before, second):
-            break
-    return second
-
-
-def _split_gaussians(
-    gaussians: GaussianInstances,
-    pair: tuple[int, int],
-    directions: Float[Tensor, "2 D"],
-    embeddings: Float[Tensor, "N D"],
-) -> GaussianInstances:
-    mine = torch.nonzero(gaussians.ids == pair[0])[:, 0]
-    unit = F.normalize(embeddings.detach().cpu()[mine], dim=1)
-    ids = gaussians.ids.clone()
-    ids[mine[unit @ directions[1] > unit @ directions[0]]] = pair[1]
-    return replace(gaussians, ids=ids)
+        gaussians = replace(gaussians, ids=cut_parts([cut], gaussians.ids, embeddings.detach().cpu()))
+    return replace(scene, cuts=(*scene.cuts, cut), gaussians=gaussians)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -17,6 +17,7 @@ from proto_saga_ns.cosine_softmax import DEFAULT_TAU
 from proto_saga_ns.gaussian_instances import GaussianInstances
 from proto_saga_ns.mask_table import MaskTable
 from proto_saga_ns.prototypes import DEFAULT_MIN_ALPHA, classify
+from proto_saga_ns.scene.cuts import Cut, cut_parts
 from proto_saga_ns.scene.display import Display
 from proto_saga_ns.scene.embedding_colors import EmbeddingColors
 
@@ -64,6 +65,7 @@ class SegmentedScene:
         masks: all masks with their features and parts.
         embedding_colors: map from features to colours.
         gaussians: the part of each Gaussian; None if that was never decided.
+        cuts: parts that a person has taken apart further; each adds a part.
         owners: the instance of a part; a part that is not in here is an instance of its own, with its own id. The id
             of an instance is that of one of its parts.
         names: of instances that were given one, by id.
@@ -76,6 +78,7 @@ class SegmentedScene:
     masks: MaskTable
     embedding_colors: EmbeddingColors
     gaussians: GaussianInstances | None = None
+    cuts: tuple[Cut, ...] = ()
     owners: Mapping[int, int] = field(default_factory=dict)
     names: Mapping[int, str] = field(default_factory=dict)
     display: Display = field(default_factory=Display)
@@ -84,16 +87,28 @@ class SegmentedScene:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        heads = {part for part in self.masks.ids if part not in self.owners}
-        if not heads.issuperset(self.owners.values()) or not {*self.owners}.issubset(self.masks.ids):
+        heads = {part for part in self.part_ids if part not in self.owners}
+        if not heads.issuperset(self.owners.values()) or not {*self.owners}.issubset(self.part_ids):
             raise ValueError("the id of an instance is that of one of its parts")
         if self.masks.features.shape[1:] != self.embedding_colors.mean.shape:
             raise ValueError("masks and colours are for features of different lengths")
 
     @property
     def prototypes(self) -> Float[Tensor, "P D"]:
-        """Row i belongs to part ``masks.ids[i]``."""
+        """Row i belongs to part ``masks.ids[i]``, as it was before it was cut."""
         return self.masks.prototypes
+
+    @cached_property
+    def part_ids(self) -> tuple[int, ...]:
+        """All parts, ascending."""
+        return tuple(sorted({*self.masks.ids, *(cut.new_part for cut in self.cuts)}))
+
+    @cached_property
+    def cut_masks(self) -> MaskTable:
+        """The masks, each in the part where the cuts put it. Its prototypes recognise nothing."""
+        if not self.cuts:
+            return self.masks
+        return self.masks.with_parts(cut_parts(self.cuts, self.masks.part, self.masks.features))
 
     @cached_property
     def ids(self) -> tuple[int, ...]:
@@ -103,7 +118,7 @@ class SegmentedScene:
     @cached_property
     def _parts(self) -> dict[int, tuple[int, ...]]:
         parts: dict[int, tuple[int, ...]] = {}
-        for part in self.masks.ids:
+        for part in self.part_ids:
             owner = self.owners.get(part, part)
             parts[owner] = (*parts.get(owner, ()), part)
         return parts
@@ -123,9 +138,13 @@ class SegmentedScene:
         """In the order of their ids."""
         counts = self._gaussian_counts()
         return tuple(
-            Instance(number, self.names.get(number, ""), *self.masks.size(self.parts(number)), counts.get(number, 0))
+            Instance(number, self.names.get(number, ""), *self.size(self.parts(number)), counts.get(number, 0))
             for number in self.ids
         )
+
+    def size(self, parts: Iterable[int]) -> tuple[int, int]:
+        """Pixels over all views, and number of views, of the masks of some parts."""
+        return self.cut_masks.size(part for part in parts if part in self.cut_masks.ids)
 
     def _gaussian_counts(self) -> dict[int, int]:
         if self.gaussians is None:
@@ -145,7 +164,7 @@ class SegmentedScene:
     @cached_property
     def mask_instances(self) -> dict[str, list[int]]:
         """For each training view by name, the instance of each label of its label map; entry 0 is 0."""
-        return {name: self._owners_of(parts).tolist() for name, parts in self.masks.part_of_mask().items()}
+        return {name: self._owners_of(parts).tolist() for name, parts in self.cut_masks.part_of_mask().items()}
 
     def segment(
         self, features: Float[Tensor, "H W D"], alpha: Float[Tensor, "H W"]
@@ -154,11 +173,18 @@ class SegmentedScene:
 
         Both are 0 where none was found.
         """
+        parts, confidence = self.recognise(features, alpha)
+        return self._owners_of(parts), confidence
+
+    def recognise(
+        self, features: Float[Tensor, "*shape D"], alpha: Float[Tensor, "*shape"]
+    ) -> tuple[Int32[Tensor, "*shape"], Float[Tensor, "*shape"]]:
+        """The same for parts instead of instances."""
         rows, confidence = classify(features, self.prototypes, alpha, self.tau, self.min_alpha)
-        return self._lookup((0, *(self.owners.get(part, part) for part in self.masks.ids)), rows), confidence
+        return cut_parts(self.cuts, self._lookup((0, *self.masks.ids), rows), features), confidence
 
     def _owners_of(self, parts: Int32[Tensor, "*shape"]) -> Int32[Tensor, "*shape"]:
-        largest = max(int(parts.max()) if parts.numel() else 0, *self.masks.ids, 0)
+        largest = max(self.part_ids, default=0)
         return self._lookup(tuple(self.owners.get(part, part) for part in range(largest + 1)), parts)
 
     @staticmethod

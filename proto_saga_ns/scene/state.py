@@ -12,6 +12,7 @@ from torch import Tensor
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.gaussian_instances import GaussianInstances
 from proto_saga_ns.mask_table import MaskTable
+from proto_saga_ns.scene.cuts import Cut
 from proto_saga_ns.scene.display import Display
 from proto_saga_ns.scene.embedding_colors import EmbeddingColors
 from proto_saga_ns.scene.segmented_scene import FORMAT_VERSION, SegmentedScene
@@ -24,6 +25,7 @@ def scene_to_state(scene: SegmentedScene) -> dict[str, Tensor | str]:
     """Tensors and JSON text that ``torch.load(weights_only=True)`` reads; ``scene_from_state`` undoes it."""
     tensors = {f"colors.{name}": getattr(scene.embedding_colors, name).cpu() for name in _COLORS}
     tensors |= {f"masks.{name}": getattr(scene.masks, name).cpu() for name in _MASKS}
+    tensors |= {f"cuts.{number}": cut.directions for number, cut in enumerate(scene.cuts)}
     if scene.gaussians is not None:
         tensors |= {"gaussians.ids": scene.gaussians.ids, "gaussians.confidence": scene.gaussians.confidence}
     text = {
@@ -31,6 +33,7 @@ def scene_to_state(scene: SegmentedScene) -> dict[str, Tensor | str]:
         "tau": scene.tau,
         "min_alpha": scene.min_alpha,
         "options": dict(scene.options),
+        "cuts": [(cut.part, cut.new_part) for cut in scene.cuts],
         "owners": sorted(scene.owners.items()),
         "names": sorted(scene.names.items()),
         "view_names": scene.masks.view_names,
@@ -56,6 +59,7 @@ def scene_from_state(state: Mapping[str, Any]) -> SegmentedScene:
             masks=MaskTable(*(state[f"masks.{name}"] for name in _MASKS), view_names=tuple(text["view_names"])),
             embedding_colors=EmbeddingColors(*(state[f"colors.{name}"] for name in _COLORS)),
             gaussians=_gaussians(state),
+            cuts=tuple(Cut(a, b, state[f"cuts.{number}"]) for number, (a, b) in enumerate(text["cuts"])),
             owners={int(part): int(owner) for part, owner in text["owners"]},
             names={int(number): str(name) for number, name in text["names"]},
             display=_display(text["display"]),

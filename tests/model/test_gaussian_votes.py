@@ -6,7 +6,7 @@ import torch
 
 from proto_saga_ns.cli.run import load_run
 from proto_saga_ns.model.association import training_views
-from proto_saga_ns.model.gaussian_votes import by_embedding, vote, vote_with
+from proto_saga_ns.model.gaussian_votes import vote, vote_with
 from tests.conftest import TrainedRun
 
 
@@ -26,6 +26,6 @@ def test_votes_of_a_trained_run(trained_run: TrainedRun) -> None:
     assert (seen.ids[voted.ids > 0] == 7).all()
 
     # What is opaque and alone in its pixels looks like its embedding.
-    own = by_embedding(run.model, run.scene)
+    own = replace(run.scene, gaussians=None).instances_of(run.model.embeddings)
     sure = (voted.confidence > 0.95) & (run.model.opacities.detach().sigmoid()[:, 0] > 0.9)
     assert sure.any() and (own.ids == voted.ids)[sure].float().mean() > 0.5

@@ -58,6 +58,8 @@ def same_segmentation(first: SegmentedScene, second: SegmentedScene) -> bool:
     return (
         all(getattr(first, name) == getattr(second, name) for name in plain)
         and same_tensors(first.masks, second.masks)
+        and len(first.cuts) == len(second.cuts)
+        and all(same_tensors(*pair) for pair in zip(first.cuts, second.cuts, strict=True))
         and same_tensors(first.embedding_colors, second.embedding_colors)
         and (first.gaussians is None) == (second.gaussians is None)
         and (first.gaussians is None or same_tensors(first.gaussians, second.gaussians))

@@ -102,7 +102,7 @@ def test_what_is_displayed_is_limited_to_what_there_is() -> None:
 def assert_consistent(scene: SegmentedScene) -> None:
     """Every instance has the id of one of its parts, and every part one instance."""
     parts = [part for number in scene.ids for part in scene.parts(number)]
-    assert sorted(parts) == [*scene.masks.ids]
+    assert sorted(parts) == [*scene.part_ids]
     assert all(number in scene.parts(number) for number in scene.ids)
     assert all(number in scene.ids for number in scene.names)
     assert {*scene.display.selected, *scene.display.hidden} <= {0, *scene.ids}
@@ -128,13 +128,16 @@ def test_both_points_are_afterwards_recognised_as_the_two(seed: int, scale: int)
     """Whatever points of an instance they are, and however many parts it has."""
     scene = merged(random_scene(seed, PARTS), (1, 2, 3))
     features = random_features(seed, 40, 10)
-    labels, _ = scene.segment(features, torch.ones(40, 10))
+    labels, before_confidence = scene.segment(features, torch.ones(40, 10))
     instance = labels.flatten().mode().values.item()
     clicks = features[labels == instance][:2] * torch.tensor([[0.01], [float(scale)]])
     assume(len(clicks) == 2)
     after, new_id = split(scene, int(instance), clicks, EMBEDDINGS)
     found, _ = after.segment(clicks[None], torch.ones(1, 2))
     assert {*found[0].tolist()} == {instance, new_id}
+    split_labels, confidence = after.segment(features, torch.ones(40, 10))
+    assert torch.equal(split_labels.where(split_labels != new_id, torch.tensor(instance).int()), labels)
+    assert torch.equal(confidence, before_confidence)
     assert_consistent(after)
     assert_same_masks_and_gaussians_but_divided(scene, after, int(instance), new_id)
 
@@ -179,7 +182,7 @@ def test_a_part_of_two_kinds_of_masks_is_split_into_these(seed: int) -> None:
     clicks = torch.eye(DIM)[kinds[:2]] + 0.1
     embeddings = torch.eye(DIM)[kinds[torch.arange(60) % 2]]
     after, new_id = split(scene, 1, clicks, embeddings)
-    of_mask = after.masks.part[: len(mine)][mine]
+    of_mask = after.cut_masks.part[mine]
     for kind, number in ((kinds[0], 1), (kinds[1], new_id)):
         assert bool((of_mask[side == kind] == number).all())
     assert after.gaussians is not None
@@ -206,8 +209,8 @@ def test_points_that_cannot_be_told_apart_are_refused() -> None:
     for second in (one, 7 * one, one + 1e-4 * one.norm() * torch.eye(DIM)[0]):
         with pytest.raises(ValueError, match="the same"):
             split(scene, 2, torch.stack([one, second]), EMBEDDINGS)
-    for nothing in (torch.zeros(DIM), torch.full((DIM,), torch.nan)):
-        with pytest.raises(ValueError, match="shows nothing"):
+    for nothing in (torch.zeros(DIM), torch.full((DIM,), torch.nan), scene.prototypes[2]):
+        with pytest.raises(ValueError, match="something else"):
             split(scene, 2, torch.stack([one, nothing]), EMBEDDINGS)
     with pytest.raises(KeyError):
         split(scene, 99, torch.eye(DIM)[:2], EMBEDDINGS)

@@ -12,6 +12,7 @@ import torch
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from torch import Tensor
 
 from proto_saga_ns.scene import SegmentedScene
 from proto_saga_ns.scene import editor as editor_module
@@ -38,16 +39,28 @@ def check_scene(scene: SegmentedScene) -> None:
     loaded = through_a_checkpoint(scene)
     assert same_segmentation(loaded, scene) and loaded.display == scene.display
     owner = {part: number for number in scene.ids for part in scene.parts(number)}
-    assert sorted(owner) == [*scene.masks.ids] and all(owner[number] == number for number in scene.ids)
+    assert sorted(owner) == [*scene.part_ids] and all(owner[number] == number for number in scene.ids)
     assert {*scene.names} <= {*scene.ids} and all(scene.names.values())
     display = scene.display
     assert {*display.selected} <= {*scene.ids} and {*display.hidden} <= {0, *scene.ids}
     assert not {*display.selected} & {*display.hidden}
-    parts = scene.masks.part_of_mask()
+    parts = scene.cut_masks.part_of_mask()
     assert scene.mask_instances == {name: [owner.get(int(part), 0) for part in parts[name]] for name in parts}
     labels, _ = scene.segment(FEATURES, ALPHA)
     nearest = torch.cosine_similarity(FEATURES[..., None, :], scene.prototypes, dim=-1).argmax(dim=-1)
-    assert labels.tolist() == [[owner[scene.masks.ids[row]] for row in line] for line in nearest.tolist()]
+    found = [
+        [slow_part(scene, row, FEATURES[y, x]) for x, row in enumerate(line)] for y, line in enumerate(nearest.tolist())
+    ]
+    assert labels.tolist() == [[owner[part] for part in line] for line in found]
+
+
+def slow_part(scene: SegmentedScene, row: int, feature: Tensor) -> int:
+    """The part that a prototype stands for, or what was cut off it, whichever direction is nearer."""
+    part = scene.masks.ids[row]
+    for cut in scene.cuts:
+        if cut.part == part and float(feature @ cut.directions[1]) > float(feature @ cut.directions[0]):
+            part = cut.new_part
+    return part
 
 
 @dataclass
@@ -116,7 +129,7 @@ class Session:
     def split(self, draw: random.Random) -> None:
         """Between two masks of an instance, as two clicked points would be."""
         number = draw.choice(self.scene.ids)
-        mine = torch.isin(self.scene.masks.part, torch.tensor(self.scene.parts(number)))
+        mine = torch.isin(self.scene.cut_masks.part, torch.tensor(self.scene.parts(number)))
         seeds = draw.choices([*self.scene.masks.features[mine]], k=2)
         if torch.equal(*seeds):
             with pytest.raises(ValueError, match="same"):

@@ -74,7 +74,7 @@ def test_an_instance_is_the_sum_of_its_parts(seed: int, parts: int) -> None:
     assert [instance.id for instance in scene.instances] == [*scene.ids]
     assert sorted(part for number in scene.ids for part in scene.parts(number)) == [*range(1, parts + 1)]
     for instance in scene.instances:
-        mine = torch.isin(scene.masks.part, torch.tensor(scene.parts(instance.id)))
+        mine = torch.isin(scene.cut_masks.part, torch.tensor(scene.parts(instance.id)))
         assert instance == scene.instance(instance.id)
         assert instance.id in scene.parts(instance.id)
         assert instance.pixels == int(scene.masks.pixels[mine].sum())
