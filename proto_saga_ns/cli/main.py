@@ -12,6 +12,7 @@ from proto_saga_ns.cli.demo import Demo
 from proto_saga_ns.cli.evaluate import Evaluate
 from proto_saga_ns.cli.info import Info
 from proto_saga_ns.cli.masks import Masks
+from proto_saga_ns.cli.render import Render
 from proto_saga_ns.cli.segment import Segment
 from proto_saga_ns.cli.track import TrackCommand
 from proto_saga_ns.errors import user_errors_end_the_process
@@ -19,6 +20,7 @@ from proto_saga_ns.errors import user_errors_end_the_process
 Command = (
     Annotated[Segment, tyro.conf.subcommand("segment")]
     | Annotated[tyro.conf.OmitArgPrefixes[Associate], tyro.conf.subcommand("associate")]
+    | Annotated[Render, tyro.conf.subcommand("render")]
     | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
     | Annotated[Info, tyro.conf.subcommand("info")]
     | Annotated[Masks, tyro.conf.subcommand("masks")]
