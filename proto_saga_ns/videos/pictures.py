@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, UInt8
+
+Output = Literal["rgb", "segmentation", "segmentation_overlay", "object", "confidence", "embedding"]
+"""What the model shows of a segmented scene."""
 
 
 def to_uint8(image: Float[np.ndarray, "H W C"]) -> UInt8[np.ndarray, "H W C"]:
