@@ -136,8 +136,10 @@ def turntable_path(run: Run, instances: Sequence[int], size: PictureSize, count:
 
 
 def _gaussians_of(run: Run, instances: Sequence[int]) -> tuple[Float[np.ndarray, "N 3"], Float[np.ndarray, " N"]]:
-    """Centres of the Gaussians of some instances (none: of all), and how much each matters: opacity times confidence
-    times the area of its two longer axes."""
+    """Centres of the Gaussians of some instances (none: of all), and how much each matters: opacity times confidence.
+
+    Not by size: the largest Gaussians are the ones that belong to nothing in particular.
+    """
     import torch
 
     model = run.model
@@ -153,8 +155,7 @@ def _gaussians_of(run: Run, instances: Sequence[int]) -> tuple[Float[np.ndarray,
         )
     confidence = found.confidence[chosen] if instances else everything
     gaussians = model.gaussians(chosen.to(model.device))
-    area = gaussians.scales.sort(-1).values[:, 1:].prod(-1)
-    weights = (gaussians.opacities * area).detach().cpu() * confidence.cpu()
+    weights = gaussians.opacities.detach().cpu() * confidence
     return gaussians.means.detach().cpu().double().numpy(), weights.double().numpy()
 
 

@@ -94,13 +94,17 @@ def framing_distance(
 def object_core(points: Float[np.ndarray, "N 3"], weights: Float[np.ndarray, " N"]) -> Bool[np.ndarray, " N"]:
     """Which points make up the object, strays apart; never none of them.
 
-    Strays are far from the weighted median (``REACH``), or at the very ends of an axis (``TRIM``).
+    Points too far from the weighted median (``REACH``) are left out until none is, then those at the very ends of an
+    axis (``TRIM``). Of a compact object among fewer strays, however far, it finds the object.
     """
-    distances = np.linalg.norm(points - weighted_quantile(points, weights, 0.5), axis=-1)
-    near = distances <= REACH * weighted_quantile(distances[:, None], weights, 0.5)
-    low, high = (weighted_quantile(points[near], weights[near], share) for share in (TRIM, 1 - TRIM))
-    inside = near & ((points >= low) & (points <= high)).all(-1)
-    return inside if inside.any() else near
+    kept, before = np.ones(len(points), bool), 0
+    while kept.sum() != before:
+        before = kept.sum()
+        distances = np.linalg.norm(points - weighted_quantile(points[kept], weights[kept], 0.5), axis=-1)
+        kept &= distances <= REACH * weighted_quantile(distances[kept, None], weights[kept], 0.5)
+    low, high = (weighted_quantile(points[kept], weights[kept], share) for share in (TRIM, 1 - TRIM))
+    inside = kept & ((points >= low) & (points <= high)).all(-1)
+    return inside if inside.any() else kept
 
 
 def middle(points: Float[np.ndarray, "N 3"]) -> Float[np.ndarray, " 3"]:
