@@ -12,8 +12,9 @@ from jaxtyping import Bool, Float
 
 FILL = 0.85
 """How far towards the borders of the picture the framed points reach; Gaussians are wider than their centres."""
-REACH = 2.5
-"""Points further from the median than this many median distances are strays. A straight rod ends at 2."""
+REACH = 3.5
+"""Points further from the median than this many median distances are strays. A straight rod ends at 2; chairs have a
+back with many small Gaussians, and far below it legs with few."""
 TRIM = 0.01
 """Share of the weight that is left out at either end of each axis."""
 MAX_FRAMED = 20_000
