@@ -12,8 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from proto_saga_ns.scene.state import scene_from_state, scene_to_state
 from tests.commands import Started, run
 from tests.conftest import TrainedRun
 
@@ -47,6 +49,31 @@ def test_ns_render_dataset_shows_every_output(trained_run: TrainedRun, tmp_path:
         pictures = list((tmp_path / "test" / output).glob("*.png"))
         assert {path.stem for path in pictures} == stems
         assert all(np.asarray(Image.open(path)).std() > 1 for path in pictures), f"{output} is blank"
+
+
+def test_ns_render_shows_what_the_display_in_the_checkpoint_says(copy_of_run: TrainedRun, tmp_path: Path) -> None:
+    def pictures(name: str) -> np.ndarray:
+        process = run(
+            *("ns-render", "dataset", "--load-config", copy_of_run.config, "--output-path", tmp_path / name),
+            *("--split", "test", "--image-format", "png", "--rendered-output-names", "rgb", "object"),
+        )
+        assert process.returncode == 0, process.stdout + process.stderr
+        folders = (tmp_path / name / "test" / output for output in ("rgb", "object"))
+        return np.stack([[np.asarray(Image.open(path)) for path in sorted(folder.glob("*.png"))] for folder in folders])
+
+    rgb, whole = pictures("before")
+    save_display(copy_of_run.checkpoint, selected=(1,), background="white")
+    rgb_after, alone = pictures("after")
+    assert (rgb == rgb_after).all() and (rgb == whole).all()
+    white = (alone == 255).all(-1)
+    assert white.mean() > 0.2 and not white.all() and not (whole == 255).all(-1).any()
+
+
+def save_display(checkpoint: Path, **changes: object) -> None:
+    content = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    state = content["pipeline"]["_model._extra_state"]
+    state["scene"] = scene_to_state(scene_from_state(state["scene"]).with_display(**changes))
+    torch.save(content, checkpoint)
 
 
 @pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ns-render needs an ffmpeg on the PATH")

@@ -144,9 +144,8 @@ def _gaussians_of(run: Run, instances: Sequence[int]) -> tuple[Float[np.ndarray,
 
     model = run.model
     found = run.scene.instances_of(model.embeddings)
-    chosen = (
-        torch.isin(found.ids, torch.tensor(instances)) if instances else torch.ones(len(found.ids), dtype=torch.bool)
-    )
+    everything = torch.ones(len(found.ids))
+    chosen = torch.isin(found.ids, torch.tensor(instances)) if instances else everything.bool()
     if not bool(chosen.any()):
         names = ", ".join(map(str, instances))
         raise ProtoSagaError(

@@ -94,10 +94,15 @@ class Render:
         run = load_run(self.load_config, self.data)
         whole = self._displayed(run.scene)
         check_target(self.output_path, has_alpha(self._outputs(whole.display), whole.display))
-        for target, scene in self._files(whole):
+        run.model.scene = whole
+        files = list(self._files(run))
+        if self._circles_what_may_be_covered(whole.display):
+            Console().print("The rest of the scene is only dimmed and may cover what is circled; --background white "
+                            "takes it out.")  # fmt: skip
+        for target, scene in files:
             run.model.scene = scene
             self._write(run, target)
-            Console().print(f"Wrote {target}")
+            Console().print(f"Wrote {target}", soft_wrap=True)
 
     def _check_options(self) -> None:
         """What can be told to be wrong without opening the run."""
@@ -152,14 +157,31 @@ class Render:
         circled = self.path == "turntable" and (display.selected or self.one_file_per_instance)
         return ("object",) if circled or self.background is not None else ("rgb", "segmentation")
 
-    def _files(self, scene: SegmentedScene) -> Iterator[tuple[Path, SegmentedScene]]:
+    def _circles_what_may_be_covered(self, display: Display) -> bool:
+        circled = self.path == "turntable" and (display.selected or self.one_file_per_instance)
+        return bool(circled) and display.background == "dimmed" and "object" in self._outputs(display)
+
+    def _files(self, run: Run) -> Iterator[tuple[Path, SegmentedScene]]:
+        """What to write, and of which scene."""
+        scene = run.scene
         if not self.one_file_per_instance:
             yield self.output_path, scene
             return
-        display = scene.display
         folder, suffix = self.output_path.with_suffix(""), self.output_path.suffix
-        for number in display.selected or [number for number in scene.ids if number not in display.hidden]:
+        for number in self._single_instances(run):
             yield folder / f"instance_{number:04d}{suffix}", scene.with_display(selected=(number,))
+
+    def _single_instances(self, run: Run) -> list[int]:
+        """The chosen instances, or all that are not hidden; those that nothing can be seen of are left out, aloud."""
+        from rich.console import Console
+
+        display, scene = run.scene.display, run.scene
+        chosen = display.selected or [number for number in scene.ids if number not in display.hidden]
+        present = {*scene.instances_of(run.model.embeddings).ids.unique().tolist()}
+        absent = [number for number in chosen if number not in present]
+        if absent:
+            Console().print(f"No Gaussian belongs to instance {', '.join(map(str, absent))}: no file for it.")
+        return [number for number in chosen if number in present]
 
     def _write(self, run: Run, target: Path) -> None:
         from rich.progress import track

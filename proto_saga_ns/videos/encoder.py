@@ -35,7 +35,7 @@ class VideoFormat:
 
 def _gif(palette: str, use: str) -> tuple[str, ...]:
     """One palette for all frames, so that colours do not flicker; ordered dither moves less than others, and packs."""
-    graph = f"[0:v]split[a][b];[a]palettegen={palette}[p];[b][p]paletteuse=dither=bayer:bayer_scale=4{use}"
+    graph = f"[0:v]split[a][b];[a]palettegen={palette}[p];[b][p]paletteuse=dither=bayer:bayer_scale=5{use}"
     return ("-filter_complex", graph, "-f", "gif")
 
 
@@ -121,7 +121,8 @@ class Encoder:
         height, width, channels = shape
         pixels, wanted = ("rgba", self._format.transparent) if channels == 4 else ("rgb24", self._format.opaque)
         given = ["-f", "rawvideo", "-pix_fmt", pixels, "-s", f"{width}x{height}", "-r", f"{self._fps:.6f}", "-i", "-"]
-        command = [find_ffmpeg(), "-y", "-loglevel", "error", *given, *wanted, str(self._path)]
+        # Without a protocol in front, a colon in the name would be taken for the end of one.
+        command = [find_ffmpeg(), "-y", "-loglevel", "error", *given, *wanted, f"file:{self._path}"]
         try:
             return subprocess.Popen(command, stdin=subprocess.PIPE, stderr=self._messages)
         except OSError as error:

@@ -39,7 +39,7 @@ def write(path: Path, frames: list[np.ndarray], fps: float = 10) -> None:
 
 def read(path: Path, height: int, width: int, decoder: tuple[str, ...] = ()) -> np.ndarray:
     """Frames as RGBA, whatever the file holds."""
-    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-loglevel", "error", *decoder, "-i", str(path)]
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-loglevel", "error", *decoder, "-i", f"file:{path}"]
     command += ["-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt", "rgba", "-"]
     raw = subprocess.run(command, check=True, capture_output=True).stdout
     return np.frombuffer(raw, np.uint8).reshape(-1, height, width, 4).astype(int)
@@ -47,7 +47,7 @@ def read(path: Path, height: int, width: int, decoder: tuple[str, ...] = ()) -> 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".webm", ".mov", ".gif"])
 def test_opaque_frames_come_back(tmp_path: Path, suffix: str) -> None:
-    path = tmp_path / f"clip{suffix}"
+    path = tmp_path / f"chair: a clip{suffix}"
     frames = pictures(3)
     write(path, frames)
     back = read(path, HEIGHT, WIDTH)
