@@ -12,7 +12,7 @@ Prints a Markdown table and writes it under results/.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -87,10 +87,11 @@ def _table(run: Run, ground_truth: Path) -> str:
     tests = list(_test_views(run, ground_truth))
     pixels = _protocol(tests, lambda test: test.predicted)
     matched = {truth: own for truth, own in pixels.matched.items() if own > 0}
+    own = replace(run.scene, gaussians=None).instances_of(run.model.embeddings)
     oracle = vote_with(run.model, views, map(torch.from_numpy, truths))
     rows = [
         f"| pixels by prototypes, for comparison | | | | | {_of_views(pixels)} | |",
-        _row("nearest prototype of the own embedding", run, tests, replace(run.scene, gaussians=None).instances_of(run.model.embeddings), matched),
+        _row("nearest prototype of the own embedding", run, tests, own, matched),
         _row("votes of the associated masks", run, tests, vote_with(run.model, views, given), matched),
         _row("votes of the segmented training views", run, tests, vote(run.model, views, run.scene), matched),
         _row("votes of the true training views", run, tests, oracle, {truth: truth for truth in matched}),

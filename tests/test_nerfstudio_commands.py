@@ -12,8 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+import yaml
 from PIL import Image
 
+from proto_saga_ns.scene.state import scene_from_state, scene_to_state
 from tests.commands import Started, run
 from tests.conftest import TrainedRun
 
@@ -47,6 +50,38 @@ def test_ns_render_dataset_shows_every_output(trained_run: TrainedRun, tmp_path:
         pictures = list((tmp_path / "test" / output).glob("*.png"))
         assert {path.stem for path in pictures} == stems
         assert all(np.asarray(Image.open(path)).std() > 1 for path in pictures), f"{output} is blank"
+
+
+def test_ns_render_shows_what_the_saved_display_says(trained_run: TrainedRun, tmp_path: Path) -> None:
+    config = copied_in_layout(trained_run, tmp_path / "outputs")
+    save_display(max(config.parent.glob("nerfstudio_models/*.ckpt")), selected=(1,), background="white")
+    process = run(
+        *("ns-render", "dataset", "--load-config", config, "--output-path", tmp_path, "--split", "test"),
+        *("--image-format", "png", "--rendered-output-names", "rgb", "object"),
+    )
+    assert process.returncode == 0, process.stdout + process.stderr
+    rgb, alone = (
+        np.stack([np.asarray(Image.open(path)) for path in sorted((tmp_path / "test" / output).glob("*.png"))])
+        for output in ("rgb", "object")
+    )
+    assert 0.2 < (alone == 255).all(-1).mean() < 1 and not (rgb == 255).all(-1).any()
+
+
+def copied_in_layout(trained: TrainedRun, outputs: Path) -> Path:
+    """A copy that nerfstudio's own commands read, too: they look where the configuration says that it is."""
+    config = yaml.load(trained.config.read_text(), Loader=yaml.Loader)
+    config.output_dir = outputs
+    shutil.copytree(trained.folder, config.get_base_dir())
+    path = config.get_base_dir() / "config.yml"
+    path.write_text(yaml.dump(config))
+    return path
+
+
+def save_display(checkpoint: Path, **changes: object) -> None:
+    content = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    state = content["pipeline"]["_model._extra_state"]
+    state["scene"] = scene_to_state(scene_from_state(state["scene"]).with_display(**changes))
+    torch.save(content, checkpoint)
 
 
 @pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ns-render needs an ffmpeg on the PATH")

@@ -14,6 +14,7 @@ from proto_saga_ns.cli.export import Export
 from proto_saga_ns.cli.find import Find
 from proto_saga_ns.cli.info import Info
 from proto_saga_ns.cli.masks import Masks
+from proto_saga_ns.cli.render import Render
 from proto_saga_ns.cli.segment import Segment
 from proto_saga_ns.cli.track import TrackCommand
 from proto_saga_ns.errors import user_errors_end_the_process
@@ -21,6 +22,7 @@ from proto_saga_ns.errors import user_errors_end_the_process
 Command = (
     Annotated[Segment, tyro.conf.subcommand("segment")]
     | Annotated[tyro.conf.OmitArgPrefixes[Associate], tyro.conf.subcommand("associate")]
+    | Annotated[Render, tyro.conf.subcommand("render")]
     | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
     | Annotated[Find, tyro.conf.subcommand("find")]
     | Annotated[Export, tyro.conf.subcommand("export")]

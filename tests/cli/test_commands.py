@@ -88,7 +88,7 @@ def test_info_lists_every_instance(trained_run: TrainedRun) -> None:
     assert all(f"instance {number}" in process.stdout for number in range(1, NUM_INSTANCES + 1))
 
 
-COMMANDS = ("segment", "associate", "evaluate", "info", "masks", "convert-masks", "demo", "export", "find")
+COMMANDS = ("segment", "associate", "evaluate", "info", "masks", "convert-masks", "demo", "export", "find", "render")
 
 
 @pytest.mark.parametrize("words", [[], *([name] for name in COMMANDS)])

@@ -53,7 +53,18 @@ def test_a_scene_survives_a_checkpoint_in_every_field(seed: int, gaussians: int 
     loaded = saved_and_loaded(scene)
     assert same_segmentation(loaded, scene)
     assert loaded.display == scene.display
-    compared = {"masks", "embedding_colors", "gaussians", "cuts", "owners", "names", "display", "tau", "min_alpha", "options"}
+    compared = {
+        "masks",
+        "embedding_colors",
+        "gaussians",
+        "cuts",
+        "owners",
+        "names",
+        "display",
+        "tau",
+        "min_alpha",
+        "options",
+    }
     assert {field.name for field in fields(SegmentedScene)} == compared, "a new field must be saved and compared"
 
 

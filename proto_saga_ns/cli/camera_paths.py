@@ -1,0 +1,211 @@
+"""Where ``proto-saga render`` looks from: nerfstudio's cameras along a path."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.videos.turntable import (
+    PinholeLens,
+    framing_distance,
+    middle,
+    object_core,
+    orbit_poses,
+    orbit_rotations,
+)
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+    from nerfstudio.cameras.cameras import Cameras
+
+    from proto_saga_ns.cli.run import Run, Split
+
+PathKind = Literal["views", "interpolate", "turntable", "file"]
+FPS = 24.0
+VIEWS_FPS = 4.0
+"""Of separate views, to be looked at one by one."""
+
+
+@dataclass(frozen=True)
+class CameraPath:
+    """Cameras in the order in which their pictures are shown.
+
+    Attributes:
+        cameras: one each; all have the same size.
+        names: of their pictures.
+        fps: pictures per second unless told otherwise.
+    """
+
+    cameras: tuple[Cameras, ...]
+    names: tuple[str, ...]
+    fps: float
+
+    @classmethod
+    def numbered(cls, cameras: Cameras, fps: float) -> CameraPath:
+        """Of cameras without names: 00000 and so on."""
+        single = tuple(cameras[index : index + 1] for index in range(len(cameras)))
+        return cls(single, tuple(f"{index:05d}" for index in range(len(single))), fps)
+
+
+@dataclass(frozen=True)
+class PictureSize:
+    """Asked-for size of the pictures, in pixels; what is None follows from the rest and the cameras' own size."""
+
+    width: int | None = None
+    height: int | None = None
+    scale: float = 1.0
+
+    def of(self, width: int, height: int) -> tuple[int, int]:
+        """(width, height) of pictures by cameras whose own size is this; the proportions stay unless both are given."""
+        if self.width is None and self.height is None:
+            wanted = (width, height)
+        elif self.height is None:
+            wanted = (self.width or 0, height * (self.width or 0) / width)
+        else:
+            wanted = (self.width or width * self.height / height, self.height)
+        return max(round(wanted[0] * self.scale), 1), max(round(wanted[1] * self.scale), 1)
+
+
+@dataclass(frozen=True)
+class Turntable:
+    """How the circle around an object is made.
+
+    Attributes:
+        elevation: degrees above the horizon.
+        fov: degrees from the upper to the lower border.
+        distance: from the centre, in scene units; as far as framing needs if None.
+    """
+
+    elevation: float = 20.0
+    fov: float = 40.0
+    distance: float | None = None
+
+
+def views_path(run: Run, split: Split, size: PictureSize) -> CameraPath:
+    """The views of a split, named after their images; all in the size of the first."""
+    views = [(path.stem, camera) for path, camera, _ in run.cameras(split)]
+    width, height = size.of(int(views[0][1].width.item()), int(views[0][1].height.item()))
+    cameras = tuple(resized(camera, width, height) for _, camera in views)
+    return CameraPath(cameras, tuple(name for name, _ in views), VIEWS_FPS)
+
+
+def interpolated_path(run: Run, split: Split, size: PictureSize, count: int, order_poses: bool) -> CameraPath:
+    """A smooth path of ``count`` poses through the views of a split, through the lens of the first.
+
+    Args:
+        order_poses: go from each view to the nearest one that is left, not in the order of the file names.
+    """
+    import torch
+    from nerfstudio.cameras.camera_utils import get_ordered_poses_and_k
+
+    from proto_saga_ns.videos.interpolation import smooth_path
+
+    views = [camera for _, camera, _ in run.cameras(split)]
+    first, poses = views[0], torch.cat([camera.camera_to_worlds for camera in views])
+    if order_poses:
+        poses, _ = get_ordered_poses_and_k(poses, torch.cat([camera.get_intrinsics_matrices() for camera in views]))
+    path = smooth_path(poses.double().cpu().numpy(), count)
+    size_of_first = int(first.width.item()), int(first.height.item())
+    lens = (float(first.fx.item()), float(first.fy.item()), float(first.cx.item()), float(first.cy.item()))
+    cameras = _cameras(path, lens, size_of_first)
+    return CameraPath.numbered(resized(cameras, *size.of(*size_of_first)), FPS)
+
+
+def turntable_path(run: Run, instances: Sequence[int], size: PictureSize, count: int, around: Turntable) -> CameraPath:
+    """A circle around some instances together, or around the whole scene, in the size of the training views.
+
+    Raises:
+        ProtoSagaError: no Gaussian belongs to these instances.
+    """
+    points, weights = _gaussians_of(run, instances)
+    points = points[object_core(points, weights)]
+    own = run.pipeline.datamanager.train_dataset.cameras[0]
+    width, height = size.of(int(own.width.item()), int(own.height.item()))
+    lens = PinholeLens.from_fov(width, height, around.fov)
+    rotations, center = orbit_rotations(count, around.elevation), middle(points)
+    distance = around.distance or framing_distance(points, center, rotations, lens)
+    poses = orbit_poses(rotations, center, distance)
+    cameras = _cameras(poses, (lens.focal, lens.focal, width / 2, height / 2), (width, height))
+    return CameraPath.numbered(cameras, FPS)
+
+
+def _gaussians_of(run: Run, instances: Sequence[int]) -> tuple[Float[np.ndarray, "N 3"], Float[np.ndarray, " N"]]:
+    """Centres of the Gaussians of some instances (none: of all), and how much each matters: opacity times confidence.
+
+    Not by size: the largest Gaussians are the ones that belong to nothing in particular.
+    """
+    import torch
+
+    model = run.model
+    found = run.scene.instances_of(model.embeddings)
+    everything = torch.ones(len(found.ids))
+    chosen = torch.isin(found.ids, torch.tensor(instances)) if instances else everything.bool()
+    if not bool(chosen.any()):
+        names = ", ".join(map(str, instances))
+        raise ProtoSagaError(
+            f"No Gaussian belongs to instance {names}, so nothing can be circled. `proto-saga info` tells what every "
+            "instance consists of."
+        )
+    confidence = found.confidence[chosen] if instances else everything
+    gaussians = model.gaussians(chosen.to(model.device))
+    weights = gaussians.opacities.detach().cpu() * confidence
+    return gaussians.means.detach().cpu().double().numpy(), weights.double().numpy()
+
+
+def path_from_file(path: Path, size: PictureSize) -> CameraPath:
+    """A camera path that nerfstudio's viewer exported; its time is that of the file.
+
+    Raises:
+        ProtoSagaError: the file is missing, is no camera path, or is not of perspective cameras.
+    """
+    from nerfstudio.cameras.camera_paths import get_path_from_json
+
+    try:
+        content = json.loads(path.read_text())
+        cameras = get_path_from_json(content)
+        seconds = float(content.get("seconds") or len(cameras) / FPS)
+        kind = str(content.get("camera_type", "perspective"))
+        size_of_path = int(content["render_width"]), int(content["render_height"])
+    except OSError as error:
+        raise ProtoSagaError(f"Cannot read the camera path {path} ({error.strerror}). {_EXPORT}") from error
+    except (ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
+        raise ProtoSagaError(f"{path} is not a camera path ({type(error).__name__}: {error}). {_EXPORT}") from error
+    if kind.lower() != "perspective":
+        raise ProtoSagaError(f"The camera path {path} is {kind}; Gaussians are rendered in perspective only. {_EXPORT}")
+    return CameraPath.numbered(resized(cameras, *size.of(*size_of_path)), len(cameras) / seconds)
+
+
+_EXPORT = "Export one in the tab Render of ns-viewer, with camera type Perspective."
+
+
+def resized(cameras: Cameras, width: int, height: int) -> Cameras:
+    """The same cameras with pictures of another size; they show as much from top to bottom as before."""
+    from nerfstudio.cameras.cameras import Cameras
+
+    factor = height / cameras.height
+    return Cameras(
+        camera_to_worlds=cameras.camera_to_worlds,
+        fx=cameras.fx * factor,
+        fy=cameras.fy * factor,
+        cx=cameras.cx * factor + (width - cameras.width * factor) / 2,
+        cy=cameras.cy * factor,
+        width=width,
+        height=height,
+    )
+
+
+def _cameras(
+    poses: Float[np.ndarray, "N 3 4"], lens: tuple[float, float, float, float], size: tuple[int, int]
+) -> Cameras:
+    """Pinhole cameras of one lens (fx, fy, cx, cy) and one (width, height)."""
+    import torch
+    from nerfstudio.cameras.cameras import Cameras
+
+    fx, fy, cx, cy = lens
+    return Cameras(torch.from_numpy(poses).float(), fx=fx, fy=fy, cx=cx, cy=cy, width=size[0], height=size[1])

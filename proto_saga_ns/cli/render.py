@@ -1,0 +1,211 @@
+"""``proto-saga render``: videos and pictures of a segmented scene, of chosen instances, along a camera path."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from proto_saga_ns.cli.camera_paths import CameraPath, PathKind, PictureSize, Turntable
+from proto_saga_ns.cli.run import Split
+from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.videos.pictures import Output
+
+if TYPE_CHECKING:
+    from proto_saga_ns.cli.run import Run
+    from proto_saga_ns.scene import SegmentedScene
+    from proto_saga_ns.scene.display import Display
+
+
+@dataclass
+class Render:
+    """Write a video, an animation or pictures of a segmented scene.
+
+    What is shown, and how, is what was chosen in the viewer and saved with the scene; every option here takes the
+    place of one of those choices, for this render only.
+    """
+
+    load_config: Path
+    """config.yml of a training run"""
+    output_path: Path
+    """what to write: NAME.mp4 (H.264), NAME.webm (VP9), NAME.mov (ProRes 4444), NAME.gif, or, without a suffix, a
+    folder of PNG. All but .mp4 can be transparent"""
+    path: PathKind = "interpolate"
+    """where to look from: at every view of --split, on a smooth path through them, on a circle around --instances
+    (without any, around the scene), or along a camera path that was exported in ns-viewer"""
+    outputs: tuple[
+        Literal["rgb", "segmentation", "segmentation_overlay", "object", "confidence", "embedding"], ...
+    ] = ()
+    """what to show, side by side; rgb and segmentation unless given, or object alone where a turntable goes around
+    instances or --background is given"""
+    instances: tuple[int, ...] | None = None
+    """ids to highlight, and all that the output object shows (proto-saga info lists them); with no id after it, all"""
+    hide: tuple[int, ...] | None = None
+    """ids to take out of the scene; 0 is what belongs to no instance"""
+    background: Literal["dimmed", "black", "white", "transparent"] | None = None
+    """of the output object: the rest of the scene dimmed, or taken out before black, white or nothing"""
+    outline: int | None = None
+    """width in pixels of the line around highlighted instances; 0 draws none"""
+    overlay_opacity: float | None = None
+    """of the colours in segmentation_overlay, 0 to 1"""
+    min_confidence: float | None = None
+    """leave pixels unlabelled that are recognised with less, 0 to 1"""
+    one_file_per_instance: bool = False
+    """write each of --instances (of all, if none are given) by itself, to instance_0003.mp4 and so on, in a folder
+    that is called as --output-path without its suffix"""
+    split: Split = "test"
+    """views for --path views and interpolate"""
+    camera_path: Path | None = None
+    """for --path file: the exported camera path (.json)"""
+    order_poses: bool = False
+    """for --path interpolate: go from each view to the nearest one that is left, not in the order of the file names"""
+    elevation: float = 20.0
+    """for --path turntable: degrees above the horizon, -90 to 90"""
+    fov: float = 40.0
+    """for --path turntable: degrees from the upper to the lower border of the picture"""
+    distance: float | None = None
+    """for --path turntable: from the centre to the camera, in scene units; unless given, what is circled fills the
+    picture"""
+    seconds: float = 6.0
+    """length of --path interpolate and turntable"""
+    fps: float | None = None
+    """pictures per second; 24 unless given, 4 for --path views, and what the file says for --path file"""
+    width: int | None = None
+    """of each output, in pixels; as the views or the camera path unless given"""
+    height: int | None = None
+    """of each output, in pixels; in proportion to the width unless given"""
+    scale: float = 1.0
+    """makes pictures larger or smaller than the sizes above"""
+    data: Path | None = None
+    """where the data lies now, if it has moved since training"""
+
+    def run(self) -> None:
+        self._check_options()
+
+        from rich.console import Console
+
+        from proto_saga_ns.cli.run import load_run
+        from proto_saga_ns.model.pictures import has_alpha
+        from proto_saga_ns.videos.writers import check_target
+
+        check_target(self.output_path, has_alpha=False)
+        run = load_run(self.load_config, self.data)
+        whole = self._displayed(run.scene)
+        check_target(self.output_path, has_alpha(self._outputs(whole.display), whole.display))
+        run.model.scene = whole
+        files = list(self._files(run))
+        if self._circles_what_may_be_covered(whole.display):
+            Console().print("The rest of the scene is only dimmed and may cover what is circled; --background white "
+                            "takes it out.")  # fmt: skip
+        for target, scene in files:
+            run.model.scene = scene
+            self._write(run, target)
+            Console().print(f"Wrote {target}", soft_wrap=True)
+
+    def _check_options(self) -> None:
+        """What can be told to be wrong without opening the run."""
+        for option, value in {"fps": self.fps, "width": self.width, "height": self.height, "distance": self.distance,
+                              "seconds": self.seconds, "scale": self.scale}.items():  # fmt: skip
+            if value is not None and not (value > 0 and math.isfinite(value)):
+                raise ProtoSagaError(f"--{option} is {value}; expected more than 0.")
+        for option, value in {"overlay-opacity": self.overlay_opacity, "min-confidence": self.min_confidence}.items():
+            if value is not None and not 0 <= value <= 1:
+                raise ProtoSagaError(f"--{option} is {value}; expected 0 to 1.")
+        if self.outline is not None and self.outline < 0:
+            raise ProtoSagaError(f"--outline is {self.outline}; expected 0 or more pixels.")
+        if not -90 <= self.elevation <= 90:
+            raise ProtoSagaError(f"--elevation is {self.elevation}; expected -90 (from below) to 90 (from above).")
+        if not 1 <= self.fov <= 150:
+            raise ProtoSagaError(f"--fov is {self.fov}; expected 1 to 150 degrees.")
+        if (self.path == "file") != (self.camera_path is not None):
+            raise ProtoSagaError("--path file and --camera-path FILE.json go together; one of them is missing.")
+        if self.background is not None and self.outputs and "object" not in self.outputs:
+            raise ProtoSagaError(
+                f"--background {self.background} is of the output object, which is not among --outputs "
+                f"{' '.join(self.outputs)}. Add it, or leave --background out."
+            )
+        both = {*(self.instances or ())} & {*(self.hide or ())}
+        if both:
+            raise ProtoSagaError(f"Instance {min(both)} is in --instances and in --hide. Take it out of one of them.")
+
+    def _displayed(self, scene: SegmentedScene) -> SegmentedScene:
+        """The scene with the display that was saved, less what the options change."""
+        self._check_known(scene)
+        display = scene.display.limited_to(scene.ids)
+        if self.hide is not None:
+            display = replace(display, hidden=()).hiding(self.hide)
+        if self.instances is not None:
+            display = display.selecting(self.instances)
+        given = {name: getattr(self, name) for name in ("background", "outline", "overlay_opacity", "min_confidence")}
+        given = {name: value for name, value in given.items() if value is not None}
+        return replace(scene, display=replace(display, **given))
+
+    def _check_known(self, scene: SegmentedScene) -> None:
+        for option, ids, known in (("instances", self.instances, {*scene.ids}), ("hide", self.hide, {0, *scene.ids})):
+            unknown = sorted({*(ids or ())} - known)
+            if unknown:
+                raise ProtoSagaError(
+                    f"--{option} {unknown[0]}: there is no such instance. {self.load_config} has "
+                    f"{', '.join(map(str, scene.ids))}. `proto-saga info` tells more about them."
+                )
+
+    def _outputs(self, display: Display) -> tuple[Output, ...]:
+        if self.outputs:
+            return self.outputs
+        circled = self.path == "turntable" and (display.selected or self.one_file_per_instance)
+        return ("object",) if circled or self.background is not None else ("rgb", "segmentation")
+
+    def _circles_what_may_be_covered(self, display: Display) -> bool:
+        circled = self.path == "turntable" and (display.selected or self.one_file_per_instance)
+        return bool(circled) and display.background == "dimmed" and "object" in self._outputs(display)
+
+    def _files(self, run: Run) -> Iterator[tuple[Path, SegmentedScene]]:
+        """What to write, and of which scene."""
+        scene = run.scene
+        if not self.one_file_per_instance:
+            yield self.output_path, scene
+            return
+        folder, suffix = self.output_path.with_suffix(""), self.output_path.suffix
+        for number in self._single_instances(run):
+            yield folder / f"instance_{number:04d}{suffix}", scene.with_display(selected=(number,))
+
+    def _single_instances(self, run: Run) -> list[int]:
+        """The chosen instances, or all that are not hidden; those that nothing can be seen of are left out, aloud."""
+        from rich.console import Console
+
+        display, scene = run.scene.display, run.scene
+        chosen = display.selected or [number for number in scene.ids if number not in display.hidden]
+        present = {*scene.instances_of(run.model.embeddings).ids.unique().tolist()}
+        absent = [number for number in chosen if number not in present]
+        if absent:
+            Console().print(f"No Gaussian belongs to instance {', '.join(map(str, absent))}: no file for it.")
+        return [number for number in chosen if number in present]
+
+    def _write(self, run: Run, target: Path) -> None:
+        from rich.progress import track
+
+        from proto_saga_ns.model.pictures import picture
+        from proto_saga_ns.videos.writers import picture_writer
+
+        path, outputs = self._camera_path(run), self._outputs(run.scene.display)
+        views = list(zip(path.names, path.cameras, strict=True))
+        with picture_writer(target, self.fps or path.fps, path.names) as write:
+            for name, camera in track(views, f"Rendering {target.name}"):
+                write(name, picture(run.model, camera, outputs))
+
+    def _camera_path(self, run: Run) -> CameraPath:
+        from proto_saga_ns.cli import camera_paths
+
+        size = PictureSize(self.width, self.height, self.scale)
+        count = max(round(self.seconds * (self.fps or camera_paths.FPS)), 1)
+        if self.path == "views":
+            return camera_paths.views_path(run, self.split, size)
+        if self.path == "interpolate":
+            return camera_paths.interpolated_path(run, self.split, size, count, self.order_poses)
+        if self.path == "turntable":
+            around = Turntable(self.elevation, self.fov, self.distance)
+            return camera_paths.turntable_path(run, run.scene.display.selected, size, count, around)
+        assert self.camera_path is not None
+        return camera_paths.path_from_file(self.camera_path, size)

@@ -1,0 +1,116 @@
+"""Circles around objects: what they look at, from where, and that the object is in the picture."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proto_saga_ns.videos.turntable import (
+    FILL,
+    PinholeLens,
+    framing_distance,
+    middle,
+    object_core,
+    orbit_poses,
+    orbit_rotations,
+    weighted_quantile,
+)
+
+counts, elevations = st.integers(1, 40), st.floats(-90, 90)
+seeds = st.integers(0, 2**32 - 1)
+
+
+def project(points: np.ndarray, pose: np.ndarray, lens: PinholeLens) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels and depths by the pinhole model, point by point."""
+    local = (points - pose[:, 3]) @ pose[:, :3]
+    depth = -local[:, 2]
+    x = lens.width / 2 + lens.focal * local[:, 0] / depth
+    y = lens.height / 2 - lens.focal * local[:, 1] / depth
+    return np.stack([x, y], -1), depth
+
+
+@given(counts, elevations, st.floats(0.1, 100), seeds)
+def test_every_pose_looks_at_the_centre_from_the_same_distance_with_up_up(
+    count: int, elevation: float, distance: float, seed: int
+) -> None:
+    center = np.random.default_rng(seed).normal(size=3)
+    rotations = orbit_rotations(count, elevation)
+    np.testing.assert_allclose(rotations @ rotations.transpose(0, 2, 1), np.broadcast_to(np.eye(3), (count, 3, 3)),
+                               atol=1e-12)  # fmt: skip
+    np.testing.assert_allclose(np.linalg.det(rotations), 1)
+    for pose in orbit_poses(rotations, center, distance):
+        right, up, back, place = pose.T
+        np.testing.assert_allclose(place - distance * back, center, atol=1e-9)
+        assert right[2] == 0 and up[2] >= -1e-12
+        assert (place - center)[2] == pytest.approx(distance * np.sin(np.deg2rad(elevation)), abs=1e-9)
+
+
+@given(counts, elevations)
+def test_one_more_step_closes_the_circle(count: int, elevation: float) -> None:
+    rotations = orbit_rotations(count, elevation)
+    angle = 2 * np.pi / count
+    step = np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]])
+    np.testing.assert_allclose(step @ rotations, np.roll(rotations, -1, axis=0), atol=1e-12)
+
+
+@given(seeds, counts, st.floats(-80, 80), st.floats(10, 100), st.integers(16, 500), st.integers(16, 500))
+def test_the_framed_points_fill_the_picture_and_are_inside(
+    seed: int, count: int, elevation: float, fov: float, width: int, height: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    points = rng.normal(size=(50, 3)) * rng.uniform(0.1, 3, 3) + rng.normal(size=3)
+    lens, center = PinholeLens.from_fov(width, height, fov), middle(points)
+    rotations = orbit_rotations(count, elevation)
+    distance = framing_distance(points, center, rotations, lens)
+    half = np.array([width, height]) / 2
+    reach = []
+    for pose in orbit_poses(rotations, center, distance):
+        pixels, depth = project(points, pose, lens)
+        assert (depth > 0).all()
+        reach.append((np.abs(pixels - half) / half).max())
+    assert max(reach) == pytest.approx(FILL, rel=1e-6)
+
+
+def test_the_field_of_view_is_from_top_to_bottom() -> None:
+    lens = PinholeLens.from_fov(300, 200, 90)
+    pixels, _ = project(np.array([[0.0, 1.0, -1.0]]), np.eye(3, 4), lens)
+    np.testing.assert_allclose(pixels, [[150, 0]], atol=1e-9)
+
+
+@given(seeds, st.floats(0.05, 0.3))
+def test_the_core_is_the_object_and_not_the_strays(seed: int, share: float) -> None:
+    rng = np.random.default_rng(seed)
+    sizes = rng.uniform(0.2, 1, 3)
+    chair = rng.uniform(-1, 1, (400, 3)) * sizes
+    strays = rng.normal(size=(int(400 * share), 3))
+    strays *= rng.uniform(20, 100, (len(strays), 1)) / np.linalg.norm(strays, axis=-1, keepdims=True)
+    core = object_core(np.concatenate([chair, strays]), np.ones(400 + len(strays)))
+    assert not core[400:].any()
+    assert core[:400].mean() > 0.85
+    found = chair[core[:400]]
+    np.testing.assert_allclose(found.max(0) - found.min(0), 2 * sizes, rtol=0.1)
+
+
+def test_what_weighs_nothing_does_not_matter() -> None:
+    points = np.concatenate([np.random.default_rng(0).uniform(-1, 1, (50, 3)), np.full((200, 3), 9.0)])
+    core = object_core(points, np.repeat([1.0, 0.0], [50, 200]))
+    assert core[:50].any() and not core[50:].any()
+
+
+@given(st.integers(1, 4), st.booleans())
+def test_a_core_is_never_empty(count: int, weightless: bool) -> None:
+    points = np.random.default_rng(count).normal(size=(count, 3))
+    assert object_core(points, np.full(count, 0.0 if weightless else 1.0)).any()
+
+
+@given(st.lists(st.tuples(st.floats(-5, 5), st.integers(0, 4)), min_size=1, max_size=20), st.floats(0, 1))
+def test_weighted_quantiles_are_those_of_repeated_values(rows: list[tuple[float, int]], share: float) -> None:
+    values, weights = np.array([row[0] for row in rows]), np.array([row[1] for row in rows], float)
+    repeats = weights.astype(int) if weights.sum() > 0 else np.ones(len(values), int)
+    expected = np.quantile(values.repeat(repeats), share, method="inverted_cdf")
+    ours = weighted_quantile(values[:, None], weights, share)
+    if share > 0:
+        assert ours == expected
+    assert ours in values
