@@ -97,7 +97,10 @@ def own_log_probability(
 
 
 def nearest(
-    features: Float[Tensor, "P D"], unit_weights: Float[Tensor, "T D"], tau: float
+    features: Float[Tensor, "P D"],
+    unit_weights: Float[Tensor, "T D"],
+    tau: float,
+    groups: Int[Tensor, " T"] | None = None,
 ) -> tuple[Int32[Tensor, " P"], Float[Tensor, " P"]]:
     """Row with the highest cosine (-1 for a feature without direction) and its probability (0 there; Eq. 19).
 
@@ -105,23 +108,29 @@ def nearest(
         features: of any length.
         unit_weights: of unit length, at least one.
         tau: temperature.
+        groups: rows with the same number (in [0, 2^24)) are one thing, whose probability is the sum of theirs; None
+            if each is a thing of its own.
     """
+    if groups is None:
+        groups = torch.arange(len(unit_weights), device=features.device)
     if _is_for_kernels(features):
-        return softmax.nearest(features, unit_weights, tau)
+        return softmax.nearest(features, unit_weights, groups, tau)
     size = max(CHUNK_ELEMENTS // len(unit_weights), 1)
-    parts = [_nearest_of_chunk(chunk, unit_weights, tau) for chunk in features.split(size)]
+    parts = [_nearest_of_chunk(chunk, unit_weights, tau, groups) for chunk in features.split(size)]
     rows, probabilities = (torch.cat(column) for column in zip(*parts, strict=True))
     return rows, probabilities
 
 
 def _nearest_of_chunk(
-    features: Float[Tensor, "P D"], unit_weights: Float[Tensor, "T D"], tau: float
+    features: Float[Tensor, "P D"], unit_weights: Float[Tensor, "T D"], tau: float, groups: Int[Tensor, " T"]
 ) -> tuple[Int32[Tensor, " P"], Float[Tensor, " P"]]:
     lengths = features.norm(dim=1)
     has_direction = (lengths > 0) & lengths.isfinite()
     scores = (features / lengths[:, None]).nan_to_num(0.0) @ (tau * unit_weights.T)
     best, winners = scores.max(dim=1)
-    probabilities = (scores - best[:, None]).exp_().sum(dim=1).reciprocal()
+    shares = (scores - best[:, None]).exp_()
+    of_group = shares.masked_fill(groups != groups[winners, None], 0.0)
+    probabilities = of_group.sum(dim=1) / shares.sum(dim=1)
     rows = winners.to(torch.int32).masked_fill(~has_direction, -1)
     return rows, probabilities.masked_fill(~has_direction, 0.0)
 

@@ -45,6 +45,7 @@ def classify(
     alpha: Float[Tensor, "H W"],
     tau: float = DEFAULT_TAU,
     min_alpha: float = DEFAULT_MIN_ALPHA,
+    groups: Int[Tensor, " T"] | None = None,
 ) -> tuple[Int32[Tensor, "H W"], Float[Tensor, "H W"]]:
     """Give each pixel the instance whose prototype has the highest cosine with its feature (Eq. 19).
 
@@ -56,9 +57,10 @@ def classify(
         alpha: accumulated opacity in [0, 1].
         tau: temperature of the cosine softmax.
         min_alpha: pixels below it get label 0.
+        groups: prototypes with the same number are of one instance; None if each is of another.
 
     Returns:
-        Labels in [0, T], and the softmax probability of the winner. Both are 0 where alpha is too small or
+        Labels in [0, T], and the softmax probability of the winner's group. Both are 0 where alpha is too small or
         the feature is zero or not finite.
     """
     flat = features.reshape(-1, features.shape[-1])
@@ -66,7 +68,8 @@ def classify(
     ids = torch.nonzero(prototypes.norm(dim=1) > MIN_LENGTH)[:, 0]
     if len(ids) == 0:
         return torch.zeros_like(alpha, dtype=torch.int32), torch.zeros_like(alpha)
-    rows, confidence = nearest(flat, F.normalize(prototypes[ids], dim=1), tau)
+    groups = None if groups is None else groups.to(ids)[ids]
+    rows, confidence = nearest(flat, F.normalize(prototypes[ids], dim=1), tau, groups)
     labels = (ids + 1).to(torch.int32)[rows.long()]
     unrecognised = (alpha.reshape(-1).to(flat.device) < min_alpha) | (rows < 0)
     labels, confidence = (value.masked_fill(unrecognised, 0) for value in (labels, confidence))

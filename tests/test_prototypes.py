@@ -82,18 +82,34 @@ def test_neither_scale_nor_chunks_change_the_result(scale: float, chunk: int) ->
     torch.testing.assert_close(confidence.double(), scaled_confidence, atol=1e-4, rtol=1e-4)
 
 
-@given(st.integers(0, 1000), st.integers(1, 70), st.integers(1, 40), st.integers(1, 20))
+@given(st.integers(0, 1000), st.integers(1, 70), st.integers(1, 40), st.integers(1, 20), st.integers(1, 40))
 @settings(deadline=None, max_examples=30)
-def test_the_cpu_kernel_agrees_with_torch(seed: int, pixels: int, instances: int, dim: int) -> None:
+def test_the_cpu_kernel_agrees_with_torch(seed: int, pixels: int, instances: int, dim: int, number: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     features = torch.randn(1, pixels, dim, generator=generator)
     weights, alpha = torch.randn(instances, dim, generator=generator), torch.rand(1, pixels, generator=generator)
-    labels, confidence = classify(features, weights, alpha)
-    theirs, probabilities = classify(features.double(), weights, alpha.double())
+    groups = torch.randint(0, number, (instances,), generator=generator)
+    labels, confidence = classify(features, weights, alpha, groups=groups)
+    theirs, probabilities = classify(features.double(), weights, alpha.double(), groups=groups)
     torch.testing.assert_close(confidence.double(), probabilities, atol=1e-4, rtol=1e-4)
     cosines = torch.nn.functional.cosine_similarity(features[0, :, None], weights, dim=-1).sort(dim=1).values
     clear = torch.ones(pixels, dtype=torch.bool) if instances == 1 else cosines[:, -1] - cosines[:, -2] > 1e-5
     assert torch.equal(labels[0, clear], theirs[0, clear])
+
+
+@given(st.integers(0, 1000), st.integers(1, 8), st.integers(1, 8))
+@settings(deadline=None, max_examples=30)
+def test_the_confidence_of_a_group_is_the_sum_of_its_probabilities(seed: int, instances: int, number: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    features, weights = torch.randn(1, 20, 4, generator=generator), torch.randn(instances, 4, generator=generator)
+    groups, alpha = torch.randint(0, number, (instances,), generator=generator), torch.ones(1, 20)
+    labels, _ = classify(features, weights, alpha)
+    grouped, confidence = classify(features, weights, alpha, tau=7.0, groups=groups)
+    assert torch.equal(labels, grouped), "who wins does not depend on the groups"
+    cosines = torch.nn.functional.cosine_similarity(features[0, :, None], weights, dim=-1)
+    probabilities = (7.0 * cosines).softmax(dim=1)
+    same = groups == groups[labels[0].long() - 1, None]
+    torch.testing.assert_close(confidence[0], (probabilities * same).sum(dim=1), atol=1e-5, rtol=1e-4)
 
 
 def test_transparent_zero_and_broken_pixels_are_unlabelled() -> None:

@@ -6,28 +6,29 @@ import ctypes
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int32
+from jaxtyping import Float, Int, Int32
 from torch import Tensor
 
 from proto_saga_ns.kernels.library import library, threads
 
 
 def nearest(
-    features: Float[Tensor, "P D"], unit_weights: Float[Tensor, "T D"], tau: float
+    features: Float[Tensor, "P D"], unit_weights: Float[Tensor, "T D"], groups: Int[Tensor, " T"], tau: float
 ) -> tuple[Int32[Tensor, " P"], Float[Tensor, " P"]]:
-    """Row with the highest cosine (-1 for a feature without direction) and its probability (0 there).
+    """Row with the highest cosine (-1 for a feature without direction) and the probability of its group (0 there).
 
     Args:
         features: float32 on the CPU, of any length.
         unit_weights: of unit length, at least one.
+        groups: of the rows, in [0, 2^24).
         tau: temperature.
     """
-    features, unit_weights = features.contiguous(), unit_weights.contiguous()
+    features, unit_weights, groups = (each.contiguous() for each in (features, unit_weights, groups.int()))
     rows = torch.empty(len(features), dtype=torch.int32)
     probabilities = torch.empty(len(features))
     library().splat_nearest(
         *(*_sizes(features, unit_weights), features.data_ptr(), unit_weights.data_ptr(), tau),
-        *(rows.data_ptr(), probabilities.data_ptr(), threads()),
+        *(groups.data_ptr(), rows.data_ptr(), probabilities.data_ptr(), threads()),
     )
     return rows, probabilities
 

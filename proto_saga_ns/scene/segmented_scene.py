@@ -169,7 +169,7 @@ class SegmentedScene:
     def segment(
         self, features: Float[Tensor, "H W D"], alpha: Float[Tensor, "H W"]
     ) -> tuple[Int32[Tensor, "H W"], Float[Tensor, "H W"]]:
-        """Instance ids of a rendered view and the probability of the prototype that won (Eq. 19).
+        """Instance ids of a rendered view and their probability (Eq. 19), summed over the parts that were merged.
 
         Both are 0 where none was found.
         """
@@ -180,7 +180,8 @@ class SegmentedScene:
         self, features: Float[Tensor, "*shape D"], alpha: Float[Tensor, "*shape"]
     ) -> tuple[Int32[Tensor, "*shape"], Float[Tensor, "*shape"]]:
         """The same for parts instead of instances."""
-        rows, confidence = classify(features, self.prototypes, alpha, self.tau, self.min_alpha)
+        owners = torch.tensor([self.owners.get(part, part) for part in self.masks.ids])
+        rows, confidence = classify(features, self.prototypes, alpha, self.tau, self.min_alpha, owners)
         return cut_parts(self.cuts, self._lookup((0, *self.masks.ids), rows), features), confidence
 
     def _owners_of(self, parts: Int32[Tensor, "*shape"]) -> Int32[Tensor, "*shape"]:

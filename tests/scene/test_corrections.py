@@ -32,9 +32,11 @@ def test_merging_joins_ids_and_changes_nothing_that_is_recognised(seed: int, ids
     (kept,) = {*after.ids} & {*ids}
     features, alpha = random_features(seed), torch.ones(8, 9)
     labels, confidence = before.segment(features, alpha)
-    joined, same_confidence = after.segment(features, alpha)
+    joined, new_confidence = after.segment(features, alpha)
     assert torch.equal(joined, labels.where(~torch.isin(labels, torch.tensor(ids)), torch.tensor(kept).int()))
-    assert torch.equal(confidence, same_confidence)
+    touched = joined == kept
+    assert torch.equal(confidence[~touched], new_confidence[~touched])
+    assert bool((new_confidence >= confidence - 1e-6).all()), "it may be any of the parts"
     assert torch.equal(after.prototypes, before.prototypes)
     instance, old = after.instance(kept), [before.instance(number) for number in ids]
     assert instance.pixels == sum(each.pixels for each in old)
@@ -137,7 +139,7 @@ def test_both_points_are_afterwards_recognised_as_the_two(seed: int, scale: int)
     assert {*found[0].tolist()} == {instance, new_id}
     split_labels, confidence = after.segment(features, torch.ones(40, 10))
     assert torch.equal(split_labels.where(split_labels != new_id, torch.tensor(instance).int()), labels)
-    assert torch.equal(confidence, before_confidence)
+    assert bool((confidence <= before_confidence + 1e-6).all())
     assert_consistent(after)
     assert_same_masks_and_gaussians_but_divided(scene, after, int(instance), new_id)
 

@@ -176,16 +176,26 @@ class Backward {
 
 }  // namespace
 
-void nearest(int64_t items, int dim, int count, const float* features, const float* weights, float tau, int32_t* rows,
-             float* confidences, int threads) {
+void nearest(int64_t items, int dim, int count, const float* features, const float* weights, float tau,
+             const int32_t* groups, int32_t* rows, float* confidences, int threads) {
   for_groups(items, dim, count, threads, [&](Group& group, int64_t start, int inside) {
     group.load(features + start * dim, inside);
     group.score(weights);
     const Mask known = group.has_direction();
-    const Floats sum = group.sum_of_exponentials(Floats(tau) / select(known, group.length, 1.f));
-    alignas(64) float shares[kLanes];
+    const Floats scale = Floats(tau) / select(known, group.length, 1.f);
+    alignas(64) float shares[kLanes], of_winner[kLanes];
     alignas(64) int32_t winners[kLanes];
-    select(known, Floats(1.f) / sum, 0.f).store(shares);
+    group.winner.store(winners);
+    for (int lane = 0; lane < kLanes; ++lane) of_winner[lane] = float(groups[winners[lane]]);
+    const Floats winning = Floats::load(of_winner);
+    Floats sum = 0.f, won = 0.f;
+    for (int t = 0; t < count; ++t) {
+      const Floats share = exp_negative_wide((group.best - group.scores[t]) * scale);
+      const Floats own = float(groups[t]);
+      sum += share;
+      won += select((own >= winning) & (own <= winning), share, 0.f);
+    }
+    select(known, won / sum, 0.f).store(shares);
     select(known, group.winner, Ints(-1)).store(winners);
     std::copy(shares, shares + inside, confidences + start);
     std::copy(winners, winners + inside, rows + start);
