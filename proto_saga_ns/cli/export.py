@@ -136,17 +136,7 @@ class Export:
 
     def _views(self, run: Run) -> list:
         """Image, camera and photo of the views of the label maps; none if no label maps are asked for."""
-        if not (self.label_maps or self.coco):
-            return []
-        views = list(run.cameras(self.split))
-        stems = [image.stem for image, _, _ in views]
-        twice = next((stem for stem in stems if stems.count(stem) > 1), None)
-        if twice is not None:
-            raise ProtoSagaError(
-                f"Two of the views are called {twice}; their label maps would have the same name. Choose one split: "
-                "--split train or --split test."
-            )
-        return views
+        return run.named_cameras(self.split) if self.label_maps or self.coco else []
 
     def _write_views(self, run: Run, views: list) -> None:
         """Label maps of the views, as PNGs, as one COCO file, or both."""

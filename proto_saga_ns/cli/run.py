@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,6 +62,22 @@ class Run:
             yield from _views(manager.train_dataset, manager.cached_train)
         if split in ("test", "all"):
             yield from _views(manager.eval_dataset, manager.cached_eval)
+
+    def named_cameras(self, split: Split) -> list[tuple[Path, Cameras, Tensor]]:
+        """``cameras`` of a split in which every view has a name of its own, for files that are called like the images.
+
+        Raises:
+            ProtoSagaError: two images of the split have the same stem.
+        """
+        views = list(self.cameras(split))
+        counts = Counter(image.stem for image, _, _ in views)
+        twice = next((stem for stem, count in counts.items() if count > 1), None)
+        if twice is not None:
+            raise ProtoSagaError(
+                f"Two of the views are called {twice}; their files would have the same name. Choose one split: "
+                "--split train or --split test."
+            )
+        return views
 
 
 def _views(dataset: object, cached: list[dict[str, Tensor]]) -> Iterator[tuple[Path, Cameras, Tensor]]:

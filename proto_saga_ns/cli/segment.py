@@ -34,6 +34,6 @@ class Segment:
 
         run = load_run(self.load_config, self.data)
         scene = run.scene
-        for image, camera, _ in track(list(run.cameras(self.split)), "Segmenting views"):
+        for image, camera, _ in track(run.named_cameras(self.split), "Segmenting views"):
             write_label_map(self.output_dir / f"{image.stem}.png", segment_view(run.model, scene, camera).labels)
         write_json(self.output_dir / "instances.json", scene.to_json())
