@@ -73,13 +73,15 @@ def test_trusting_ids_that_each_view_numbers_anew_is_warned_of(copy_of_run: Trai
 
 
 def test_association_is_deterministic(copy_of_run: TrainedRun) -> None:
-    def prototypes() -> torch.Tensor:
+    def saved() -> dict[str, torch.Tensor]:
         content = torch.load(copy_of_run.checkpoint, map_location="cpu", weights_only=True)
-        return content["pipeline"]["_model._extra_state"]["scene"]["prototypes"]
+        scene = content["pipeline"]["_model._extra_state"]["scene"]
+        return {name: value for name, value in scene.items() if isinstance(value, torch.Tensor)}
 
-    before = prototypes()
+    before = saved()
     assert run("proto-saga", "associate", "--load-config", copy_of_run.config).returncode == 0
-    torch.testing.assert_close(prototypes(), before, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(saved(), before, rtol=1e-4, atol=1e-6)
+    assert "gaussians.ids" in before
 
 
 def test_info_lists_every_instance(trained_run: TrainedRun) -> None:
