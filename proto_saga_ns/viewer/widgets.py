@@ -66,6 +66,7 @@ class Widgets:
             )
         with gui.add_folder("Instances"):
             self.table = gui.add_markdown("")
+        self._name_shown: str | None = None
         self._correcting = (self.rename, self.merge, self.absorb, self.save)
 
     def show_waiting(self, training: bool) -> None:
@@ -79,18 +80,21 @@ class Widgets:
         self._set_usable(True)
         _set(self.status, "content", summary)
         _set(self.table, "content", table)
-        self.instance.options = (NO_INSTANCE, *choices)
+        _set(self.instance, "options", (NO_INSTANCE, *choices))
         self._show_selected(scene, choices)
-        self._show_look(scene.display)
 
     def _show_selected(self, scene: SegmentedScene, choices: Sequence[str]) -> None:
         selected = scene.display.selected
         one = selected[0] if len(selected) == 1 else None
         prefix = f"{one}: "
-        _set(self.instance, "value", next((entry for entry in choices if entry.startswith(prefix)), NO_INSTANCE))
-        _set(self.name, "value", scene.instance(one).name if one else "")
+        entry = next((entry for entry in choices if entry.startswith(prefix)), NO_INSTANCE)
+        _set(self.instance, "value", entry)
+        if entry != self._name_shown:  # else somebody may be typing
+            self._name_shown = entry
+            _set(self.name, "value", scene.instance(one).name if one else "")
 
-    def _show_look(self, display: Display) -> None:
+    def show_look(self, display: Display) -> None:
+        """Bring sliders and background up to a display."""
         _set(self.overlay_opacity, "value", display.overlay_opacity)
         _set(self.min_confidence, "value", display.min_confidence)
         _set(self.outline, "value", display.outline)
