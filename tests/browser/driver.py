@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 SOFTWARE_WEBGL = ("--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist")
-PATIENCE = 25
+PATIENCE = 60
 """Seconds; a test that waits so long fails. Nothing is measured by it."""
 
 Spot = tuple[int, int]
@@ -127,7 +127,7 @@ class Viewer:
         self.until(unchanged, "a picture that stays")
 
     def _frame(self) -> tuple[float, float, float, float]:
-        box = self.page.locator("canvas").first.bounding_box()
+        box = self.page.locator("canvas").last.bounding_box()
         assert box is not None
         return box["x"], box["y"], box["width"], box["height"]
 
@@ -145,14 +145,14 @@ class Viewer:
         return found.filter(visible=True).first
 
 
-def mask_of(picture: UInt8[np.ndarray, "H W 3"], instance: int) -> Bool[np.ndarray, "H W"]:
+def mask_of(picture: UInt8[np.ndarray, "H W 3"], instance: int, tolerance: int = 2) -> Bool[np.ndarray, "H W"]:
     """Where a picture has the colour of an instance."""
     color = instance_colors(np.array([instance]))[0].astype(int)
-    return np.abs(picture.astype(int) - color).max(axis=2) <= 2
+    return np.abs(picture.astype(int) - color).max(axis=2) <= tolerance
 
 
-def spot_of(picture: UInt8[np.ndarray, "H W 3"], instance: int, margin: int = 4) -> Spot | None:
+def spot_of(picture: UInt8[np.ndarray, "H W 3"], instance: int, margin: int = 4, tolerance: int = 2) -> Spot | None:
     """The middle of the largest part in the colour of an instance; None if all are thin."""
-    depth = distance_transform_edt(np.pad(mask_of(picture, instance), 1))[1:-1, 1:-1]
+    depth = distance_transform_edt(np.pad(mask_of(picture, instance, tolerance), 1))[1:-1, 1:-1]
     row, column = np.unravel_index(depth.argmax(), depth.shape)
     return (int(column), int(row)) if depth[row, column] >= margin else None
