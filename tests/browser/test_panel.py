@@ -61,7 +61,8 @@ def test_a_box_selects_what_is_inside(panel: Viewer, ids: tuple[int, ...], backw
     number = list(shown(panel, ids))[-1]
     rows, columns = np.nonzero(mask_of(panel.picture(), number))
     low = (max(int(columns.min()) - 3, 1), max(int(rows.min()) - 3, 1))
-    high = (int(columns.max()) + 3, int(rows.max()) + 3)
+    height, width = panel.picture().shape[:2]
+    high = (min(int(columns.max()) + 3, width - 2), min(int(rows.max()) + 3, height - 2))
     panel.choose("Mouse", "Box")
     panel.until_said("Drag a box")
     panel.drag(*((high, low) if backwards else (low, high)))
