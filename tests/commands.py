@@ -15,7 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["nerfstudio.scripts.train", "nerfstudio.scripts.render", "proto_saga_ns.cli.main"])
+_context.set_forkserver_preload(
+    [
+        *("nerfstudio.scripts.train", "nerfstudio.scripts.render", "nerfstudio.scripts.viewer.run_viewer"),
+        "proto_saga_ns.cli.main",
+    ]
+)
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,15 @@ class Started:
     def stdout(self) -> str:
         """What it has printed so far."""
         return self._read("stdout")
+
+    @property
+    def stderr(self) -> str:
+        """What it has complained about so far."""
+        return self._read("stderr")
+
+    @property
+    def is_running(self) -> bool:
+        return self._process.is_alive()
 
     def wait(self, timeout: float) -> Finished:
         """Wait for its end; a command that takes longer is killed and fails the test."""

@@ -58,9 +58,16 @@ class ProtoSagaPipeline(VanillaPipeline):
         super().load_state_dict(state_dict, strict=True)
 
     def associate(self) -> None:
-        """Associate the masks of all training views and put the segmented scene into the model."""
+        """Associate the masks of all training views and put the segmented scene into the model.
+
+        Raises:
+            ProtoSagaError: no mask shows anything, or the masks have changed.
+        """
         from proto_saga_ns.model.association import segment_scene
 
+        was_training = self.training  # the viewer asks too, of a pipeline that does not train
         self.eval()
-        self.model.scene = segment_scene(self.model, self.datamanager, self.config.association, self.config.scene)
-        self.train()
+        try:
+            self.model.scene = segment_scene(self.model, self.datamanager, self.config.association, self.config.scene)
+        finally:
+            self.train(was_training)

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from proto_saga_ns.files import atomic_file
+from proto_saga_ns.files import atomic_file, atomic_path
 
 PREVIOUS_FOLDER = "nerfstudio_models_before_change"
 
@@ -25,8 +25,11 @@ def rewrite_checkpoint(checkpoint: Path, pipeline_state: Mapping[str, Any]) -> P
     """
     content = torch.load(checkpoint, map_location="cpu", weights_only=True)
     kept = checkpoint.parent.parent / PREVIOUS_FOLDER / checkpoint.name
-    kept.parent.mkdir(exist_ok=True)
-    shutil.copy2(checkpoint, kept)
+    with atomic_path(kept) as copy:
+        shutil.copy2(checkpoint, copy)
     with atomic_file(checkpoint) as file:
-        torch.save({**content, "pipeline": pipeline_state}, file)
+        try:
+            torch.save({**content, "pipeline": pipeline_state}, file)
+        except RuntimeError as error:  # what torch makes of a write that fails
+            raise OSError(str(error)) from error
     return kept

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from proto_saga_ns.scene import Instance, SegmentedScene
 
 MAX_ROWS = 40
-_SPECIAL = re.compile(r"[\\`*_{}\[\]()#+\-.!|<>~&$\"']")
+_SPECIAL = re.compile(r"^(?=import\b|export\b).|[\\`*_{}\[\]()#+\-.!|<>~&$\"']")
 
 
 def harmless(text: str) -> str:
-    """Text that Markdown and JSX show as it is, on one line."""
+    """Text that Markdown and JSX show as it is, on one line; a line that starts like a JavaScript module included."""
     return _SPECIAL.sub(lambda match: f"&#{ord(match[0])};", " ".join(text.split()))
 
 
@@ -52,7 +52,7 @@ def _row(instance: Instance, selected: Sequence[int], hidden: Sequence[int]) -> 
 def short_count(count: int) -> str:
     """987, 12.3k, 4.6M."""
     for size, unit in ((1_000_000, "M"), (1_000, "k")):
-        if count >= size:
+        if count >= 0.99995 * size:  # 999,950 is 1.0M: 1000.0k would be wider than its column
             return f"{count / size:.1f}{unit}"
     return str(count)
 

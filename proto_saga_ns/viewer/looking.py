@@ -1,4 +1,9 @@
-"""What lies under the mouse: a few pixels around a ray, or the instances inside a box on the screen."""
+"""What lies under the mouse, or inside a box on the screen.
+
+The whole view is rendered as the picture is, features alone. A few pixels along the ray of a click would be faster, but
+Gaussians are sorted and flattened per view: looked at along their own ray, one pixel in ten shows another instance.
+Places on the screen are (x, y) from 0 to 1, y down.
+"""
 
 from __future__ import annotations
 
@@ -7,31 +12,25 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Int32
 from torch import Tensor
-from torch.nn import functional as F
 
 from proto_saga_ns.model.cameras import CameraView
 from proto_saga_ns.model.outputs import shown_labels
 
 if TYPE_CHECKING:
-    from proto_saga_ns.model.outputs import RenderedColors
     from proto_saga_ns.model.proto_saga import ProtoSagaModel
     from proto_saga_ns.scene import SegmentedScene
 
-Vector = tuple[float, float, float]
-Corner = tuple[float, float]
+Spot = tuple[float, float]
 
-FOCAL = 600.0
-"""Pixels; as large as a pixel of the viewer's picture, so that a click sees what the picture shows."""
-PATCH = 5
 BOX_SHARE = 0.5
 """A box selects an instance if it holds more than this share of the pixels that the view shows of it."""
 
 
 @dataclass(frozen=True)
 class Point:
-    """What a ray meets first.
+    """What a view shows in one place.
 
     Attributes:
         instance: its id, 0 for nothing recognised.
@@ -43,30 +42,29 @@ class Point:
 
 
 @torch.no_grad()
-def look_along(model: ProtoSagaModel, scene: SegmentedScene, origin: Vector, direction: Vector) -> Point:
-    """What a ray meets, hidden instances apart. World frame of the training."""
-    seen = _render_visible(model, scene, ray_view(origin, direction, model.device))
-    labels, _ = shown_labels(scene, seen)
-    middle = PATCH // 2
-    return Point(int(labels[middle, middle]), seen.features[middle, middle].cpu())
+def look_at(model: ProtoSagaModel, scene: SegmentedScene, view: CameraView, spot: Spot) -> Point:
+    """What a view shows in one place; hidden instances are looked through."""
+    labels, features = _seen(model, scene, view)
+    row, column = (
+        min(max(int(place * size), 0), size - 1) for place, size in zip(reversed(spot), labels.shape, strict=True)
+    )
+    return Point(int(labels[row, column]), features[row, column].cpu())
 
 
 @torch.no_grad()
 def instances_in_box(
-    model: ProtoSagaModel, scene: SegmentedScene, view: CameraView, low: Corner, high: Corner
+    model: ProtoSagaModel, scene: SegmentedScene, view: CameraView, low: Spot, high: Spot
 ) -> tuple[int, ...]:
-    """Instances of which a view shows more than half inside a box; corners (x, y) from 0 to 1, y down."""
-    labels, _ = shown_labels(scene, _render_visible(model, scene, view))
+    """Instances of which a view shows more than half inside a box between two corners."""
+    labels, _ = _seen(model, scene, view)
     return mostly_inside(labels.cpu().numpy(), low, high)
 
 
-def mostly_inside(
-    labels: Int[np.ndarray, "H W"], low: tuple[float, float], high: tuple[float, float]
-) -> tuple[int, ...]:
-    """Labels with more than half of their pixels inside a box; corners (x, y) from 0 to 1, y down."""
+def mostly_inside(labels: Int[np.ndarray, "H W"], low: Spot, high: Spot) -> tuple[int, ...]:
+    """Labels with more than half of their pixels inside a box between two corners."""
     height, width = labels.shape
     columns, rows = (
-        slice(round(max(a, 0.0) * size), round(min(b, 1.0) * size))
+        slice(*(round(min(max(place, 0.0), 1.0) * size) for place in (a, b)))
         for a, b, size in zip(low, high, (width, height), strict=True)
     )
     largest = int(labels.max(initial=0)) + 1
@@ -76,19 +74,10 @@ def mostly_inside(
     return tuple(int(label) for label in chosen if label > 0)
 
 
-def ray_view(origin: Vector, direction: Vector, device: torch.device) -> CameraView:
-    """A tiny view whose middle pixel looks along a ray."""
-    forward = F.normalize(torch.tensor(direction, dtype=torch.float64), dim=0)
-    helper = torch.eye(3, dtype=torch.float64)[int(forward.abs().argmin())]
-    right = F.normalize(torch.linalg.cross(helper, forward), dim=0)
-    rotation = torch.stack([right, torch.linalg.cross(forward, right), forward])
-    viewmat = torch.eye(4, dtype=torch.float64)
-    viewmat[:3, :3], viewmat[:3, 3] = rotation, -rotation @ torch.tensor(origin, dtype=torch.float64)
-    centre = PATCH / 2
-    intrinsics = torch.tensor([[FOCAL, 0, centre], [0, FOCAL, centre], [0, 0, 1]])
-    return CameraView(viewmat[None].float().to(device), intrinsics[None].to(device), PATCH, PATCH)
-
-
-def _render_visible(model: ProtoSagaModel, scene: SegmentedScene, view: CameraView) -> RenderedColors:
+def _seen(
+    model: ProtoSagaModel, scene: SegmentedScene, view: CameraView
+) -> tuple[Int32[Tensor, "H W"], Float[Tensor, "H W D"]]:
+    """Instance ids and features that a view shows."""
     ids = scene.instances_of(model.embeddings).ids.to(model.device)
-    return model.render_some(view, ~scene.display.is_hidden(ids))
+    visible = model.render_some(view, ~scene.display.is_hidden(ids))
+    return shown_labels(scene, visible)[0], visible.features

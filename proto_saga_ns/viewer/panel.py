@@ -15,25 +15,26 @@ from typing import TYPE_CHECKING, Any, cast
 
 import viser
 from nerfstudio.viewer.utils import get_camera
-from nerfstudio.viewer.viewer import VISER_NERFSTUDIO_SCALE_RATIO
 from nerfstudio.viewer.viewer_elements import ViewerControl
 
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.scene import Background
 from proto_saga_ns.viewer.listing import by_size, choice, chosen_id, harmless, summary, table
-from proto_saga_ns.viewer.looking import Vector
+from proto_saga_ns.viewer.looking import Spot
 from proto_saga_ns.viewer.saving import Saver
 from proto_saga_ns.viewer.session import Session
 from proto_saga_ns.viewer.tabs import add_tab
 from proto_saga_ns.viewer.widgets import OUTPUTS, Widgets
 
 if TYPE_CHECKING:
+    from nerfstudio.cameras.cameras import Cameras
     from nerfstudio.viewer.viewer import Viewer
 
+    from proto_saga_ns.model.cameras import CameraView
     from proto_saga_ns.model.pipeline import ProtoSagaPipeline
+    from proto_saga_ns.scene.editor import Editor
 
-BOX_HEIGHT = 200
-"""Rows of the picture that a box is looked up in."""
+FAILED = "That failed. The terminal says why; please report it."
 
 
 class ObjectsPanel(ViewerControl):
@@ -43,6 +44,7 @@ class ObjectsPanel(ViewerControl):
         self._pipeline = pipeline
         self._lock = threading.Lock()
         self._widgets: Widgets | None = None
+        self._editor_shown: Editor | None = None
 
     def _setup(self, viewer: Viewer) -> None:
         super()._setup(viewer)
@@ -57,7 +59,9 @@ class ObjectsPanel(ViewerControl):
         """To be called when association has put another scene into the model; there may be no viewer at all."""
         if self._widgets is not None:
             with self._lock:
-                self._refresh("Instances were found.")
+                self._refresh("")
+                lost = " What was corrected before is gone." if self._session.corrections_lost else ""
+                self._say(f"Instances were found by all that was learned.{lost}")
             self.viewer._trigger_rerender()
 
     def _connect(self, widgets: Widgets) -> None:
@@ -79,10 +83,10 @@ class ObjectsPanel(ViewerControl):
         self._on_press(widgets.history, lambda title: session.undo() if title == "Undo" else session.redo())
         self._on_click(widgets.save, lambda: session.save(self._saver.save))
         self._on_click(widgets.find, self._find_instances)
-        self._on_choice(widgets.overlay_opacity, lambda value: session.show(overlay_opacity=float(value)))
-        self._on_choice(widgets.min_confidence, lambda value: session.show(min_confidence=float(value)))
-        self._on_choice(widgets.outline, lambda value: session.show(outline=int(value)))
-        self._on_choice(widgets.background, lambda value: session.show(background=cast(Background, value)))
+        self._on_setting(widgets.overlay_opacity, lambda value: session.show(overlay_opacity=float(value)))
+        self._on_setting(widgets.min_confidence, lambda value: session.show(min_confidence=float(value)))
+        self._on_setting(widgets.outline, lambda value: session.show(outline=int(value)))
+        self._on_setting(widgets.background, lambda value: session.show(background=cast(Background, value)))
 
     def _on_click(self, button: viser.GuiButtonHandle, action: Callable[[], str]) -> None:
         button.on_click(lambda _: self._act(action))
@@ -102,21 +106,36 @@ class ObjectsPanel(ViewerControl):
 
         handle.on_update(chosen)
 
+    def _on_setting(self, handle: viser.GuiInputHandle, action: Callable[[Any], str]) -> None:
+        """The last value wins: a slider that is dragged sends many, and their callbacks come in any order."""
+
+        def moved(event: viser.GuiEvent) -> None:
+            if event.client is not None:
+                self._act(lambda: action(handle.value))
+
+        handle.on_update(moved)
+
     def _act(self, action: Callable[[], str]) -> None:
         """Run an action of a person, say what came of it, and show the result."""
+        said = FAILED
         with self._lock:
             try:
                 with self.viewer.train_lock or contextlib.nullcontext():
                     said = action()
             except ProtoSagaError as error:
                 said = str(error)
-            self._refresh(said)
+            finally:  # viser prints any other error in the terminal
+                self._refresh(said)
         self.viewer._trigger_rerender()
+
+    def _say(self, said: str) -> None:
+        assert self._widgets is not None
+        self._widgets.message.content = harmless(said)
 
     def _refresh(self, said: str) -> None:
         """Bring all widgets up to the scene."""
         assert self._widgets is not None
-        self._widgets.message.content = harmless(said)
+        self._say(said)
         if not self._session.has_scene:
             self._widgets.show_waiting(self.viewer.trainer is not None)
             return
@@ -128,49 +147,57 @@ class ObjectsPanel(ViewerControl):
             [choice(instance) for instance in by_size(scene)],
             scene,
         )
+        if editor is not self._editor_shown:  # else the sliders are where people put them
+            self._editor_shown = editor
+            self._widgets.show_look(scene.display)
 
     def _use_tool(self, tool: str) -> str:
         """What the mouse does in the picture; viser knows one such use at a time."""
         scene = self.viser_server.scene
         if scene._scene_pointer_cb is not None:
             scene.remove_pointer_callback()
+        self._session.forget_split()
         if tool == "Box":
             scene.on_pointer_event("rect-select")(self._on_box)
             return "Drag a box around instances."
         if tool == "Click":
-            scene.on_pointer_event("click")(self._on_ray(self._select_at))
+            scene.on_pointer_event("click")(self._on_spot(self._select_at))
             return "Click on an instance; 'Move' turns the view again."
         if tool == "Split":
-            scene.on_pointer_event("click")(self._on_ray(self._session.split_at))
+            scene.on_pointer_event("click")(self._on_spot(self._session.split_at))
             return "Click on one part of an instance, then on the other."
         return ""
 
-    def _select_at(self, origin: Vector, direction: Vector) -> str:
-        return self._session.click(origin, direction, self._adds())
+    def _select_at(self, view: CameraView, spot: Spot) -> str:
+        return self._session.click(view, spot, self._adds())
 
     def _adds(self) -> bool:
         assert self._widgets is not None
         return self._widgets.add.value
 
-    def _on_ray(self, action: Callable[[Vector, Vector], str]) -> Callable[[viser.ScenePointerEvent], None]:
+    def _on_spot(self, action: Callable[[CameraView, Spot], str]) -> Callable[[viser.ScenePointerEvent], None]:
         def clicked(event: viser.ScenePointerEvent) -> None:
-            if event.ray_origin is None or event.ray_direction is None:
-                return
-            x, y, z = (value / VISER_NERFSTUDIO_SCALE_RATIO for value in event.ray_origin)
-            direction = event.ray_direction
-            self._act(lambda: action((x, y, z), direction))
+            (spot,) = event.screen_pos
+            camera = self._camera_of(event.client)
+            self._act(lambda: action(self._pipeline.model.view_of(camera, corrected=False), spot))
 
         return clicked
 
     def _on_box(self, event: viser.ScenePointerEvent) -> None:
         low, high = event.screen_pos
-        camera = get_camera(self.viewer.get_camera_state(event.client), BOX_HEIGHT)
+        camera = self._camera_of(event.client)
 
         def select() -> str:
-            view = self._pipeline.model.view_of(camera.to(self._pipeline.model.device), corrected=False)
-            return self._session.box(view, low, high, self._adds())
+            return self._session.box(self._pipeline.model.view_of(camera, corrected=False), low, high, self._adds())
 
         self._act(select)
+
+    def _camera_of(self, client: viser.ClientHandle) -> Cameras:
+        """What a browser looks through, with as many pixels as nerfstudio gives a view that rests."""
+        state = self.viewer.get_camera_state(client)
+        longest = max(self.viewer.control_panel.max_res, 1)
+        height = max(int(longest / max(state.aspect, 1.0)), 1)
+        return get_camera(state, height, max(int(height * state.aspect), 1)).to(self._pipeline.model.device)
 
     def _isolate(self) -> str:
         said = self._session.isolate_selected()
@@ -189,6 +216,6 @@ class ObjectsPanel(ViewerControl):
     def _find_instances(self) -> str:
         self._pipeline.associate()
         found = f"Found {len(self._session.scene.ids)} instances"
-        return (
-            f"{found}, as they are now; they are found anew when training ends." if self.viewer.trainer else f"{found}."
-        )
+        if self.viewer.trainer is None:
+            return f"{found}; 'Save into checkpoint' keeps them."
+        return f"{found}, as they are now. They are found anew when training ends; corrections are best made then."

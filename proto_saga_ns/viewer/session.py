@@ -15,7 +15,7 @@ from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.scene import corrections
 from proto_saga_ns.scene.editor import Editor
 from proto_saga_ns.viewer.listing import by_size
-from proto_saga_ns.viewer.looking import Corner, Point, Vector, instances_in_box, look_along
+from proto_saga_ns.viewer.looking import Point, Spot, instances_in_box, look_at
 
 if TYPE_CHECKING:
     from proto_saga_ns.model.cameras import CameraView
@@ -32,6 +32,8 @@ class Session:
         self._model = model
         self._editor: Editor | None = None
         self._split_start: Point | None = None
+        self.corrections_lost = False
+        """Whether the scene that was replaced last had been corrected."""
 
     @property
     def has_scene(self) -> bool:
@@ -48,6 +50,7 @@ class Session:
         if self._model.scene is None:
             raise ProtoSagaError("There are no instances yet: they are found when training ends, or by the button.")
         if self._editor is None or self._editor.scene is not self._model.scene:
+            self.corrections_lost = self._editor is not None and self._editor.can_undo
             self._editor = Editor(self._model.scene)
             self._split_start = None
         return self._editor
@@ -65,7 +68,14 @@ class Session:
         return ""
 
     def select(self, ids: Collection[int], add: bool = False) -> str:
-        """Select instances; with ``add``, turn the selection of each of them over."""
+        """Select instances; with ``add``, turn the selection of each of them over.
+
+        Raises:
+            ProtoSagaError: one of them is no more (merged in another browser).
+        """
+        gone = {*ids} - {0, *self.scene.ids}
+        if gone:
+            raise ProtoSagaError(f"There is no instance {', '.join(map(str, sorted(gone)))} any more.")
         before = set(self.scene.display.selected) if add else set()
         display = self.scene.display.selecting(before ^ set(ids))
         self.show(selected=display.selected, hidden=display.hidden)
@@ -78,14 +88,14 @@ class Session:
         position = order.index(selected[0]) + step if selected else 0
         return self.select([order[position % len(order)]])
 
-    def click(self, origin: Vector, direction: Vector, add: bool = False) -> str:
-        """Select what a ray meets."""
-        found = look_along(self._model, self.scene, origin, direction).instance
+    def click(self, view: CameraView, spot: Spot, add: bool = False) -> str:
+        """Select what a view shows in one place; (x, y) from 0 to 1, y down."""
+        found = look_at(self._model, self.scene, view, spot).instance
         if not found:
             return "Nothing was recognised there."
         return self.select([found], add)
 
-    def box(self, view: CameraView, low: Corner, high: Corner, add: bool = False) -> str:
+    def box(self, view: CameraView, low: Spot, high: Spot, add: bool = False) -> str:
         """Select what lies mostly inside a box on the screen; corners (x, y) from 0 to 1, y down."""
         found = instances_in_box(self._model, self.scene, view, low, high)
         if not found:
@@ -122,9 +132,9 @@ class Session:
         self._correct(lambda scene: corrections.merged(scene, ids))
         return f"Merged {', '.join(map(str, ids))} into {self._say_selected()}"
 
-    def split_at(self, origin: Vector, direction: Vector) -> str:
+    def split_at(self, view: CameraView, spot: Spot) -> str:
         """The first and the second click on an instance that shall become two."""
-        point = look_along(self._model, self.scene, origin, direction)
+        point = look_at(self._model, self.scene, view, spot)
         if not point.instance:
             return "Nothing was recognised there; click on the instance to split."
         start, self._split_start = self._split_start, None
@@ -143,6 +153,10 @@ class Session:
         self._correct(split)
         self.select([point.instance, *new_ids])
         return f"Split {point.instance}: the other part is {new_ids[0]}."
+
+    def forget_split(self) -> None:
+        """The next click of ``split_at`` is the first."""
+        self._split_start = None
 
     def absorb(self, max_share: float) -> str:
         """Merge small instances around the selected ones (or all) into them; shares of their pixels."""

@@ -31,16 +31,16 @@ class Widgets:
         names = tuple(OUTPUTS)
         # Three words side by side would be cut off in the narrow panel.
         self.outputs = tuple(
-            gui.add_button_group("" if first else "Show", names[first : first + 2]) for first in range(0, len(names), 2)
+            _buttons(gui, "" if first else "Show", *names[first : first + 2]) for first in range(0, len(names), 2)
         )
         with gui.add_folder("Select"):
             self.tool = gui.add_dropdown("Mouse", TOOLS, hint="what the mouse does in the picture")
             self.add = gui.add_checkbox("Add to selection", False, hint="also takes away what is selected already")
             self.instance: viser.GuiDropdownHandle[str] = gui.add_dropdown("Instance", (NO_INSTANCE,))
-            self.step = gui.add_button_group("By size", ("Previous", "Next"))
-            self.select = gui.add_button_group("Select", ("All", "None"))
-            self.visibility = gui.add_button_group("Selected", ("Hide", "Isolate"))
-            self.show_all = gui.add_button_group("Hidden", ("Show all",))
+            self.step = _buttons(gui, "By size", "Previous", "Next")
+            self.select = _buttons(gui, "Select", "All", "None")
+            self.visibility = _buttons(gui, "Selected", "Hide", "Isolate")
+            self.show_all = _buttons(gui, "Hidden", "Show all")
         with gui.add_folder("Correct"):
             self.name = gui.add_text("Name", "")
             self.rename = gui.add_button("Rename", icon=viser.Icon.PENCIL)
@@ -53,7 +53,7 @@ class Widgets:
                 icon=viser.Icon.ARROWS_MINIMIZE,
                 hint="merges small instances into the selected one that they lie at; into any if none is selected",
             )
-            self.history = gui.add_button_group("Changes", ("Undo", "Redo"))
+            self.history = _buttons(gui, "Changes", "Undo", "Redo")
             self.save = gui.add_button("Save into checkpoint", icon=viser.Icon.DEVICE_FLOPPY)
         with gui.add_folder("Look"):
             self.overlay_opacity = gui.add_slider("Overlay", 0.0, 1.0, 0.05, 0.6)
@@ -66,6 +66,7 @@ class Widgets:
             )
         with gui.add_folder("Instances"):
             self.table = gui.add_markdown("")
+        self._name_shown: str | None = None
         self._correcting = (self.rename, self.merge, self.absorb, self.save)
 
     def show_waiting(self, training: bool) -> None:
@@ -79,18 +80,21 @@ class Widgets:
         self._set_usable(True)
         _set(self.status, "content", summary)
         _set(self.table, "content", table)
-        self.instance.options = (NO_INSTANCE, *choices)
+        _set(self.instance, "options", (NO_INSTANCE, *choices))
         self._show_selected(scene, choices)
-        self._show_look(scene.display)
 
     def _show_selected(self, scene: SegmentedScene, choices: Sequence[str]) -> None:
         selected = scene.display.selected
         one = selected[0] if len(selected) == 1 else None
         prefix = f"{one}: "
-        _set(self.instance, "value", next((entry for entry in choices if entry.startswith(prefix)), NO_INSTANCE))
-        _set(self.name, "value", scene.instance(one).name if one else "")
+        entry = next((entry for entry in choices if entry.startswith(prefix)), NO_INSTANCE)
+        _set(self.instance, "value", entry)
+        if entry != self._name_shown:  # else somebody may be typing
+            self._name_shown = entry
+            _set(self.name, "value", scene.instance(one).name if one else "")
 
-    def _show_look(self, display: Display) -> None:
+    def show_look(self, display: Display) -> None:
+        """Bring sliders and background up to a display."""
         _set(self.overlay_opacity, "value", display.overlay_opacity)
         _set(self.min_confidence, "value", display.min_confidence)
         _set(self.outline, "value", display.outline)
@@ -100,6 +104,13 @@ class Widgets:
         self.find.visible = not usable
         for handle in self._correcting:
             handle.disabled = not usable
+
+
+def _buttons(gui: viser.GuiApi, label: str, *titles: str) -> viser.GuiButtonGroupHandle[str]:
+    """Buttons side by side. Viser 0.2.7 takes a group for a value, and would report no second press of one button."""
+    group = gui.add_button_group(label, titles)
+    group._impl.is_button = True
+    return group
 
 
 def _set(handle: object, field: str, value: object) -> None:
