@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, Int32
+from jaxtyping import Float, Int, Int32, UInt8
 from torch import Tensor
 
 from proto_saga_ns.model.cameras import CameraView
 from proto_saga_ns.model.outputs import shown_labels
 
 if TYPE_CHECKING:
+    from proto_saga_ns.model.outputs import RenderedColors
     from proto_saga_ns.model.proto_saga import ProtoSagaModel
     from proto_saga_ns.scene import SegmentedScene
 
@@ -60,6 +61,16 @@ def instances_in_box(
     return mostly_inside(labels.cpu().numpy(), low, high)
 
 
+@torch.no_grad()
+def picture_and_labels(
+    model: ProtoSagaModel, scene: SegmentedScene, view: CameraView
+) -> tuple[UInt8[np.ndarray, "H W 3"], Int32[np.ndarray, "H W"]]:
+    """What a view shows, hidden instances apart, and which instance it is."""
+    visible = _visible(model, scene, view)
+    rgb = visible.over(model.background_color.to(model.device))
+    return (255 * rgb).round().byte().cpu().numpy(), shown_labels(scene, visible)[0].cpu().numpy()
+
+
 def mostly_inside(labels: Int[np.ndarray, "H W"], low: Spot, high: Spot) -> tuple[int, ...]:
     """Labels with more than half of their pixels inside a box between two corners."""
     height, width = labels.shape
@@ -78,6 +89,10 @@ def _seen(
     model: ProtoSagaModel, scene: SegmentedScene, view: CameraView
 ) -> tuple[Int32[Tensor, "H W"], Float[Tensor, "H W D"]]:
     """Instance ids and features that a view shows."""
-    ids = scene.instances_of(model.embeddings).ids.to(model.device)
-    visible = model.render_some(view, ~scene.display.is_hidden(ids))
+    visible = _visible(model, scene, view)
     return shown_labels(scene, visible)[0], visible.features
+
+
+def _visible(model: ProtoSagaModel, scene: SegmentedScene, view: CameraView) -> RenderedColors:
+    ids = scene.instances_of(model.embeddings).ids.to(model.device)
+    return model.render_some(view, ~scene.display.is_hidden(ids))

@@ -24,7 +24,7 @@ from proto_saga_ns.viewer.looking import Spot
 from proto_saga_ns.viewer.saving import Saver
 from proto_saga_ns.viewer.session import Session
 from proto_saga_ns.viewer.tabs import add_tab
-from proto_saga_ns.viewer.widgets import OUTPUTS, Widgets
+from proto_saga_ns.viewer.widgets import OUTPUTS, SHOWING_SELECTION, Widgets
 
 if TYPE_CHECKING:
     from nerfstudio.cameras.cameras import Cameras
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from proto_saga_ns.model.cameras import CameraView
     from proto_saga_ns.model.pipeline import ProtoSagaPipeline
     from proto_saga_ns.scene.editor import Editor
+    from proto_saga_ns.text.find import TextFinder
 
 FAILED = "That failed. The terminal says why; please report it."
 
@@ -45,6 +46,7 @@ class ObjectsPanel(ViewerControl):
         self._lock = threading.Lock()
         self._widgets: Widgets | None = None
         self._editor_shown: Editor | None = None
+        self._finder: TextFinder | None = None
 
     def _setup(self, viewer: Viewer) -> None:
         super()._setup(viewer)
@@ -62,7 +64,7 @@ class ObjectsPanel(ViewerControl):
                 self._refresh("")
                 lost = " What was corrected before is gone." if self._session.corrections_lost else ""
                 self._say(f"Instances were found by all that was learned.{lost}")
-            self.viewer._trigger_rerender()
+            self._render_again()
 
     def _connect(self, widgets: Widgets) -> None:
         """Give every widget what it does."""
@@ -77,6 +79,7 @@ class ObjectsPanel(ViewerControl):
             widgets.visibility, lambda title: session.hide_selected() if title == "Hide" else self._isolate()
         )
         self._on_press(widgets.show_all, lambda _: session.show_all())
+        widgets.search.on_click(self._on_search)
         self._on_click(widgets.rename, lambda: session.rename_selected(widgets.name.value))
         self._on_click(widgets.merge, session.merge_selected)
         self._on_click(widgets.absorb, lambda: session.absorb(widgets.fragment_percent.value / 100))
@@ -126,7 +129,11 @@ class ObjectsPanel(ViewerControl):
                 said = str(error)
             finally:  # viser prints any other error in the terminal
                 self._refresh(said)
-        self.viewer._trigger_rerender()
+        self._render_again()
+
+    def _render_again(self) -> None:
+        with contextlib.suppress(KeyError):  # of a browser that has left in this moment
+            self.viewer._trigger_rerender()
 
     def _say(self, said: str) -> None:
         assert self._widgets is not None
@@ -169,7 +176,13 @@ class ObjectsPanel(ViewerControl):
         return ""
 
     def _select_at(self, view: CameraView, spot: Spot) -> str:
-        return self._session.click(view, spot, self._adds())
+        return self._lit_up(self._session.click(view, spot, self._adds()))
+
+    def _lit_up(self, said: str) -> str:
+        """Show an output in which a selection can be seen, if the present one is none."""
+        if self.viewer.control_panel.output_render not in SHOWING_SELECTION:
+            self._show_output("segmentation_overlay")
+        return said
 
     def _adds(self) -> bool:
         assert self._widgets is not None
@@ -188,9 +201,24 @@ class ObjectsPanel(ViewerControl):
         camera = self._camera_of(event.client)
 
         def select() -> str:
-            return self._session.box(self._pipeline.model.view_of(camera, corrected=False), low, high, self._adds())
+            view = self._pipeline.model.view_of(camera, corrected=False)
+            return self._lit_up(self._session.box(view, low, high, self._adds()))
 
         self._act(select)
+
+    def _on_search(self, event: viser.GuiEvent) -> None:
+        if event.client is None or self._widgets is None:
+            return
+        camera, phrase = self._camera_of(event.client), self._widgets.phrase.value
+
+        def search() -> str:
+            from proto_saga_ns.text.find import TextFinder  # every ns-* process imports this module
+
+            self._finder = self._finder or TextFinder()
+            view = self._pipeline.model.view_of(camera, corrected=False)
+            return self._lit_up(self._session.find(view, phrase, self._finder, self._adds()))
+
+        self._act(search)
 
     def _camera_of(self, client: viser.ClientHandle) -> Cameras:
         """What a browser looks through, with as many pixels as nerfstudio gives a view that rests."""

@@ -15,12 +15,13 @@ from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.scene import corrections
 from proto_saga_ns.scene.editor import Editor
 from proto_saga_ns.viewer.listing import by_size
-from proto_saga_ns.viewer.looking import Point, Spot, instances_in_box, look_at
+from proto_saga_ns.viewer.looking import Point, Spot, instances_in_box, look_at, picture_and_labels
 
 if TYPE_CHECKING:
     from proto_saga_ns.model.cameras import CameraView
     from proto_saga_ns.model.proto_saga import ProtoSagaModel
     from proto_saga_ns.scene import SegmentedScene
+    from proto_saga_ns.text.find import Finder
 
 Correction = Callable[["SegmentedScene"], "SegmentedScene"]
 
@@ -101,6 +102,16 @@ class Session:
         if not found:
             return "No instance lies mostly inside that box."
         return self.select(found, add)
+
+    def find(self, view: CameraView, phrase: str, finder: Finder, add: bool = False) -> str:
+        """Select what a phrase means among what a view shows, by the rule of the LERF-Mask protocol."""
+        from proto_saga_ns.text.find import find_instances  # every ns-* process imports this module
+
+        rgb, labels = picture_and_labels(self._model, self.scene, view)
+        found = find_instances(rgb, labels, phrase, finder)
+        if not found:
+            return f"No instance in this view is {phrase!r} for the most part."
+        return self.select([instance.id for instance in found], add)
 
     def hide_selected(self) -> str:
         """Take what is selected out of the scene."""

@@ -17,6 +17,7 @@ OUTPUTS = {
     "Confidence": "confidence",
     "Embedding": "embedding",
 }
+SHOWING_SELECTION = ("segmentation", "segmentation_overlay", "object")
 TOOLS = ("Move", "Click", "Box", "Split")
 NO_INSTANCE: str = "0: none"
 
@@ -37,6 +38,8 @@ class Widgets:
             self.tool = gui.add_dropdown("Mouse", TOOLS, hint="what the mouse does in the picture")
             self.add = gui.add_checkbox("Add to selection", False, hint="also takes away what is selected already")
             self.instance: viser.GuiDropdownHandle[str] = gui.add_dropdown("Instance", (NO_INSTANCE,))
+            self.phrase = gui.add_text("Phrase", "", hint='such as "red chair"')
+            self.search = gui.add_button("Find by phrase", icon=viser.Icon.MESSAGE_SEARCH)
             self.step = _buttons(gui, "By size", "Previous", "Next")
             self.select = _buttons(gui, "Select", "All", "None")
             self.visibility = _buttons(gui, "Selected", "Hide", "Isolate")
@@ -67,7 +70,7 @@ class Widgets:
         with gui.add_folder("Instances"):
             self.table = gui.add_markdown("")
         self._name_shown: str | None = None
-        self._correcting = (self.rename, self.merge, self.absorb, self.save)
+        self._correcting = (self.search, self.rename, self.merge, self.absorb, self.save)
 
     def show_waiting(self, training: bool) -> None:
         """There are no instances."""
