@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from proto_saga_ns.scene.editor import Editor
     from proto_saga_ns.text.find import TextFinder
 
+SECOND_REQUEST_SECONDS = 0.5
 FAILED = "That failed. The terminal says why; please report it."
 
 
@@ -47,6 +48,7 @@ class ObjectsPanel(ViewerControl):
         self._widgets: Widgets | None = None
         self._editor_shown: Editor | None = None
         self._finder: TextFinder | None = None
+        self._second_request: threading.Timer | None = None
 
     def _setup(self, viewer: Viewer) -> None:
         super()._setup(viewer)
@@ -132,7 +134,20 @@ class ObjectsPanel(ViewerControl):
         self._render_again()
 
     def _render_again(self) -> None:
-        with contextlib.suppress(KeyError):  # of a browser that has left in this moment
+        """Ask for new pictures, and a moment later once more.
+
+        Nerfstudio loses a request that comes while it takes up another, and all that follow on a browser that leaves
+        in this moment; the picture would stay as it was until somebody moves.
+        """
+        self._request_pictures()
+        if self._second_request is not None:
+            self._second_request.cancel()
+        self._second_request = threading.Timer(SECOND_REQUEST_SECONDS, self._request_pictures)
+        self._second_request.daemon = True
+        self._second_request.start()
+
+    def _request_pictures(self) -> None:
+        with contextlib.suppress(KeyError):  # of a browser that has left
             self.viewer._trigger_rerender()
 
     def _say(self, said: str) -> None:

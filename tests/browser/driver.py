@@ -69,11 +69,15 @@ class Viewer:
 
     def chosen(self, label: str) -> str:
         """What a list or a text field shows."""
-        return self._visible(self.page.get_by_label(label, exact=True)).input_value()
+        return self._field(label).input_value()
 
     def write(self, label: str, text: str) -> None:
         """Put text into a field."""
-        self._visible(self.page.get_by_label(label, exact=True)).fill(text)
+        self._field(label).fill(text)
+
+    def _field(self, label: str) -> Locator:
+        """The input beside a label, which viser does not tie to a text field."""
+        return self._visible(self.page.locator(f"xpath=//label[text()='{label}']/following::input[1]"))
 
     def tick(self, label: str, on: bool) -> None:
         """A checkbox."""
