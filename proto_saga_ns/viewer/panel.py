@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 import viser
+from nerfstudio.viewer.render_state_machine import RenderAction
 from nerfstudio.viewer.utils import get_camera
 from nerfstudio.viewer.viewer_elements import ViewerControl
 
@@ -139,16 +140,18 @@ class ObjectsPanel(ViewerControl):
         Nerfstudio loses a request that comes while it takes up another, and all that follow on a browser that leaves
         in this moment; the picture would stay as it was until somebody moves.
         """
-        self._request_pictures()
+        with contextlib.suppress(KeyError):  # of a browser that has left
+            self.viewer._trigger_rerender()
         if self._second_request is not None:
             self._second_request.cancel()
-        self._second_request = threading.Timer(SECOND_REQUEST_SECONDS, self._request_pictures)
+        self._second_request = threading.Timer(SECOND_REQUEST_SECONDS, self._render_sharp)
         self._second_request.daemon = True
         self._second_request.start()
 
-    def _request_pictures(self) -> None:
-        with contextlib.suppress(KeyError):  # of a browser that has left
-            self.viewer._trigger_rerender()
+    def _render_sharp(self) -> None:
+        """Without the coarse picture that goes before one for a moving camera."""
+        for machine in list(self.viewer.render_statemachines.values()):
+            machine.action(RenderAction("step", self.viewer.get_camera_state(machine.client)))
 
     def _say(self, said: str) -> None:
         assert self._widgets is not None

@@ -16,12 +16,15 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 
 from tests.browser.conftest import free_port, listens
-from tests.browser.driver import PATIENCE, Viewer, chromium, launch, spot_of
+from tests.browser.driver import PATIENCE, Viewer, chromium, launch
 
 SIZE = (1100, 800)
+BARREL, MACHINE, CHAIR, WALLS = (0.535, 0.41), (0.66, 0.71), (0.735, 0.515), ((0.35, 0.3), (0.75, 0.3))
+"""Places in the picture that ns-viewer opens with on the demo scene."""
 GIF_SIZE = (800, 582)
 COLORS = 96
 FRAME_MS = 1300
+SETTLED_MS = 2500
 
 
 def main(load_config: Path, output: Path = Path("docs/images")) -> None:
@@ -54,6 +57,7 @@ def _record(viewer: Viewer, output: Path) -> None:
 
         def take(frames: list[Image.Image] = frames, name: str = name) -> None:
             viewer.until_sharp()
+            viewer.page.wait_for_timeout(SETTLED_MS)
             viewer.page.screenshot(path=output / f"{name}.png")
             frames.append(Image.open(output / f"{name}.png").convert("RGB").resize(GIF_SIZE, Image.Resampling.LANCZOS))
 
@@ -71,30 +75,24 @@ def _reset(viewer: Viewer) -> None:
     viewer.choose("Mouse", "Click")
 
 
-def _spots(viewer: Viewer) -> list[tuple[int, int]]:
-    """Places on instances in the middle of the picture, the largest first; leaves the output Instances."""
-    viewer.press("Instances")
-    viewer.until_sharp()
-    picture = viewer.picture()
-    spots = [spot for number in range(1, 64) if (spot := spot_of(picture, number, margin=14, tolerance=14))]
-    middle = (picture.shape[1] / 2, picture.shape[0] * 0.75)
-    return sorted(spots, key=lambda spot: (spot[0] - middle[0]) ** 2 + (spot[1] - middle[1]) ** 2)
+def _spot(viewer: Viewer, place: tuple[float, float]) -> tuple[int, int]:
+    height, width = viewer.picture().shape[:2]
+    return round(place[0] * width), round(place[1] * height)
 
 
 def _click(viewer: Viewer, take: Callable[[], None]) -> None:
-    spots = _spots(viewer)
     viewer.press("Overlay")
     take()
-    for spot in spots[:3]:
-        viewer.click(spot)
-        viewer.until_said("pixels in")
+    for place in (BARREL, MACHINE, CHAIR):
+        before = viewer.message
+        viewer.click(_spot(viewer, place))
+        viewer.until(lambda before=before: viewer.message != before, "another selection")
         take()
 
 
 def _isolate(viewer: Viewer, take: Callable[[], None]) -> None:
-    spot = _spots(viewer)[0]
     viewer.press("Overlay")
-    viewer.click(spot)
+    viewer.click(_spot(viewer, BARREL))
     viewer.until_said("pixels in")
     take()
     viewer.press("Isolate")
@@ -103,12 +101,12 @@ def _isolate(viewer: Viewer, take: Callable[[], None]) -> None:
 
 
 def _merge(viewer: Viewer, take: Callable[[], None]) -> None:
-    first, second = _spots(viewer)[:2]
-    viewer.click(first)
+    viewer.press("Instances")
+    viewer.click(_spot(viewer, WALLS[0]))
     viewer.until_said("pixels in")
     take()
     viewer.tick("Add to selection", True)
-    viewer.click(second)
+    viewer.click(_spot(viewer, WALLS[1]))
     viewer.until_said("2 instances selected.")
     take()
     viewer.press("Merge selected")
