@@ -16,6 +16,7 @@ from proto_saga_ns.cli.info import Info
 from proto_saga_ns.cli.masks import Masks
 from proto_saga_ns.cli.render import Render
 from proto_saga_ns.cli.segment import Segment
+from proto_saga_ns.cli.standin import MakeStandin
 from proto_saga_ns.cli.track import TrackCommand
 from proto_saga_ns.errors import user_errors_end_the_process
 
@@ -30,6 +31,7 @@ Command = (
     | Annotated[Masks, tyro.conf.subcommand("masks")]
     | Annotated[TrackCommand, tyro.conf.subcommand("track")]
     | Annotated[ConvertMasks, tyro.conf.subcommand("convert-masks")]
+    | Annotated[MakeStandin, tyro.conf.subcommand("make-standin")]
     | Annotated[Demo, tyro.conf.subcommand("demo")]
 )
 
