@@ -1,0 +1,119 @@
+"""From clusters of atoms to the instance of each mask, and which clusters are instances at all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int, Int32
+from scipy.sparse import csr_array
+
+from proto_saga_ns.association.consensus.blended_views import UNITS_PER_PIXEL
+from proto_saga_ns.association.consensus.options import ConsensusOptions
+
+
+@dataclass(frozen=True)
+class MaskOwners:
+    """The instance of each mask of one view.
+
+    Attributes:
+        instance: 0..C-1, or -1 for a mask without weight in any and for label 0.
+        purity: share of the mask's weight that lies in its instance; 0 where there is none.
+    """
+
+    instance: Int[np.ndarray, " L+1"]
+    purity: Float[np.ndarray, " L+1"]
+
+
+@dataclass(frozen=True)
+class Instances:
+    """Clusters that became instances, the one with most weight in all views first.
+
+    Attributes:
+        of_cluster: instance (from 1) of each cluster, 0 if it is none.
+        of_mask: for every view, the instance (from 1) of each label; 0 for none, and for label 0.
+        purity: share of each mask that lies in its instance.
+        support: views that show the instance in a mask that is mostly its own.
+        visible: views that show it at all.
+    """
+
+    of_cluster: Int32[np.ndarray, " C"]
+    of_mask: list[Int32[np.ndarray, " L+1"]]
+    purity: list[Float[np.ndarray, " L+1"]]
+    support: Int[np.ndarray, " T"]
+    visible: Int[np.ndarray, " T"]
+
+
+def find_instances(
+    views: Sequence[csr_array], cluster_of_atom: Int[np.ndarray, " K"], options: ConsensusOptions
+) -> Instances:
+    """Give masks to clusters, keep the clusters with support, and give the masks of the others to those.
+
+    Args:
+        views: (K, L + 1) weights of atoms in labels, in units.
+        cluster_of_atom: 0..C-1.
+        options: see there.
+    """
+    count = int(cluster_of_atom.max(initial=-1)) + 1
+    join = csr_array((np.ones(len(cluster_of_atom), np.int64), (cluster_of_atom, np.arange(len(cluster_of_atom)))),
+                     shape=(count, len(cluster_of_atom)))  # fmt: skip
+    weights = [(join @ view).toarray() for view in views]
+    everyone = np.ones(count, dtype=bool)
+    support = _support([owners(view, everyone) for view in weights], count, options)
+    visible = sum(
+        ((_total(view) >= options.visible_pixels * UNITS_PER_PIXEL) for view in weights), np.zeros(count, int)
+    )
+    required = np.maximum(options.required_support(len(views)), options.support_share * visible - 1e-9)
+    kept = (support > 0) & (support >= required)
+    return _numbered(weights, kept, support, visible)
+
+
+def owners(weights: Int[np.ndarray, "C L+1"], allowed: Bool[np.ndarray, " C"]) -> MaskOwners:
+    """The allowed cluster in which most of each mask lies, the first of equals."""
+    count = weights.shape[1]
+    best = np.full(count, -1)
+    own = np.zeros(count, dtype=np.int64)
+    if allowed.any():
+        best = np.where(allowed[:, None], weights, -1).argmax(axis=0)
+        own = weights[best, np.arange(count)]
+    own[0] = 0
+    purity = own / np.maximum(weights.sum(axis=0), 1)
+    return MaskOwners(np.where(own > 0, best, -1), purity)
+
+
+def _total(view: Int[np.ndarray, "C L+1"]) -> Int[np.ndarray, " C"]:
+    return view.sum(axis=1)
+
+
+def _support(found: Sequence[MaskOwners], count: int, options: ConsensusOptions) -> Int[np.ndarray, " C"]:
+    """Views in which a cluster has a mask of its own."""
+    support = np.zeros(count, dtype=np.int64)
+    for view in found:
+        support[np.unique(view.instance[(view.purity > options.pure) & (view.instance >= 0)])] += 1
+    return support
+
+
+def _numbered(
+    weights: Sequence[Int[np.ndarray, "C L+1"]],
+    kept: Bool[np.ndarray, " C"],
+    support: Int[np.ndarray, " C"],
+    visible: Int[np.ndarray, " C"],
+) -> Instances:
+    """Number the kept clusters, and assign all masks to them."""
+    found = [owners(view, kept) for view in weights]
+    used = np.zeros(len(kept), dtype=bool)
+    for view in found:
+        used[view.instance[view.instance >= 0]] = True
+    clusters = np.flatnonzero(kept & used)
+    totals = sum((_total(view) for view in weights), np.zeros(len(kept), np.int64))
+    clusters = clusters[np.argsort(-totals[clusters], kind="stable")]
+    number = np.zeros(len(kept) + 1, dtype=np.int32)  # one more, for no instance (-1)
+    number[clusters] = np.arange(1, len(clusters) + 1)
+    return Instances(
+        of_cluster=number[:-1],
+        of_mask=[number[view.instance] for view in found],
+        purity=[view.purity for view in found],
+        support=support[clusters],
+        visible=visible[clusters],
+    )
