@@ -33,9 +33,8 @@ class MergeTree:
         """The cluster of each leaf, 0..C-1 in the order of their smallest leaves, after merges of linkage ``above``."""
         cluster = np.arange(self.num_leaves)
         steps = int((self.linkage > above).sum())
-        for kept, gone in zip(self.kept[:steps][::-1], self.gone[:steps][::-1], strict=True):
-            cluster[gone] = kept
-        # Backwards a leaf points to what took it in, which is smaller: one pass upwards resolves all.
+        cluster[self.gone[:steps]] = self.kept[:steps]
+        # A leaf points to a smaller one: one pass upwards resolves all.
         for leaf in range(self.num_leaves):
             cluster[leaf] = cluster[cluster[leaf]]
         return np.unique(cluster, return_inverse=True)[1]
@@ -74,6 +73,7 @@ class _Links:
         self._sums = sums
         np.fill_diagonal(sums, -np.inf)
         self._sizes = np.ones(len(sums))
+        self._barred = np.zeros(len(sums))  # -inf for clusters that are gone; cheaper than writing to their columns
         self._partner = sums.argmax(axis=1) if len(sums) else np.zeros(0, dtype=np.int64)
         self._strength = sums[np.arange(len(sums)), self._partner]
 
@@ -85,8 +85,9 @@ class _Links:
     def merge(self, kept: int, gone: int) -> None:
         sums = self._sums
         sums[kept] += sums[gone]
+        sums[kept, kept] = -np.inf
         sums[:, kept] = sums[kept]
-        sums[gone] = sums[:, gone] = -np.inf
+        self._barred[gone] = -np.inf
         self._sizes[kept] += self._sizes[gone]
         self._strength[gone] = -np.inf
         self._partner[gone] = gone
@@ -95,6 +96,6 @@ class _Links:
         self._refresh(np.flatnonzero(stale))
 
     def _refresh(self, rows: Int[np.ndarray, " R"]) -> None:
-        means = self._sums[rows] / (self._sizes[rows, None] * self._sizes)
+        means = self._sums[rows] / (self._sizes[rows, None] * self._sizes) + self._barred
         self._partner[rows] = means.argmax(axis=1)
         self._strength[rows] = means[np.arange(len(rows)), self._partner[rows]]

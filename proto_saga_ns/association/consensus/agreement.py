@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt
 from scipy.sparse import csr_array
 
 from proto_saga_ns.association.consensus.blended_views import UNITS_PER_PIXEL
@@ -26,30 +26,33 @@ def mask_of_atoms(view: csr_array) -> Int[np.ndarray, " K"]:
     Args:
         view: (K, L + 1) weights of atoms in labels, in units.
     """
-    total = np.asarray(view.sum(axis=1))
-    masks = csr_array(view[:, 1:])
+    weights = view.toarray()
+    total, masks = weights.sum(axis=1), weights[:, 1:]
     if masks.shape[1] == 0:
-        return np.zeros(len(total), dtype=np.int64)
-    labelled = np.asarray(masks.sum(axis=1))
-    largest = masks.max(axis=1).toarray().reshape(-1)
+        return np.full(len(weights), UNSEEN)
+    labelled, largest = masks.sum(axis=1), masks.max(axis=1)
     observed = (
         (labelled >= MIN_LABELLED_PIXELS * UNITS_PER_PIXEL)
         & (labelled * MIN_LABELLED_SHARE.denominator >= total * MIN_LABELLED_SHARE.numerator)
         & (largest * MIN_MASK_SHARE.denominator > labelled * MIN_MASK_SHARE.numerator)
     )
-    return np.where(observed, np.asarray(masks.argmax(axis=1)).reshape(-1) + 1, UNSEEN)
+    return np.where(observed, masks.argmax(axis=1) + 1, UNSEEN)
 
 
 def count_agreement(
     views: Sequence[Int[np.ndarray, " K"]], num_atoms: int
-) -> tuple[Int[np.ndarray, "K K"], Int[np.ndarray, "K K"]]:
+) -> tuple[UInt[np.ndarray, "K K"], UInt[np.ndarray, "K K"]]:
     """``same`` and ``both``: views in which two atoms lie in one mask, and views that observe both.
 
     Args:
         views: the mask of each atom in each view (``mask_of_atoms``).
         num_atoms: K.
+
+    Returns:
+        Symmetric matrices of the smallest unsigned type that holds the number of views.
     """
-    same = np.zeros((num_atoms, num_atoms), dtype=np.int32)
+    dtype = np.min_scalar_type(len(views))
+    same = np.zeros((num_atoms, num_atoms), dtype=dtype)
     for masks in views:
         by_mask = np.argsort(masks, kind="stable")
         borders = np.flatnonzero(np.diff(masks[by_mask])) + 1
@@ -57,16 +60,24 @@ def count_agreement(
             if len(members) and masks[members[0]] != UNSEEN:
                 same[np.ix_(members, members)] += 1
     seen = np.array([masks != UNSEEN for masks in views], dtype=np.float32).reshape(len(views), num_atoms)
-    both = (seen.T @ seen).astype(np.int32)
-    return same, both
+    return same, (seen.T @ seen).astype(dtype)
 
 
 def signed_evidence(
-    same: Int[np.ndarray, "K K"], both: Int[np.ndarray, "K K"], theta: float
+    same: UInt[np.ndarray, "K K"], both: UInt[np.ndarray, "K K"], theta: float
 ) -> tuple[Float[np.ndarray, "K K"], int]:
-    """``same - theta * both`` as integers, and what they were multiplied by to be integers."""
+    """``same - theta * both`` as whole numbers, and what they were multiplied by to be whole.
+
+    Whole numbers, so that sums of them have no rounding and equal links are equal.
+
+    Args:
+        same: views in which two atoms lie in one mask.
+        both: views that observe both.
+        theta: taken as the nearest fraction with a denominator of at most 1000.
+    """
     share = Fraction(theta).limit_denominator(1000)
     evidence = same.astype(np.float64)
-    evidence *= share.denominator
-    evidence -= share.numerator * both.astype(np.float64)
+    for row, counts in zip(evidence, both, strict=True):  # a row at a time, for want of memory
+        row *= share.denominator
+        row -= np.multiply(counts, share.numerator, dtype=np.float64)
     return evidence, share.denominator

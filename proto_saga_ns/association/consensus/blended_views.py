@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Int
 from scipy.sparse import csr_array
 
+from proto_saga_ns.association.claims import Progress
 from proto_saga_ns.rasterize.contributions import Contributions
 
 UNITS_PER_PIXEL = 1 << 20
@@ -83,13 +84,18 @@ class RememberedViews:
         return BlendedView.of(found, self._num_labels[index])
 
 
-def gaussian_units(views: BlendedViews, num_gaussians: int, order: list[int]) -> Int[np.ndarray, " N"]:
-    """What each Gaussian contributes to all pixels of all views together."""
+def survey(
+    views: BlendedViews, num_gaussians: int, progress: Progress = iter
+) -> tuple[Int[np.ndarray, " N"], list[Int[np.ndarray, " L+1"]]]:
+    """What each Gaussian contributes to all views together, and what each label of each view gets, in units."""
     total = np.zeros(num_gaussians, dtype=np.int64)
-    for index in order:
+    of_labels: list[Int[np.ndarray, " L+1"]] = [np.zeros(0, dtype=np.int64)] * len(views)
+    for index in progress(range(len(views))):
         view = views[index]
         np.add.at(total, view.gaussians, view.units)
-    return total
+        of_labels[index] = np.zeros(view.num_labels, dtype=np.int64)
+        np.add.at(of_labels[index], view.labels, view.units)
+    return total, of_labels
 
 
 def atom_units(view: BlendedView, atom_of_gaussian: Int[np.ndarray, " N"], num_atoms: int) -> csr_array:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Int32
-from scipy.sparse import csr_array
+from scipy.sparse import coo_array, csr_array
 
 from proto_saga_ns.association.consensus.blended_views import UNITS_PER_PIXEL
 from proto_saga_ns.association.consensus.options import ConsensusOptions
@@ -56,9 +56,7 @@ def find_instances(
         options: see there.
     """
     count = int(cluster_of_atom.max(initial=-1)) + 1
-    join = csr_array((np.ones(len(cluster_of_atom), np.int64), (cluster_of_atom, np.arange(len(cluster_of_atom)))),
-                     shape=(count, len(cluster_of_atom)))  # fmt: skip
-    weights = [(join @ view).toarray() for view in views]
+    weights = [_by_cluster(view, cluster_of_atom, count) for view in views]
     everyone = np.ones(count, dtype=bool)
     support = _support([owners(view, everyone) for view in weights], count, options)
     visible = sum(
@@ -67,6 +65,14 @@ def find_instances(
     required = np.maximum(options.required_support(len(views)), options.support_share * visible - 1e-9)
     kept = (support > 0) & (support >= required)
     return _numbered(weights, kept, support, visible)
+
+
+def _by_cluster(view: csr_array, cluster_of_atom: Int[np.ndarray, " K"], count: int) -> Int[np.ndarray, "C L+1"]:
+    entries = coo_array(view)
+    atoms, labels = entries.coords
+    summed = np.zeros((count, np.shape(view)[1]), dtype=np.int64)
+    np.add.at(summed, (cluster_of_atom[atoms], labels), entries.data)
+    return summed
 
 
 def owners(weights: Int[np.ndarray, "C L+1"], allowed: Bool[np.ndarray, " C"]) -> MaskOwners:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float32, Int, Int32
+from jaxtyping import Float, Float32, Int, Int32
 from scipy.sparse import coo_array, csr_array
 
+from proto_saga_ns.association.claims import Progress
 from proto_saga_ns.association.consensus.blended_views import BlendedView, BlendedViews
 from proto_saga_ns.association.consensus.mask_instances import Instances
 
@@ -36,7 +36,7 @@ class Votes:
 
 
 def count_votes(
-    views: BlendedViews, instances: Instances, num_gaussians: int, pure: float, top: int, order: Sequence[int]
+    views: BlendedViews, instances: Instances, num_gaussians: int, pure: float, top: int, progress: Progress = iter
 ) -> Votes:
     """Add up the votes of all masks that are pure enough.
 
@@ -49,40 +49,39 @@ def count_votes(
         num_gaussians: N.
         pure: purity above which a mask votes.
         top: F.
-        order: of the views; the result is the same for any.
+        progress: wrapped around the view indices.
     """
-    total = csr_array((num_gaussians, len(instances.support) + 1), dtype=np.int64)
-    for index in order:
-        total = total + _votes_of_view(views[index], instances.of_mask[index], instances.purity[index], pure, total)
-    return _largest(total, top)
+    shape = (num_gaussians, len(instances.support) + 1)
+    total = csr_array(shape, dtype=np.int64)
+    for index in progress(range(len(views))):
+        total = total + _votes_of_view(views[index], instances.of_mask[index], instances.purity[index], pure, shape)
+    return _largest(coo_array(total), num_gaussians, top)
 
 
 def _votes_of_view(
     view: BlendedView,
     of_mask: Int32[np.ndarray, " L+1"],
-    purity: Float32[np.ndarray, " L+1"],
+    purity: Float[np.ndarray, " L+1"],
     pure: float,
-    like: csr_array,
+    shape: tuple[int, int],
 ) -> csr_array:
     ids = np.where(purity > pure, of_mask, 0)[view.labels]
     voting = ids > 0
     # Whole units again, so that sums stay exact.
     units = np.rint(view.units[voting] * purity[view.labels[voting]]).astype(np.int64)
-    return csr_array(coo_array((units, (view.gaussians[voting], ids[voting])), shape=like.shape))
+    return csr_array(coo_array((units, (view.gaussians[voting], ids[voting])), shape=shape))
 
 
-def _largest(total: csr_array, top: int) -> Votes:
+def _largest(total: coo_array, num_gaussians: int, top: int) -> Votes:
     """The ``top`` largest entries of each row as shares of the row's sum; the smallest ids among equals."""
-    entries = coo_array(total)
-    rows, ids = entries.coords
-    sums = np.asarray(total.sum(axis=1), dtype=np.float64)
-    order = np.lexsort((ids, -entries.data, rows))
-    rows, ids, units = rows[order], ids[order], entries.data[order]
-    starts = np.searchsorted(rows, np.arange(total.shape[0]))
-    rank = np.arange(len(rows)) - starts[rows]
+    rows, ids = total.coords
+    sums = np.bincount(rows, total.data, num_gaussians)
+    order = np.lexsort((ids, -total.data, rows))
+    rows, ids, units = rows[order], ids[order], total.data[order]
+    rank = np.arange(len(rows)) - np.searchsorted(rows, np.arange(num_gaussians))[rows]
     kept = (rank < top) & (units > 0)
-    instances = np.zeros((total.shape[0], top), dtype=np.int32)
-    shares = np.zeros((total.shape[0], top), dtype=np.float32)
+    instances = np.zeros((num_gaussians, top), dtype=np.int32)
+    shares = np.zeros((num_gaussians, top), dtype=np.float32)
     instances[rows[kept], rank[kept]] = ids[kept]
     shares[rows[kept], rank[kept]] = units[kept] / sums[rows[kept]]
     return Votes(instances, shares)
