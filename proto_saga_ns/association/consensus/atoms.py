@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
-ROUNDS = 8
+ROUNDS = 4
 CHUNK_ELEMENTS = 1 << 20
 """Of a product that stays in the processor's cache."""
 SAMPLES_PER_ATOM = 16

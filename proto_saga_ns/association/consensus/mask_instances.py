@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Int32
@@ -70,7 +71,7 @@ def find_instances(
 def _by_cluster(view: csr_array, cluster_of_atom: Int[np.ndarray, " K"], count: int) -> Int[np.ndarray, "C L+1"]:
     entries = coo_array(view)
     atoms, labels = entries.coords
-    summed = np.zeros((count, np.shape(view)[1]), dtype=np.int64)
+    summed = np.zeros((count, cast(tuple[int, int], view.shape)[1]), dtype=np.int64)
     np.add.at(summed, (cluster_of_atom[atoms], labels), entries.data)
     return summed
 
