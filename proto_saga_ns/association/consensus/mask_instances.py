@@ -10,7 +10,6 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Int32
 from scipy.sparse import coo_array, csr_array
 
-from proto_saga_ns.association.consensus.blended_views import UNITS_PER_PIXEL
 from proto_saga_ns.association.consensus.options import ConsensusOptions
 
 
@@ -60,9 +59,7 @@ def find_instances(
     weights = [_by_cluster(view, cluster_of_atom, count) for view in views]
     everyone = np.ones(count, dtype=bool)
     support = _support([owners(view, everyone) for view in weights], count, options)
-    visible = sum(
-        ((_total(view) >= options.visible_pixels * UNITS_PER_PIXEL) for view in weights), np.zeros(count, int)
-    )
+    visible = sum((_is_visible(view, options.visible_share) for view in weights), np.zeros(count, np.int64))
     required = np.maximum(options.required_support(len(views)), options.support_share * visible - 1e-9)
     kept = (support > 0) & (support >= required)
     return _numbered(weights, kept, support, visible)
@@ -87,6 +84,10 @@ def owners(weights: Int[np.ndarray, "C L+1"], allowed: Bool[np.ndarray, " C"]) -
     own[0] = 0
     purity = own / np.maximum(weights.sum(axis=0), 1)
     return MaskOwners(np.where(own > 0, best, -1), purity)
+
+
+def _is_visible(view: Int[np.ndarray, "C L+1"], share: float) -> Bool[np.ndarray, " C"]:
+    return (view.sum(axis=1) > 0) & (view.sum(axis=1) >= share * view.sum())
 
 
 def _total(view: Int[np.ndarray, "C L+1"]) -> Int[np.ndarray, " C"]:

@@ -19,8 +19,8 @@ class ConsensusOptions:
     """views that must show an instance in a mask of its own; None takes 3, or a quarter of the views if less"""
     support_share: float = 1 / 3
     """share of the views in which an instance is visible that must do so"""
-    visible_pixels: float = 25.0
-    """pixels from which on an instance counts as visible in a view"""
+    visible_share: float = 1 / 2000
+    """share of a view from which on an instance counts as visible in it"""
     pure: float = 0.5
     """share of a mask that must lie in its instance for the mask to support it and to vote"""
     top_votes: int = 4

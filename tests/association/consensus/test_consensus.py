@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -113,7 +114,7 @@ def test_a_view_is_remembered_as_long_as_there_is_room() -> None:
         views[3]
 
 
-def ball_world(num_objects: int, seed: int) -> tuple[dict[str, torch.Tensor], torch.Tensor, torch.Tensor]:
+def ball_world(num_objects: int, seed: int) -> tuple[dict[str, Any], torch.Tensor, torch.Tensor]:
     """Balls of opaque Gaussians on a ring, their objects, and embeddings that tell objects apart in part."""
     generator = torch.Generator().manual_seed(seed)
     ball = torch.arange(60 * num_objects) % num_objects
@@ -161,16 +162,22 @@ def noisy_masks(truth: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.unique(np.append(0, masks), return_inverse=True)[1][1:].reshape(truth.shape).astype(np.int32)
 
 
-def true_labels(gaussians: dict[str, torch.Tensor], ball: torch.Tensor, view: View) -> np.ndarray:
+def true_labels(gaussians: dict[str, Any], ball: torch.Tensor, view: View) -> np.ndarray:
     """The ball that is seen at each pixel, from 1."""
     channels = torch.nn.functional.one_hot(ball).float()
     image, alpha, _ = rasterization(
-        *gaussians.values(), channels, view.viewmat[None], view.K[None], WIDTH, HEIGHT, packed=False
+        **gaussians,
+        colors=channels,
+        viewmats=view.viewmat[None],
+        Ks=view.K[None],
+        width=WIDTH,
+        height=HEIGHT,
+        packed=False,
     )
     return torch.where(alpha[0, ..., 0] > 0.5, image[0].argmax(dim=-1) + 1, 0).numpy()
 
 
-def noisy_views(gaussians: dict[str, torch.Tensor], ball: torch.Tensor, embeddings: torch.Tensor) -> list[View]:
+def noisy_views(gaussians: dict[str, Any], ball: torch.Tensor, embeddings: torch.Tensor) -> list[View]:
     rng = np.random.default_rng(5)
     K = torch.tensor([[40.0, 0, WIDTH / 2], [0, 40.0, HEIGHT / 2], [0, 0, 1]])
     views = []
@@ -188,7 +195,9 @@ def test_objects_are_found_that_the_memory_bank_fuses() -> None:
     views = noisy_views(gaussians, ball, embeddings)
 
     def blend(index: int) -> Contributions:
-        return contributions(*gaussians.values(), views[index].viewmat, views[index].K, views[index].label_map)
+        return contributions(
+            **gaussians, viewmat=views[index].viewmat, K=views[index].K, label_map=views[index].label_map
+        )
 
     labels = [int(view.label_map.max()) + 1 for view in views]
     arguments = (gaussians["means"].numpy(), embeddings.numpy())

@@ -93,7 +93,10 @@ def slow_instances(
 
     first = all_owners(clusters)
     support = {c: sum(any(o == c and p > options.pure for o, p in view) for view in first) for c in clusters}
-    visible = {c: sum(sum(v[c]) >= options.visible_pixels * UNITS_PER_PIXEL for v in weights) for c in clusters}
+    visible = {
+        c: sum(sum(v[c]) >= max(options.visible_share * sum(map(sum, v.values())), 1) for v in weights)
+        for c in clusters
+    }
     least = options.required_support(len(views))
     kept = [c for c in clusters if support[c] >= max(least, Fraction(1, 3) * visible[c])]
     found = all_owners(kept)
@@ -106,7 +109,7 @@ def test_instances_of_masks_agree_with_loops(num_atoms: int, num_labels: int, nu
     rng = np.random.default_rng(seed)
     views = [random_weights(num_atoms, num_labels, rng) for _ in range(num_views)]
     cluster = np.unique(rng.integers(0, 4, num_atoms), return_inverse=True)[1]
-    options = ConsensusOptions(visible_pixels=3.0)
+    options = ConsensusOptions(visible_share=0.25)
     found = find_instances([csr_array(view) for view in views], cluster, options)
     clusters, purity, support = slow_instances(views, cluster, options)
     number = [*found.of_cluster.tolist(), 0]
