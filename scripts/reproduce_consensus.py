@@ -20,7 +20,7 @@ import tyro
 from torch import Tensor
 
 from proto_saga_ns.association import PAPER, AssociationOptions, associate, ground_truth_association
-from proto_saga_ns.association.consensus import Consensus, ConsensusOptions, RememberedViews, Votes
+from proto_saga_ns.association.consensus import Consensus, ConsensusOptions, RememberedViews, Votes, blend_views
 from proto_saga_ns.association.consensus.blended_views import atom_units
 from proto_saga_ns.association.consensus.mask_instances import find_instances
 from proto_saga_ns.association.consensus.pipeline import group_gaussians, merge_atoms
@@ -35,7 +35,6 @@ from proto_saga_ns.model.association import pool_features, training_views
 from proto_saga_ns.model.render import Gaussians
 from proto_saga_ns.model.segmentation import TrainingViews, render_view
 from proto_saga_ns.prototypes import classify
-from proto_saga_ns.rasterize.contributions import Contributions, contributions
 
 TRUTH = DINING / "instances"
 RUNS = Path("results/demo_table/outputs/dining/proto-saga-lite")
@@ -85,13 +84,7 @@ class Trained:
         gaussians = Gaussians.from_parameters(dict(run.model.gauss_params.items()))
         geometry = (gaussians.means, gaussians.quats, gaussians.scales, gaussians.opacities)
         antialiased = run.model.config.rasterize_mode == "antialiased"
-
-        def blend(index: int) -> Contributions:
-            view = views[index]
-            return contributions(*geometry, view.viewmat, view.K, view.label_map, antialiased)
-
-        num_labels = [int(views.label_map(index).max()) + 1 for index in range(len(views))]
-        return cls(run, views, RememberedViews(blend, num_labels))
+        return cls(run, views, blend_views(*geometry, views, antialiased))
 
 
 @torch.no_grad()
@@ -145,7 +138,7 @@ def _by_prototypes(trained: Trained, of_mask: list[np.ndarray]) -> Figures:
 def _by_consensus(trained: Trained, name: str, found: Consensus) -> Iterator[tuple[str, Figures]]:
     masks = pool_features(trained.views, found.association().instance_of_mask)
     for way, figures in _evaluate(trained, masks, found.votes).items():
-        yield f"{name}, {way}", {**figures, "atoms": found.atoms.count}
+        yield f"{name}, {way}", {**figures, "atoms": float(found.atoms.count)}
 
 
 def _evaluate(trained: Trained, masks: MaskTable, votes: Votes | None) -> dict[str, Figures]:

@@ -7,6 +7,7 @@ from proto_saga_ns.association.consensus.agglomeration import MergeTree
 from proto_saga_ns.association.consensus.blended_views import BlendedView, BlendedViews, RememberedViews
 from proto_saga_ns.association.consensus.options import ConsensusOptions
 from proto_saga_ns.association.consensus.pipeline import Consensus, find_consensus
+from proto_saga_ns.association.consensus.rendered_views import blend_views
 from proto_saga_ns.association.consensus.votes import Votes
 
 __all__ = [
@@ -17,5 +18,6 @@ __all__ = [
     "MergeTree",
     "RememberedViews",
     "Votes",
+    "blend_views",
     "find_consensus",
 ]

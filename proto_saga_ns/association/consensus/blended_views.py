@@ -64,7 +64,7 @@ class RememberedViews:
         max_bytes: of memory; the views beyond are made again each time.
     """
 
-    def __init__(self, make: Callable[[int], Contributions], num_labels: list[int], max_bytes: int = 1 << 29) -> None:
+    def __init__(self, make: Callable[[int], Contributions], num_labels: list[int], max_bytes: int) -> None:
         self._make, self._num_labels, self._left = make, num_labels, max_bytes
         self._kept: dict[int, Contributions] = {}
 

@@ -18,10 +18,11 @@ from proto_saga_ns.association.consensus import (
     Consensus,
     ConsensusOptions,
     RememberedViews,
+    blend_views,
     find_consensus,
 )
 from proto_saga_ns.rasterize import rasterization
-from proto_saga_ns.rasterize.contributions import Contributions, contributions
+from proto_saga_ns.rasterize.contributions import Contributions
 from tests.association.consensus.worlds import object_views, random_blended_view, renamed
 
 SEEDS = st.integers(0, 10**6)
@@ -194,16 +195,10 @@ def test_objects_are_found_that_the_memory_bank_fuses() -> None:
     gaussians, ball, embeddings = ball_world(num_objects, seed=0)
     views = noisy_views(gaussians, ball, embeddings)
 
-    def blend(index: int) -> Contributions:
-        return contributions(
-            **gaussians, viewmat=views[index].viewmat, K=views[index].K, label_map=views[index].label_map
-        )
-
-    labels = [int(view.label_map.max()) + 1 for view in views]
     arguments = (gaussians["means"].numpy(), embeddings.numpy())
     options = ConsensusOptions(num_atoms=100)
-    found = find_consensus(*arguments, RememberedViews(blend, labels), options)
-    again = find_consensus(*arguments, RememberedViews(blend, labels, max_bytes=0), options)
+    found = find_consensus(*arguments, blend_views(**gaussians, views=views), options)
+    again = find_consensus(*arguments, blend_views(**gaussians, views=views, max_bytes=0), options)
     assert (found.votes.shares == again.votes.shares).all()
     best = found.votes.instances[:, 0]
     shown = np.flatnonzero(best)
