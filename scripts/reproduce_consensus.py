@@ -41,7 +41,7 @@ RUNS = Path("results/demo_table/outputs/dining/proto-saga-lite")
 SWEEPS = {
     "theta": [0.2, 0.3, 0.5, 0.6],
     "num_atoms": [1000, 2000, 4000, 6000],
-    "seed": [1, 2],
+    "seed": [1, 2, 3],
 }
 Figures = dict[str, float]
 Result = TypeVar("Result")
@@ -62,7 +62,8 @@ def main(runs: tuple[Path, ...] = (), sweep: bool = False, output: Path = Path("
         for name, figures in _ways(Trained.load(config), sweep, seconds):
             rows.setdefault(name, []).append(figures)
             print(config.parent.name, name, {key: round(value, 1) for key, value in figures.items()}, flush=True)
-    text = "\n".join(["`python scripts/reproduce_consensus.py`", "", *_table(rows), "", *_times(seconds), ""])
+    command = f"`python scripts/reproduce_consensus.py{' --sweep' * sweep}`, {len(chosen)} runs"
+    text = "\n".join([command, "", *_table(rows), "", *_times(seconds), ""])
     print(text)
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(text)

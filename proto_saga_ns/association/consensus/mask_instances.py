@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -58,19 +58,14 @@ def find_instances(
     count = int(cluster_of_atom.max(initial=-1)) + 1
     weights = [_by_cluster(view, cluster_of_atom, count) for view in views]
     everyone = np.ones(count, dtype=bool)
-    support = _support([owners(view, everyone) for view in weights], count, options)
-    visible = sum((_is_visible(view, options.visible_share) for view in weights), np.zeros(count, np.int64))
+    support = _support((owners(view.toarray(), everyone) for view in weights), count, options.pure)
+    totals = np.array([view.sum(axis=1) for view in weights], dtype=np.int64).reshape(len(weights), count)
+    visible = ((totals > 0) & (totals >= options.visible_share * totals.sum(axis=1, keepdims=True))).sum(axis=0)
     required = np.maximum(options.required_support(len(views)), options.support_share * visible - 1e-9)
-    kept = (support > 0) & (support >= required)
-    return _numbered(weights, kept, support, visible)
-
-
-def _by_cluster(view: csr_array, cluster_of_atom: Int[np.ndarray, " K"], count: int) -> Int[np.ndarray, "C L+1"]:
-    entries = coo_array(view)
-    atoms, labels = entries.coords
-    summed = np.zeros((count, cast(tuple[int, int], view.shape)[1]), dtype=np.int64)
-    np.add.at(summed, (cluster_of_atom[atoms], labels), entries.data)
-    return summed
+    clusters = np.flatnonzero(support >= required)
+    clusters = clusters[np.argsort(-totals.sum(axis=0)[clusters], kind="stable")]
+    of_cluster, of_mask, purity = _assigned(weights, clusters, count)
+    return Instances(of_cluster, of_mask, purity, support[clusters], visible[clusters])
 
 
 def owners(weights: Int[np.ndarray, "C L+1"], allowed: Bool[np.ndarray, " C"]) -> MaskOwners:
@@ -86,42 +81,26 @@ def owners(weights: Int[np.ndarray, "C L+1"], allowed: Bool[np.ndarray, " C"]) -
     return MaskOwners(np.where(own > 0, best, -1), purity)
 
 
-def _is_visible(view: Int[np.ndarray, "C L+1"], share: float) -> Bool[np.ndarray, " C"]:
-    return (view.sum(axis=1) > 0) & (view.sum(axis=1) >= share * view.sum())
+def _by_cluster(view: csr_array, cluster_of_atom: Int[np.ndarray, " K"], count: int) -> csr_array:
+    entries = coo_array(view)
+    atoms, labels = entries.coords
+    shape = (count, cast(tuple[int, int], view.shape)[1])
+    return csr_array(coo_array((entries.data, (cluster_of_atom[atoms], labels)), shape=shape))
 
 
-def _total(view: Int[np.ndarray, "C L+1"]) -> Int[np.ndarray, " C"]:
-    return view.sum(axis=1)
-
-
-def _support(found: Sequence[MaskOwners], count: int, options: ConsensusOptions) -> Int[np.ndarray, " C"]:
+def _support(found: Iterable[MaskOwners], count: int, pure: float) -> Int[np.ndarray, " C"]:
     """Views in which a cluster has a mask of its own."""
     support = np.zeros(count, dtype=np.int64)
     for view in found:
-        support[np.unique(view.instance[(view.purity > options.pure) & (view.instance >= 0)])] += 1
+        support[np.unique(view.instance[(view.purity > pure) & (view.instance >= 0)])] += 1
     return support
 
 
-def _numbered(
-    weights: Sequence[Int[np.ndarray, "C L+1"]],
-    kept: Bool[np.ndarray, " C"],
-    support: Int[np.ndarray, " C"],
-    visible: Int[np.ndarray, " C"],
-) -> Instances:
-    """Number the kept clusters, and assign all masks to them."""
-    found = [owners(view, kept) for view in weights]
-    used = np.zeros(len(kept), dtype=bool)
-    for view in found:
-        used[view.instance[view.instance >= 0]] = True
-    clusters = np.flatnonzero(kept & used)
-    totals = sum((_total(view) for view in weights), np.zeros(len(kept), np.int64))
-    clusters = clusters[np.argsort(-totals[clusters], kind="stable")]
-    number = np.zeros(len(kept) + 1, dtype=np.int32)  # one more, for no instance (-1)
+def _assigned(
+    weights: Sequence[csr_array], clusters: Int[np.ndarray, " T"], count: int
+) -> tuple[Int32[np.ndarray, " C"], list[Int32[np.ndarray, " L+1"]], list[Float[np.ndarray, " L+1"]]]:
+    """Number the clusters from 1, and give all masks to them."""
+    number = np.zeros(count + 1, dtype=np.int32)  # one more, for no instance (-1)
     number[clusters] = np.arange(1, len(clusters) + 1)
-    return Instances(
-        of_cluster=number[:-1],
-        of_mask=[number[view.instance] for view in found],
-        purity=[view.purity for view in found],
-        support=support[clusters],
-        visible=visible[clusters],
-    )
+    found = [owners(view.toarray(), number[:-1] > 0) for view in weights]
+    return number[:-1], [number[view.instance] for view in found], [view.purity for view in found]

@@ -63,7 +63,7 @@ def find_consensus(
     options: ConsensusOptions,
     progress: Progress = iter,
 ) -> Consensus:
-    """Give every mask of every view to an instance, or to none (notes of the study, steps 1 to 6).
+    """Give every mask of every view to an instance, or to none.
 
     The result is the same for any order of views, and of labels but for their names, and has the same bits each time.
     Memory grows with the square of the number of atoms, and with Gaussians plus masks.
