@@ -1,0 +1,197 @@
+"""Consensus beside the memory bank on trained runs of the demo scene: figures, seconds of each stage, and sweeps.
+
+Needs the runs that scripts/reproduce_demo_table.py trains (the folder ``outputs`` that it leaves). The given masks are
+associated in every way; the test views are segmented by prototypes, by rendered votes, or by both, and evaluated by
+the instance protocol.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+import tyro
+from torch import Tensor
+
+from proto_saga_ns.association import PAPER, AssociationOptions, associate, ground_truth_association
+from proto_saga_ns.association.consensus import Consensus, ConsensusOptions, RememberedViews, Votes, blend_views
+from proto_saga_ns.association.consensus.blended_views import atom_units
+from proto_saga_ns.association.consensus.mask_instances import find_instances
+from proto_saga_ns.association.consensus.pipeline import group_gaussians, merge_atoms
+from proto_saga_ns.association.consensus.votes import count_votes
+from proto_saga_ns.cli.run import Run, load_run
+from proto_saga_ns.demo import DINING
+from proto_saga_ns.evaluation import InstanceProtocol
+from proto_saga_ns.fused import DOUBT, classify_with_votes
+from proto_saga_ns.labels import read_label_map
+from proto_saga_ns.mask_table import MaskTable
+from proto_saga_ns.model.association import pool_features, training_views
+from proto_saga_ns.model.render import Gaussians
+from proto_saga_ns.model.segmentation import TrainingViews, render_view
+from proto_saga_ns.prototypes import classify
+
+TRUTH = DINING / "instances"
+RUNS = Path("results/demo_table/outputs/dining/proto-saga-lite")
+SWEEPS = {
+    "theta": [0.2, 0.3, 0.5, 0.6],
+    "num_atoms": [1000, 2000, 4000, 6000],
+    "seed": [1, 2, 3],
+}
+Figures = dict[str, float]
+Result = TypeVar("Result")
+
+
+def main(runs: tuple[Path, ...] = (), sweep: bool = False, output: Path = Path("results/consensus.md")) -> None:
+    """Associate, segment, evaluate, print the tables.
+
+    Args:
+        runs: config.yml of each; by default those of the demo table for three seeds.
+        sweep: whether other thetas, numbers of atoms and seeds of the atoms are tried too.
+        output: Markdown file to write.
+    """
+    chosen = runs or tuple(RUNS / f"seed{seed}-3000" / "config.yml" for seed in range(3))
+    rows: dict[str, list[Figures]] = {}
+    seconds: dict[str, list[float]] = {}
+    for config in chosen:
+        for name, figures in _ways(Trained.load(config), sweep, seconds):
+            rows.setdefault(name, []).append(figures)
+            print(config.parent.name, name, {key: round(value, 1) for key, value in figures.items()}, flush=True)
+    command = f"`python scripts/reproduce_consensus.py{' --sweep' * sweep}`, {len(chosen)} runs"
+    text = "\n".join([command, "", *_table(rows), "", *_times(seconds), ""])
+    print(text)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(text)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained run and the blend weights of its training views."""
+
+    run: Run
+    views: TrainingViews
+    blended: RememberedViews
+
+    @classmethod
+    @torch.no_grad()
+    def load(cls, config: Path) -> Trained:
+        run = load_run(config)
+        views = training_views(run.model, run.pipeline.datamanager)
+        gaussians = Gaussians.from_parameters(dict(run.model.gauss_params.items()))
+        geometry = (gaussians.means, gaussians.quats, gaussians.scales, gaussians.opacities)
+        antialiased = run.model.config.rasterize_mode == "antialiased"
+        return cls(run, views, blend_views(*geometry, views, antialiased))
+
+
+@torch.no_grad()
+def _ways(trained: Trained, sweep: bool, seconds: dict[str, list[float]]) -> Iterator[tuple[str, Figures]]:
+    yield "ground-truth association, prototypes", _by_prototypes(trained, _true_masks(trained.views))
+    for name, options in (("memory bank, default", AssociationOptions()), ("memory bank, paper", PAPER)):
+        model = trained.run.model
+        found = associate(model.means, model.embeddings, trained.views, options, model.config.tau)
+        yield f"{name}, prototypes", _by_prototypes(trained, found.instance_of_mask)
+    default = ConsensusOptions()
+    yield from _by_consensus(trained, "consensus", find_in_stages(trained, default, seconds))
+    for field, values in SWEEPS.items() if sweep else ():
+        for value in values:
+            found = find_in_stages(trained, replace(default, **{field: value}), {})
+            yield from _by_consensus(trained, f"consensus, {field} {value}", found)
+
+
+def find_in_stages(trained: Trained, options: ConsensusOptions, seconds: dict[str, list[float]]) -> Consensus:
+    """``find_consensus``, with the time of each of its stages."""
+    model, views = trained.run.model, trained.blended
+    means, embeddings = (tensor.detach().cpu().numpy() for tensor in (model.means, model.embeddings))
+    everything = range(len(views))
+    _timed(seconds, "blend weights", lambda: [views[index] for index in everything])
+    atoms = _timed(seconds, "atoms", lambda: group_gaussians(means, embeddings, views, options))
+    atom_views = _timed(
+        seconds, "atoms x masks", lambda: [atom_units(views[i], atoms.of_gaussian, atoms.count) for i in everything]
+    )
+    tree = _timed(seconds, "agreement and merging", lambda: merge_atoms(atom_views, atoms.count, options.theta))
+    instances = _timed(seconds, "masks", lambda: find_instances(atom_views, tree.cut(), options))
+    votes = _timed(seconds, "votes", lambda: count_votes(views, instances, len(means), options.pure, options.top_votes))
+    return Consensus(instances, votes, atoms, atom_views, tree)
+
+
+def _timed(seconds: dict[str, list[float]], name: str, stage: Callable[[], Result]) -> Result:
+    start = time.perf_counter()
+    result = stage()
+    seconds.setdefault(name, []).append(time.perf_counter() - start)
+    return result
+
+
+def _true_masks(views: TrainingViews) -> list[np.ndarray]:
+    truths = [read_label_map(TRUTH / f"{name}.png") for name in views.names]
+    return [ground_truth_association(views.label_map(index).numpy(), truth) for index, truth in enumerate(truths)]
+
+
+def _by_prototypes(trained: Trained, of_mask: list[np.ndarray]) -> Figures:
+    masks = pool_features(trained.views, of_mask)
+    return _evaluate(trained, masks, None)["prototypes"]
+
+
+def _by_consensus(trained: Trained, name: str, found: Consensus) -> Iterator[tuple[str, Figures]]:
+    masks = pool_features(trained.views, found.association().instance_of_mask)
+    for way, figures in _evaluate(trained, masks, found.votes).items():
+        yield f"{name}, {way}", {**figures, "atoms": float(found.atoms.count)}
+
+
+def _evaluate(trained: Trained, masks: MaskTable, votes: Votes | None) -> dict[str, Figures]:
+    """Figures of each way of segmenting the test views: by prototypes, and if there are votes by votes and by both."""
+    model, ids = trained.run.model, np.array(masks.ids)
+    channels = torch.zeros(len(model.means), 0) if votes is None else torch.from_numpy(votes.of_instances(ids))
+    together = torch.cat([model.embeddings.detach(), channels], dim=1)
+    protocols: dict[str, InstanceProtocol] = {}
+    for path, camera, _ in trained.run.cameras("test"):
+        rendered = render_view(model, camera.to(model.device), embeddings=together)
+        features, shares = rendered.features.split([model.config.embedding_dim, channels.shape[1]], dim=-1)
+        truth = read_label_map(TRUTH / f"{path.stem}.png")
+        for way, rows in _labels(features, shares, masks.prototypes, rendered.alpha[..., 0], votes is not None).items():
+            protocols.setdefault(way, InstanceProtocol()).add(truth, np.append(0, ids)[rows.numpy()])
+    return {way: _figures(protocol) for way, protocol in protocols.items()}
+
+
+def _labels(features: Tensor, shares: Tensor, prototypes: Tensor, alpha: Tensor, with_votes: bool) -> dict[str, Tensor]:
+    labels = {"prototypes": classify(features, prototypes, alpha)[0]}
+    if with_votes:
+        labels["votes"] = torch.where(alpha < 0.5, 0, (shares + DOUBT).argmax(dim=-1) + 1)
+        labels["both"] = classify_with_votes(features, shares, prototypes, alpha)[0]
+    return labels
+
+
+def _figures(protocol: InstanceProtocol) -> Figures:
+    result = protocol.result().figures()
+    return {key: float(result[key]) for key in ("mIoU", "precision", "recall", "instances (predicted)")}
+
+
+def _table(rows: dict[str, list[Figures]]) -> Iterator[str]:
+    columns = ("mIoU", "precision", "recall", "instances (predicted)", "atoms")
+    yield f"| association and segmentation | {' | '.join(columns)} |"
+    yield f"|---|{'---|' * len(columns)}"
+    for name, seeds in rows.items():
+        cells = [_cell([figures[column] for figures in seeds if column in figures]) for column in columns]
+        yield f"| {name} | {' | '.join(cells)} |"
+
+
+def _cell(values: list[float]) -> str:
+    if not values:
+        return ""
+    deviation = f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.1f}{deviation}"
+
+
+def _times(seconds: dict[str, list[float]]) -> Iterator[str]:
+    yield "| stage | seconds |"
+    yield "|---|---|"
+    for name, values in seconds.items():
+        yield f"| {name} | {_cell(values)} |"
+
+
+if __name__ == "__main__":
+    tyro.cli(main)

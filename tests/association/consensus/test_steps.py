@@ -1,0 +1,148 @@
+"""The steps of consensus, each against loops over dense matrices."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.sparse import csr_array
+
+from proto_saga_ns.association.consensus.agreement import count_agreement, mask_of_atoms, signed_evidence
+from proto_saga_ns.association.consensus.blended_views import UNITS_PER_PIXEL, atom_units, survey
+from proto_saga_ns.association.consensus.mask_instances import Instances, find_instances
+from proto_saga_ns.association.consensus.options import ConsensusOptions
+from proto_saga_ns.association.consensus.votes import Votes, count_votes
+from tests.association.consensus.worlds import random_blended_view
+
+SEEDS = st.integers(0, 10**6)
+
+
+def random_weights(atoms: int, labels: int, rng: np.random.Generator) -> np.ndarray:
+    """Weights of atoms in labels, many of them at the limits that decide."""
+    values = np.array([0, 0, 0, UNITS_PER_PIXEL // 2, UNITS_PER_PIXEL, 2 * UNITS_PER_PIXEL, 7 * UNITS_PER_PIXEL])
+    return rng.choice(values, (atoms, labels))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 20), st.integers(1, 6), SEEDS)
+def test_sums_over_gaussians_are_exact(num_gaussians: int, num_labels: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    views = [random_blended_view(num_gaussians, num_labels, rng) for _ in range(3)]
+    total, of_labels = survey(views, num_gaussians)
+    atoms = rng.integers(0, 4, num_gaussians)
+    expected = np.zeros(num_gaussians, dtype=np.int64)
+    for view, per_label in zip(views, of_labels, strict=True):
+        by_atom, by_label = np.zeros((4, num_labels), np.int64), np.zeros(num_labels, np.int64)
+        for gaussian, label, units in zip(view.gaussians, view.labels, view.units, strict=True):
+            expected[gaussian] += units
+            by_label[label] += units
+            by_atom[atoms[gaussian], label] += units
+        assert (atom_units(view, atoms, 4).toarray() == by_atom).all()
+        assert (per_label == by_label).all()
+    assert (total == expected).all()
+
+
+def slow_mask_of_atom(weights: list[int]) -> int:
+    labelled = sum(weights[1:])
+    best = max(range(len(weights)), key=lambda label: (weights[label] if label else -1, -label))
+    if best == 0 or labelled < UNITS_PER_PIXEL or Fraction(labelled, sum(weights)) < Fraction(3, 10):
+        return 0
+    return best if Fraction(weights[best], labelled) > Fraction(1, 2) else 0
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 12), st.integers(1, 5), st.integers(0, 6), SEEDS)
+def test_agreement_is_counted_as_in_loops(num_atoms: int, num_labels: int, num_views: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    views = [random_weights(num_atoms, num_labels, rng) for _ in range(num_views)]
+    masks = [mask_of_atoms(csr_array(view)) for view in views]
+    expected = [[slow_mask_of_atom(row) for row in view.tolist()] for view in views]
+    assert [view.tolist() for view in masks] == expected
+    same, both = count_agreement(masks, num_atoms)
+    evidence, scale = signed_evidence(same, both, 0.4)
+    for a in range(num_atoms):
+        for b in range(num_atoms):
+            seen = [view for view in expected if view[a] and view[b]]
+            together = sum(view[a] == view[b] for view in seen)
+            assert (same[a, b], both[a, b]) == (together, len(seen))
+            assert Fraction(int(evidence[a, b]), scale) == together - Fraction(2, 5) * len(seen)
+
+
+def test_more_views_than_a_byte_holds_are_counted() -> None:
+    same, both = count_agreement([np.array([1, 1, 2])] * 300, 3)
+    assert same[0, 1] == both[0, 2] == 300
+    assert signed_evidence(same, both, 0.4)[0][0, 2] == -600
+
+
+def slow_instances(
+    views: list[np.ndarray], cluster: np.ndarray, options: ConsensusOptions
+) -> tuple[list[list[int]], list[list[float]], dict[int, int]]:
+    """The cluster of each mask (-1 for none), its purity, and the support of the clusters that are kept."""
+    clusters = sorted(set(cluster.tolist()))
+    weights = [{c: view[cluster == c].sum(axis=0).tolist() for c in clusters} for view in views]
+
+    def own(view: dict[int, list[int]], label: int, allowed: list[int]) -> tuple[int, float]:
+        total = sum(view[c][label] for c in clusters)
+        best = max(allowed, key=lambda c: (view[c][label], -c), default=-1)
+        return (best, view[best][label] / total) if label and best >= 0 and view[best][label] else (-1, 0.0)
+
+    def all_owners(allowed: list[int]) -> list[list[tuple[int, float]]]:
+        return [[own(view, label, allowed) for label in range(len(view[0]))] for view in weights]
+
+    first = all_owners(clusters)
+    support = {c: sum(any(o == c and p > options.pure for o, p in view) for view in first) for c in clusters}
+    visible = {
+        c: sum(sum(v[c]) >= max(options.visible_share * sum(map(sum, v.values())), 1) for v in weights)
+        for c in clusters
+    }
+    least = options.required_support(len(views))
+    kept = [c for c in clusters if support[c] >= max(least, Fraction(1, 3) * visible[c])]
+    found = all_owners(kept)
+    return [[o for o, _ in v] for v in found], [[p for _, p in v] for v in found], {c: support[c] for c in kept}
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 10), st.integers(1, 5), st.integers(1, 8), SEEDS)
+def test_instances_of_masks_agree_with_loops(num_atoms: int, num_labels: int, num_views: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    views = [random_weights(num_atoms, num_labels, rng) for _ in range(num_views)]
+    cluster = np.unique(rng.integers(0, 4, num_atoms), return_inverse=True)[1]
+    options = ConsensusOptions(visible_share=0.25)
+    found = find_instances([csr_array(view) for view in views], cluster, options)
+    clusters, purity, support = slow_instances(views, cluster, options)
+    number = [*found.of_cluster.tolist(), 0]
+    assert [view.tolist() for view in found.of_mask] == [[number[c] for c in view] for view in clusters]
+    assert all(np.allclose(mine, slow) for mine, slow in zip(found.purity, purity, strict=True))
+    kept = [c for c in range(cluster.max() + 1) if number[c]]
+    assert {c: found.support[number[c] - 1] for c in kept} == {c: support[c] for c in kept}
+    totals = [sum(view[cluster == c].sum() for view in views) for c in sorted(kept, key=lambda c: number[c])]
+    assert totals == sorted(totals, reverse=True)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 12), st.integers(1, 6), st.integers(1, 4), SEEDS)
+def test_votes_agree_with_loops(num_gaussians: int, num_labels: int, top: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    views = [random_blended_view(num_gaussians, num_labels, rng) for _ in range(3)]
+    of_mask = [np.concatenate([[0], rng.integers(0, 4, num_labels - 1)]).astype(np.int32) for _ in views]
+    purity = [rng.random(num_labels) for _ in views]
+    instances = Instances(np.zeros(0, np.int32), of_mask, purity, np.ones(3), np.ones(3))
+    expected = np.zeros((num_gaussians, 4))
+    for view, ids, shares in zip(views, of_mask, purity, strict=True):
+        for gaussian, label, units in zip(view.gaussians, view.labels, view.units, strict=True):
+            if shares[label] > 0.5 and ids[label]:
+                expected[gaussian, ids[label]] += units * shares[label]
+    expected /= np.maximum(expected.sum(axis=1, keepdims=True), 1)
+    votes = count_votes(views, instances, num_gaussians, 0.5, top)
+    assert votes.instances.shape == votes.shares.shape == (num_gaussians, top)
+    kept = np.where(expected >= np.sort(expected, axis=1)[:, -top, None], expected, 0)
+    np.testing.assert_allclose(votes.of_instances(np.arange(1, 4)), kept[:, 1:], atol=1e-5)
+    assert (np.diff(votes.shares, axis=1) <= 0).all() and ((votes.instances == 0) == (votes.shares == 0)).all()
+
+
+def test_channels_may_be_asked_for_in_any_order_and_for_some() -> None:
+    votes = Votes(np.array([[3, 1], [2, 0]], np.int32), np.array([[0.75, 0.25], [1.0, 0.0]], np.float32))
+    assert votes.of_instances(np.array([1, 3])).tolist() == [[0.25, 0.75], [0.0, 0.0]]
+    assert votes.of_instances(np.array([9, 2])).tolist() == [[0.0, 0.0], [0.0, 1.0]]
