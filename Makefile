@@ -5,13 +5,17 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEMO_OUT ?= demo_output
 
-.PHONY: demo test lint
+.PHONY: demo test test-browser lint
 
 demo: $(READY)
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/proto-saga demo --output-dir $(DEMO_OUT)
 
 test: $(READY) lint
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest
+
+# Needs Chromium (Debian: apt-get install chromium) and a machine that does nothing else: it draws without a GPU.
+test-browser: $(READY)
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest -m browser
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -34,6 +34,10 @@ def browser():
     playwright.stop()
 
 
+READY = "disabled local writer"
+"""Nerfstudio says so once its viewer is complete."""
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -49,7 +53,8 @@ def wait_for_port(process: Started, port: int) -> None:
     import time
 
     end = time.monotonic() + PATIENCE
-    while not listens(port):
+    # It listens long before all widgets are there.
+    while not (listens(port) and READY in process.stdout + process.stderr):
         assert process.is_running and time.monotonic() < end, process.stdout + process.stderr
         time.sleep(0.05)
 
@@ -88,6 +93,7 @@ def server(browser: object, trained_run: TrainedRun, tmp_path_factory: pytest.Te
 def viewer(browser, server: Server) -> Viewer:
     """The page that most tests use."""
     page = Viewer(browser, server.url)
+    page.until(lambda: "instances" in page.status, "a status")
     page.press("Hide Train Cams")
     return page
 

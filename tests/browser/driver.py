@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 SOFTWARE_WEBGL = ("--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist")
+FEWER_FRAMES = """
+const everyFrame = window.requestAnimationFrame.bind(window);
+window.requestAnimationFrame = (callback) => setTimeout(() => everyFrame(callback), 150);
+"""
+"""Viser draws as often as it can, which without a GPU takes all of the processor that the viewer needs."""
 PATIENCE = 60
 """Seconds; a test that waits so long fails. Nothing is measured by it."""
 
@@ -44,6 +49,7 @@ class Viewer:
 
     def __init__(self, browser: Browser, url: str, size: tuple[int, int] = (900, 640)) -> None:
         self.page: Page = browser.new_page(viewport={"width": size[0], "height": size[1]})
+        self.page.add_init_script(FEWER_FRAMES)
         self.page.goto(url)
         self.page.get_by_role("tab", name="Objects").click(timeout=1000 * PATIENCE)
         self.page.get_by_text("instances", exact=False).first.wait_for(timeout=1000 * PATIENCE)
