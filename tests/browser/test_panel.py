@@ -171,6 +171,10 @@ def test_two_browsers_at_once(browser: object, server: Server, panel: Viewer) ->
     other.page.evaluate(CLICK_MANY, list(reversed(names)))
     for page in (panel, other):
         page.page.wait_for_function("window.pressed === 40")
+    while "unsaved" in panel.status:
+        before = panel.status
+        panel.press("Undo")
+        panel.until(lambda before=before: panel.status != before, "one change less")
     panel.press("All")
     panel.until_said("instances selected.")
     other.press("None")
@@ -179,10 +183,6 @@ def test_two_browsers_at_once(browser: object, server: Server, panel: Viewer) ->
         page.until(lambda: panel.status == other.status, "the same status")
     assert server.process.is_running and "Traceback" not in server.process.stderr + server.process.stdout
     other.page.close()
-    while "unsaved" in panel.status:
-        before = panel.status
-        panel.press("Undo")
-        panel.until(lambda before=before: panel.status != before, "one change less")
 
 
 def test_saving(panel: Viewer, server: Server, ids: tuple[int, ...]) -> None:

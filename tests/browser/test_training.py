@@ -14,7 +14,7 @@ from tests.scenes import TinyScene
 def test_instances_can_be_found_and_picked_while_training(browser, tiny_scene: TinyScene, tmp_path: Path) -> None:
     """Pressing buttons holds neither training nor the association at its end, which has the last word."""
     port = free_port()
-    arguments = [word for word in train_arguments(tiny_scene.folder, tmp_path, steps=400)]
+    arguments = train_arguments(tiny_scene.folder, tmp_path, steps=1000)  # still training when the page is there
     arguments[arguments.index("--vis") + 1] = "viewer"
     process = Started(
         *("ns-train", *arguments, "--viewer.websocket-port", port, "--viewer.quit-on-train-completion", "True")

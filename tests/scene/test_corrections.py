@@ -183,6 +183,7 @@ def test_a_part_of_two_kinds_of_masks_is_split_into_these(seed: int) -> None:
     assume(len(kinds) >= 2)
     clicks = torch.eye(DIM)[kinds[:2]] + 0.1
     embeddings = torch.eye(DIM)[kinds[torch.arange(60) % 2]]
+    assume(scene.recognise(clicks, torch.ones(2))[0].tolist() == [1, 1])  # else nobody could have clicked there
     after, new_id = split(scene, 1, clicks, embeddings)
     of_mask = after.cut_masks.part[mine]
     for kind, number in ((kinds[0], 1), (kinds[1], new_id)):

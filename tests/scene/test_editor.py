@@ -131,7 +131,11 @@ class Session:
         number = draw.choice(self.scene.ids)
         mine = torch.isin(self.scene.cut_masks.part, torch.tensor(self.scene.parts(number)))
         seeds = draw.choices([*self.scene.masks.features[mine]], k=2)
-        if torch.equal(*seeds):
+        shown = self.scene.recognise(torch.stack(seeds), torch.ones(2))[0].tolist()
+        if not {*shown} <= {*self.scene.parts(number)}:
+            with pytest.raises(ValueError, match="something else"):
+                self._correct(lambda scene: split(scene, number, torch.stack(seeds), EMBEDDINGS)[0])
+        elif torch.equal(*seeds):
             with pytest.raises(ValueError, match="same"):
                 self._correct(lambda scene: split(scene, number, torch.stack(seeds), EMBEDDINGS)[0])
         elif torch.cosine_similarity(*seeds, dim=0) < 0.999:
