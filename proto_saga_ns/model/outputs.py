@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from jaxtyping import Bool, Float, Int32
 from torch import Tensor
 from torch.nn import functional as F
 
+from proto_saga_ns.model.render import Rendered
 from proto_saga_ns.scene import EmbeddingColors, SegmentedScene
 
 DIMMED = 0.15
@@ -19,25 +18,6 @@ CHECKER_PIXELS = 12
 CHECKER_GREYS = (0.55, 0.75)
 
 
-@dataclass(frozen=True)
-class RenderedColors:
-    """A rendered view without any background.
-
-    Attributes:
-        rgb: colours over black (premultiplied by ``alpha``).
-        features: embeddings, alpha-blended.
-        alpha: accumulated opacity.
-    """
-
-    rgb: Float[Tensor, "H W 3"]
-    features: Float[Tensor, "H W D"]
-    alpha: Float[Tensor, "H W 1"]
-
-    def over(self, background: Float[Tensor, "#H #W 3"]) -> Float[Tensor, "H W 3"]:
-        """Colours in [0, 1] before a background."""
-        return (self.rgb + (1 - self.alpha) * background).clamp(0, 1)
-
-
 def embedding_outputs(
     colors: EmbeddingColors, features: Float[Tensor, "H W D"], alpha: Float[Tensor, "H W 1"]
 ) -> dict[str, Float[Tensor, "H W 3"]]:
@@ -46,7 +26,7 @@ def embedding_outputs(
 
 
 def segmentation_outputs(
-    scene: SegmentedScene, visible: RenderedColors, shown: RenderedColors, background: Float[Tensor, " 3"]
+    scene: SegmentedScene, visible: Rendered, shown: Rendered, background: Float[Tensor, " 3"]
 ) -> dict[str, Tensor]:
     """Colours of the instances, the same over rgb, their confidence, and the selected objects alone.
 
@@ -80,7 +60,7 @@ def segmentation_outputs(
     }
 
 
-def shown_labels(scene: SegmentedScene, visible: RenderedColors) -> tuple[Int32[Tensor, "H W"], Float[Tensor, "H W"]]:
+def shown_labels(scene: SegmentedScene, visible: Rendered) -> tuple[Int32[Tensor, "H W"], Float[Tensor, "H W"]]:
     """Instance ids and confidence of a view, both 0 for what is hidden or not confident enough to be shown."""
     labels, confidence = scene.segment(visible.features, visible.alpha[..., 0])
     dropped = scene.display.is_hidden(labels) | (confidence < scene.display.min_confidence)

@@ -21,8 +21,8 @@ from proto_saga_ns.model import checkpoint
 from proto_saga_ns.model.cameras import CameraView, camera_view
 from proto_saga_ns.model.classifiers import ViewClassifiers
 from proto_saga_ns.model.lpips import lpips_or_nan, without_lpips
-from proto_saga_ns.model.outputs import RenderedColors, embedding_outputs, segmentation_outputs
-from proto_saga_ns.model.render import Gaussians, render
+from proto_saga_ns.model.outputs import embedding_outputs, segmentation_outputs
+from proto_saga_ns.model.render import Gaussians, Rendered, render
 from proto_saga_ns.scene import EmbeddingColors, SegmentedScene
 from proto_saga_ns.scene.state import scene_from_state, scene_to_state
 
@@ -170,8 +170,7 @@ class ProtoSagaModel(SplatfactoModel):
         if self.training:
             return {**outputs, "features": rendered.features}
         outputs["background"] = background.expand(view.height, view.width, 3)
-        colors = RenderedColors(rendered.rgb, rendered.features, rendered.alpha)
-        return {**outputs, **self._segmentation_outputs(view, colors, background)}
+        return {**outputs, **self._segmentation_outputs(view, rendered, background)}
 
     def _active_sh_degree(self) -> int | None:
         if self.config.sh_degree == 0:
@@ -186,7 +185,7 @@ class ProtoSagaModel(SplatfactoModel):
             rgb = self._apply_bilateral_grid(rgb[None], camera.metadata["cam_idx"], height, width)[0]
         return rgb
 
-    def _segmentation_outputs(self, view: CameraView, whole: RenderedColors, background: Tensor) -> dict[str, Tensor]:
+    def _segmentation_outputs(self, view: CameraView, whole: Rendered, background: Tensor) -> dict[str, Tensor]:
         scene = self.scene
         if scene is None:
             return embedding_outputs(self.embedding_colors(), whole.features, whole.alpha)
@@ -202,16 +201,15 @@ class ProtoSagaModel(SplatfactoModel):
             **segmentation_outputs(scene, visible, shown, background),
         }
 
-    def render_some(self, view: CameraView, keep: Bool[Tensor, " N"]) -> RenderedColors:
+    def render_some(self, view: CameraView, keep: Bool[Tensor, " N"]) -> Rendered:
         """One view of some of the Gaussians alone."""
-        rendered, _ = render(
+        return render(
             self.gaussians(keep),
             view,
             sh_degree=self._active_sh_degree(),
             with_depth=False,
             antialiased=self.config.rasterize_mode == "antialiased",
-        )
-        return RenderedColors(rendered.rgb, rendered.features, rendered.alpha)
+        )[0]
 
     def embedding_colors(self) -> EmbeddingColors:
         """The colours of the output ``embedding`` before there is a scene.

@@ -73,7 +73,11 @@ class Rendered:
     rgb: Float[Tensor, "H W 3"]
     features: Float[Tensor, "H W D"]
     alpha: Float[Tensor, "H W 1"]
-    depth: Float[Tensor, "H W 1"] | None
+    depth: Float[Tensor, "H W 1"] | None = None
+
+    def over(self, background: Float[Tensor, "#H #W 3"]) -> Float[Tensor, "H W 3"]:
+        """Colours in [0, 1] before a background."""
+        return (self.rgb + (1 - self.alpha) * background).clamp(0, 1)
 
 
 def view_dependent_colors(

@@ -115,5 +115,5 @@ def segment_view(model: ProtoSagaModel, scene: SegmentedScene, camera: Cameras) 
     """Segment one view of a model by a segmented scene (Eq. 19)."""
     rendered = render_view(model, camera.to(model.device))
     labels, confidence = scene.segment(rendered.features, rendered.alpha[..., 0])
-    rgb = rendered.rgb + (1 - rendered.alpha) * model.background_color.to(model.device)
-    return SegmentedView(rgb.clamp(0, 1), labels.cpu().numpy(), confidence)
+    rgb = rendered.over(model.background_color.to(model.device))
+    return SegmentedView(rgb, labels.cpu().numpy(), confidence)

@@ -19,8 +19,8 @@ from proto_saga_ns.model.cameras import CameraView
 from proto_saga_ns.model.outputs import shown_labels
 
 if TYPE_CHECKING:
-    from proto_saga_ns.model.outputs import RenderedColors
     from proto_saga_ns.model.proto_saga import ProtoSagaModel
+    from proto_saga_ns.model.render import Rendered
     from proto_saga_ns.scene import SegmentedScene
 
 Spot = tuple[float, float]
@@ -93,6 +93,6 @@ def _seen(
     return shown_labels(scene, visible)[0], visible.features
 
 
-def _visible(model: ProtoSagaModel, scene: SegmentedScene, view: CameraView) -> RenderedColors:
+def _visible(model: ProtoSagaModel, scene: SegmentedScene, view: CameraView) -> Rendered:
     ids = scene.instances_of(model.embeddings).ids.to(model.device)
     return model.render_some(view, ~scene.display.is_hidden(ids))

@@ -17,13 +17,13 @@ from proto_saga_ns.model.outputs import (
     CHECKER_PIXELS,
     DIMMED,
     UNSELECTED,
-    RenderedColors,
     backdrop,
     embedding_outputs,
     outlined,
     segmentation_outputs,
     shown_labels,
 )
+from proto_saga_ns.model.render import Rendered
 from proto_saga_ns.scene import Display, Instance, SegmentedScene
 from tests.scene.scenes import scene_of
 
@@ -42,20 +42,20 @@ plain_displays = st.builds(
 displays = st.builds(lambda plain, out, chosen: plain.hiding(out).selecting(chosen), plain_displays, some_ids, some_ids)
 
 
-def a_view(seed: int) -> RenderedColors:
+def a_view(seed: int) -> Rendered:
     """Blocks of the instances, some pixels of none, some that are not clear."""
     generator = torch.Generator().manual_seed(seed)
     blocks = torch.randint(0, 4, (3, 3), generator=generator).repeat_interleave(3, 0).repeat_interleave(5, 1)[:, :14]
     features = torch.eye(4)[blocks] + 0.4 * torch.rand(*SIZE, 4, generator=generator)
     alpha = torch.rand(*SIZE, 1, generator=generator).sqrt()
-    return RenderedColors(alpha * torch.rand(*SIZE, 3, generator=generator), features, alpha)
+    return Rendered(alpha * torch.rand(*SIZE, 3, generator=generator), features, alpha)
 
 
 def a_scene(display: Display) -> SegmentedScene:
     return scene_of(dict(zip(IDS, torch.eye(4), strict=False)), display=display)
 
 
-def shown(display: Display, seed: int, alone: RenderedColors | None = None) -> dict[str, Tensor]:
+def shown(display: Display, seed: int, alone: Rendered | None = None) -> dict[str, Tensor]:
     view = a_view(seed)
     return segmentation_outputs(a_scene(display), view, view if alone is None else alone, BACKGROUND)
 
