@@ -13,7 +13,7 @@ demo: $(READY)
 test: $(READY) lint
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest
 
-# Needs Chromium (Debian: apt-get install chromium) and a machine that does nothing else: it draws without a GPU.
+# Those of the viewer only. They need Chromium (Debian: apt-get install chromium), and patience: it draws without a GPU.
 test-browser: $(READY)
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest -m browser
 

@@ -57,6 +57,12 @@ def short_count(count: int) -> str:
     return str(count)
 
 
+def waiting(training: bool) -> str:
+    """One line for a scene without instances."""
+    when = "They are found when training ends" if training else "Association has not run yet"
+    return f"No instances yet. {when}; the button finds those of the masks as they are now."
+
+
 def summary(scene: SegmentedScene, unsaved: int, display_changed: bool) -> str:
     """One line on the state of the scene."""
     parts = [f"**{len(scene.ids)}** instances"]

@@ -20,7 +20,7 @@ from nerfstudio.viewer.viewer_elements import ViewerControl
 
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.scene import Background
-from proto_saga_ns.viewer.listing import by_size, choice, chosen_id, harmless, summary, table
+from proto_saga_ns.viewer.listing import by_size, choice, chosen_id, harmless, summary, table, waiting
 from proto_saga_ns.viewer.looking import Spot
 from proto_saga_ns.viewer.saving import Saver
 from proto_saga_ns.viewer.session import Session
@@ -56,7 +56,7 @@ class ObjectsPanel(ViewerControl):
         self._session = Session(self._pipeline.model)
         self._saver = Saver(viewer, self._pipeline)
         with add_tab(viewer, "Objects", viser.Icon.CUBE):
-            self._widgets = Widgets(viewer.viser_server.gui)
+            self._widgets = Widgets(viewer.viser_server.gui, *self._texts())
         self._connect(self._widgets)
         self._refresh("")
 
@@ -135,13 +135,10 @@ class ObjectsPanel(ViewerControl):
         self._render_again()
 
     def _render_again(self) -> None:
-        """Ask for new pictures, and a moment later once more.
-
-        Nerfstudio loses a request that comes while it takes up another, and all that follow on a browser that leaves
-        in this moment; the picture would stay as it was until somebody moves.
+        """Ask for new pictures, and a moment later once more: nerfstudio loses a request that comes while it takes up
+        another, and the picture would stay as it was until somebody moves.
         """
-        with contextlib.suppress(KeyError):  # of a browser that has left
-            self.viewer._trigger_rerender()
+        self._render_sharp()
         if self._second_request is not None:
             self._second_request.cancel()
         self._second_request = threading.Timer(SECOND_REQUEST_SECONDS, self._render_sharp)
@@ -149,7 +146,9 @@ class ObjectsPanel(ViewerControl):
         self._second_request.start()
 
     def _render_sharp(self) -> None:
-        """Without the coarse picture that goes before one for a moving camera."""
+        """Without the coarse picture that goes before one for a moving camera; a page that gets both at once may show
+        the coarse one and keep it.
+        """
         for machine in list(self.viewer.render_statemachines.values()):
             machine.action(RenderAction("step", self.viewer.get_camera_state(machine.client)))
 
@@ -161,20 +160,23 @@ class ObjectsPanel(ViewerControl):
         """Bring all widgets up to the scene."""
         assert self._widgets is not None
         self._say(said)
+        self._widgets.show_texts(*self._texts())
+        self._widgets.set_usable(self._session.has_scene)
         if not self._session.has_scene:
-            self._widgets.show_waiting(self.viewer.trainer is not None)
             return
         editor = self._session.editor
         scene = editor.scene
-        self._widgets.show_scene(
-            summary(scene, editor.unsaved, editor.display_changed),
-            table(scene),
-            [choice(instance) for instance in by_size(scene)],
-            scene,
-        )
+        self._widgets.show_scene([choice(instance) for instance in by_size(scene)], scene)
         if editor is not self._editor_shown:  # else the sliders are where people put them
             self._editor_shown = editor
             self._widgets.show_look(scene.display)
+
+    def _texts(self) -> tuple[str, str]:
+        """The first line, and the list of instances."""
+        if not self._session.has_scene:
+            return waiting(self.viewer.trainer is not None), ""
+        editor = self._session.editor
+        return summary(editor.scene, editor.unsaved, editor.display_changed), table(editor.scene)
 
     def _use_tool(self, tool: str) -> str:
         """What the mouse does in the picture; viser knows one such use at a time."""

@@ -23,10 +23,14 @@ NO_INSTANCE: str = "0: none"
 
 
 class Widgets:
-    """All handles. Built inside the tab."""
+    """All handles. Built inside the tab.
 
-    def __init__(self, gui: viser.GuiApi) -> None:
-        self.status = gui.add_markdown("")
+    What the tab says first is given at once: of two texts that follow each other while a page loads, viser may show
+    the older one.
+    """
+
+    def __init__(self, gui: viser.GuiApi, status: str, table: str) -> None:
+        self.status = gui.add_markdown(status)
         self.message = gui.add_markdown("")
         self.find = gui.add_button("Find instances now", icon=viser.Icon.SEARCH, visible=False)
         names = tuple(OUTPUTS)
@@ -68,21 +72,23 @@ class Widgets:
                 "Background", get_args(Background), hint="of the output 'object'; a checkerboard is transparent"
             )
         with gui.add_folder("Instances"):
-            self.table = gui.add_markdown("")
+            self.table = gui.add_markdown(table)
         self._name_shown: str | None = None
         self._correcting = (self.search, self.rename, self.merge, self.absorb, self.save)
 
-    def show_waiting(self, training: bool) -> None:
-        """There are no instances."""
-        when = "They are found when training ends" if training else "Association has not run yet"
-        self.status.content = f"No instances yet. {when}; the button finds those of the masks as they are now."
-        self._set_usable(False)
-
-    def show_scene(self, summary: str, table: str, choices: Sequence[str], scene: SegmentedScene) -> None:
-        """Bring all widgets up to a scene."""
-        self._set_usable(True)
-        _set(self.status, "content", summary)
+    def show_texts(self, status: str, table: str) -> None:
+        """The first line, and the list of instances."""
+        _set(self.status, "content", status)
         _set(self.table, "content", table)
+
+    def set_usable(self, usable: bool) -> None:
+        """Whether there are instances to work with; without, there is a button that finds them."""
+        self.find.visible = not usable
+        for handle in self._correcting:
+            handle.disabled = not usable
+
+    def show_scene(self, choices: Sequence[str], scene: SegmentedScene) -> None:
+        """Bring the choice of an instance up to a scene."""
         _set(self.instance, "options", (NO_INSTANCE, *choices))
         self._show_selected(scene, choices)
 
@@ -102,11 +108,6 @@ class Widgets:
         _set(self.min_confidence, "value", display.min_confidence)
         _set(self.outline, "value", display.outline)
         _set(self.background, "value", display.background)
-
-    def _set_usable(self, usable: bool) -> None:
-        self.find.visible = not usable
-        for handle in self._correcting:
-            handle.disabled = not usable
 
 
 def _buttons(gui: viser.GuiApi, label: str, *titles: str) -> viser.GuiButtonGroupHandle[str]:

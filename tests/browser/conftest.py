@@ -89,13 +89,14 @@ def server(browser: object, trained_run: TrainedRun, tmp_path_factory: pytest.Te
     process.kill()
 
 
-@pytest.fixture(scope="session")
-def viewer(browser, server: Server) -> Viewer:
-    """The page that most tests use."""
-    page = Viewer(browser, server.url)
-    page.until(lambda: "instances" in page.status, "a status")
-    page.press("Hide Train Cams")
-    return page
+@pytest.fixture(scope="module")
+def viewer(browser, server: Server) -> Iterator[Viewer]:
+    """The page that all tests of a file use; gone before the next file, since it draws all the time."""
+    viewer = Viewer(browser, server.url)
+    viewer.until(lambda: "instances" in viewer.status, "a status")
+    viewer.press("Hide Train Cams")
+    yield viewer
+    viewer.page.close()
 
 
 @pytest.fixture

@@ -171,6 +171,7 @@ def test_two_browsers_at_once(browser: object, server: Server, panel: Viewer) ->
     other.page.evaluate(CLICK_MANY, list(reversed(names)))
     for page in (panel, other):
         page.page.wait_for_function("window.pressed === 40")
+    panel.until_silent()
     while "unsaved" in panel.status:
         before = panel.status
         panel.press("Undo")
