@@ -19,8 +19,8 @@ import torch
 import tyro
 from torch import Tensor
 
-from proto_saga_ns.association import PAPER, AssociationOptions, associate, ground_truth_association
-from proto_saga_ns.association.consensus import Consensus, ConsensusOptions, RememberedViews, Votes, blend_views
+from proto_saga_ns.association import PAPER, AssociationOptions, ConsensusOptions, associate, ground_truth_association
+from proto_saga_ns.association.consensus import Consensus, RememberedViews, blend_views
 from proto_saga_ns.association.consensus.blended_views import atom_units
 from proto_saga_ns.association.consensus.mask_instances import find_instances
 from proto_saga_ns.association.consensus.pipeline import group_gaussians, merge_atoms
@@ -28,20 +28,20 @@ from proto_saga_ns.association.consensus.votes import count_votes
 from proto_saga_ns.cli.run import Run, load_run
 from proto_saga_ns.demo import DINING
 from proto_saga_ns.evaluation import InstanceProtocol
-from proto_saga_ns.fused import DOUBT, classify_with_votes
 from proto_saga_ns.labels import read_label_map
 from proto_saga_ns.mask_table import MaskTable
 from proto_saga_ns.model.association import pool_features, training_views
 from proto_saga_ns.model.render import Gaussians
 from proto_saga_ns.model.segmentation import TrainingViews, render_view
 from proto_saga_ns.prototypes import classify
+from proto_saga_ns.votes import DOUBT, Votes, classify_with_votes
 
 TRUTH = DINING / "instances"
 RUNS = Path("results/demo_table/outputs/dining/proto-saga-lite")
 SWEEPS = {
     "theta": [0.2, 0.3, 0.5, 0.6],
     "num_atoms": [1000, 2000, 4000, 6000],
-    "seed": [1, 2, 3],
+    "atom_seed": [1, 2, 3],
 }
 Figures = dict[str, float]
 Result = TypeVar("Result")
@@ -83,9 +83,8 @@ class Trained:
         run = load_run(config)
         views = training_views(run.model, run.pipeline.datamanager)
         gaussians = Gaussians.from_parameters(dict(run.model.gauss_params.items()))
-        geometry = (gaussians.means, gaussians.quats, gaussians.scales, gaussians.opacities)
         antialiased = run.model.config.rasterize_mode == "antialiased"
-        return cls(run, views, blend_views(*geometry, views, antialiased))
+        return cls(run, views, blend_views(*gaussians.geometry, views, antialiased))
 
 
 @torch.no_grad()
@@ -145,7 +144,7 @@ def _by_consensus(trained: Trained, name: str, found: Consensus) -> Iterator[tup
 def _evaluate(trained: Trained, masks: MaskTable, votes: Votes | None) -> dict[str, Figures]:
     """Figures of each way of segmenting the test views: by prototypes, and if there are votes by votes and by both."""
     model, ids = trained.run.model, np.array(masks.ids)
-    channels = torch.zeros(len(model.means), 0) if votes is None else torch.from_numpy(votes.of_instances(ids))
+    channels = torch.zeros(len(model.means), 0) if votes is None else votes.channels(masks.ids)
     together = torch.cat([model.embeddings.detach(), channels], dim=1)
     protocols: dict[str, InstanceProtocol] = {}
     for path, camera, _ in trained.run.cameras("test"):

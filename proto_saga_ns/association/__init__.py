@@ -8,13 +8,14 @@ from proto_saga_ns.association.associate import (
 )
 from proto_saga_ns.association.claims import View
 from proto_saga_ns.association.mask_tracks import look_numbered_per_view
-from proto_saga_ns.association.options import GAGA, PAPER, AssociationOptions
+from proto_saga_ns.association.options import GAGA, PAPER, AssociationOptions, ConsensusOptions
 
 __all__ = [
     "GAGA",
     "PAPER",
     "Association",
     "AssociationOptions",
+    "ConsensusOptions",
     "View",
     "apply_association",
     "associate",

@@ -2,14 +2,52 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
+
+
+@dataclass(frozen=True)
+class ConsensusOptions:
+    """How masks that agree in most views are found to show the same instance."""
+
+    theta: float = 0.4
+    """two atoms belong together if they lie in one mask in more than this share of the views that show both; lower
+    joins more"""
+    num_atoms: int | None = None
+    """groups of Gaussians that are never taken apart; None takes as many as the smallest masks need, at most 6000.
+    Time and memory grow with the square"""
+    min_support: int | None = None
+    """views that must show an instance in a mask of its own; None takes 3, or a quarter of the views if less"""
+    support_share: float = 1 / 3
+    """share of the views in which an instance is visible that must do so"""
+    visible_share: float = 1 / 2000
+    """share of a view from which on an instance counts as visible in it"""
+    pure: float = 0.5
+    """share of a mask that must lie in its instance for the mask to support it and to vote"""
+    top_votes: int = 4
+    """instances that are kept for each Gaussian"""
+    atom_seed: int = 0
+    """seed of the atoms"""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.theta < 1:
+            raise ValueError(f"theta is {self.theta}, expected a share between 0 and 1")
+        if self.top_votes < 1 or (self.num_atoms is not None and self.num_atoms < 1):
+            raise ValueError(f"num_atoms {self.num_atoms} and top_votes {self.top_votes} must be above 0")
+
+    def required_support(self, num_views: int) -> int:
+        """How many of ``num_views`` views must support an instance at the least; at least one."""
+        chosen = min(3, num_views // 4) if self.min_support is None else self.min_support
+        return max(chosen, 1)
 
 
 @dataclass(frozen=True)
 class AssociationOptions:
     """How masks of different views are found to show the same instance (Sec. 3.2)."""
 
+    strategy: Literal["memory-bank", "consensus"] = "memory-bank"
+    """memory-bank: view after view, as in the paper. consensus: all views at once, by which Gaussians lie in one mask
+    together in most of them; then only the options under consensus count"""
     mask_ids: Literal["ignore", "seed", "trust"] = "ignore"
     """what the ids in the mask files mean across views. ignore: nothing. trust: the same id is the same instance, and
     no memory bank is asked. seed: the same id is the same instance, and the memory bank joins ids that show one
@@ -37,6 +75,11 @@ class AssociationOptions:
     min_views: int | None = None
     """drop instances that fewer views than this contain; None takes 5, or a twelfth of the views if less; 0 keeps
     all, as the paper does"""
+    consensus: ConsensusOptions = field(default_factory=ConsensusOptions)
+
+    def __post_init__(self) -> None:
+        if self.strategy == "consensus" and self.mask_ids != "ignore":
+            raise ValueError(f"consensus looks at no ids; mask_ids={self.mask_ids} needs strategy=memory-bank")
 
     def required_views(self, num_views: int) -> int:
         """How many of ``num_views`` views an instance must be seen in to stay; at least one."""

@@ -12,10 +12,17 @@ from jaxtyping import Int32
 from nerfstudio.utils.rich_utils import CONSOLE
 from rich.progress import track
 
-from proto_saga_ns.association import Association, AssociationOptions, associate, look_numbered_per_view
+from proto_saga_ns.association import (
+    Association,
+    AssociationOptions,
+    ConsensusOptions,
+    associate,
+    look_numbered_per_view,
+)
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.mask_table import MaskedView, MaskTable
 from proto_saga_ns.model.gaussian_votes import vote
+from proto_saga_ns.model.render import Gaussians
 from proto_saga_ns.model.scene_classifiers import classifier_masks
 from proto_saga_ns.model.segmentation import TrainingViews
 from proto_saga_ns.prototypes import view_prototypes
@@ -43,14 +50,16 @@ def segment_scene(
     association = associate_views(model, views, options)
     if not association.n_gaussians.any():
         raise ProtoSagaError(
-            f"Association found no instance: no Gaussian's centre falls on any mask (or min-views="
-            f"{options.min_views} drops them all). Check masks and poses in ns-viewer; train longer."
+            "Association found no instance: no Gaussian's centre falls on any mask, or too few views agree on any "
+            "(min-views, min-support). Check masks and poses in ns-viewer; train longer."
         )
     pooled = pool_features(views, association.instance_of_mask)
     masks = classifier_masks(model, views, association, pooled, scene_options)
     CONSOLE.log(f"{len(masks.ids)} instances from {sum(datamanager.labels_per_view)} masks of {len(views)} views")
+    with_votes = scene_options.votes and scene_options.classifier == "prototypes"
     scene = SegmentedScene(
         masks=masks,
+        votes=association.votes if with_votes else None,
         embedding_colors=EmbeddingColors.fit(model.embeddings.detach()),
         display=Display(overlay_opacity=model.config.overlay_opacity),
         tau=model.config.tau,
@@ -77,13 +86,27 @@ def training_views(model: ProtoSagaModel, datamanager: ProtoSagaDatamanager) -> 
 
 
 def associate_views(model: ProtoSagaModel, views: TrainingViews, options: AssociationOptions) -> Association:
-    """Association with a progress bar, and with a warning if ids are trusted that hardly can be."""
+    """Association with progress bars, and with a warning if ids are trusted that hardly can be."""
+    if options.strategy == "consensus":
+        return _by_consensus(model, views, options.consensus)
     if options.mask_ids != "ignore" and look_numbered_per_view(views.mask_ids):
         _warn_of_numbering(options)
     return associate(
         *(model.means.detach(), model.embeddings.detach(), views, options, model.config.tau),
         progress=lambda order: _progress(order, "Associating masks"),
     )
+
+
+@torch.no_grad()
+def _by_consensus(model: ProtoSagaModel, views: TrainingViews, options: ConsensusOptions) -> Association:
+    from proto_saga_ns.association.consensus import blend_views, find_consensus  # with parts of scipy that take long
+
+    gaussians = Gaussians.from_parameters(dict(model.gauss_params.items()))
+    blended = blend_views(*gaussians.geometry, views, model.config.rasterize_mode == "antialiased")
+    means, embeddings = (tensor.detach().cpu().numpy() for tensor in (gaussians.means, gaussians.embeddings))
+    stages = iter(("Blending views", "Sorting masks", "Voting"))
+    found = find_consensus(means, embeddings, blended, options, progress=lambda order: _progress(order, next(stages)))
+    return found.association()
 
 
 def pool_features(views: TrainingViews, part_of_mask: Sequence[Int32[np.ndarray, " L+1"]]) -> MaskTable:

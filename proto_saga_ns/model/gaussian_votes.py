@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def vote(model: ProtoSagaModel, views: TrainingViews, scene: SegmentedScene) -> GaussianInstances:
     """Give each Gaussian to the instance whose pixels it contributes most to.
 
-    The pixels are those of the training views, segmented by the scene's prototypes (Eq. 19).
+    The pixels are those of the training views, segmented by the scene.
 
     Returns:
         An instance for each of the model's Gaussians, inside a crop box or not. Those that no training view shows
@@ -41,18 +41,17 @@ def vote_with(
 ) -> GaussianInstances:
     """The same with other label maps of instance ids, one for each training view."""
     gaussians = Gaussians.from_parameters(dict(model.gauss_params.items()))
-    geometry = (gaussians.means, gaussians.quats, gaussians.scales, gaussians.opacities)
     antialiased = model.config.rasterize_mode == "antialiased"
     votes = InstanceVotes()
     for index, label_map in enumerate(label_maps):
         view = views[index]
-        votes.add(contributions(*geometry, view.viewmat, view.K, label_map, antialiased))
+        votes.add(contributions(*gaussians.geometry, view.viewmat, view.K, label_map, antialiased))
     return elect(votes.total(), len(gaussians.means))
 
 
 def _segmented(views: TrainingViews, scene: SegmentedScene, index: int) -> Int[Tensor, "H W"]:
-    rendered = views.render(index)
-    return scene.segment(rendered.features, rendered.alpha[..., 0])[0]
+    rendered = views.render(index, scene=scene)
+    return scene.segment(rendered.features, rendered.alpha[..., 0], rendered.votes)[0]
 
 
 def _progress(count: int) -> Iterable[int]:

@@ -62,7 +62,7 @@ def segmentation_outputs(
 
 def shown_labels(scene: SegmentedScene, visible: Rendered) -> tuple[Int32[Tensor, "H W"], Float[Tensor, "H W"]]:
     """Instance ids and confidence of a view, both 0 for what is hidden or not confident enough to be shown."""
-    labels, confidence = scene.segment(visible.features, visible.alpha[..., 0])
+    labels, confidence = scene.segment(visible.features, visible.alpha[..., 0], visible.votes)
     dropped = scene.display.is_hidden(labels) | (confidence < scene.display.min_confidence)
     return labels.masked_fill(dropped, 0), confidence.masked_fill(dropped, 0.0)
 

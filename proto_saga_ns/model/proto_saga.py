@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -132,13 +132,18 @@ class ProtoSagaModel(SplatfactoModel):
         poses = self.camera_optimizer.apply_to_camera(camera) if corrected else camera.camera_to_worlds
         return camera_view(camera, poses, self._get_downscale_factor(), self.device)
 
-    def gaussians(self, keep: Bool[Tensor, " N"] | None = None) -> Gaussians:
-        """What the rasterizer takes of the Gaussians that are inside the crop box, and perhaps only of some."""
+    def gaussians(self, keep: Bool[Tensor, " N"] | None = None, scene: SegmentedScene | None = None) -> Gaussians:
+        """What the rasterizer takes of the Gaussians that are inside the crop box, and perhaps only of some.
+
+        With a scene its votes are rendered, if it has any.
+        """
         chosen = slice(None) if keep is None else keep
         if self.crop_box is not None and not self.training:
             inside = self.crop_box.within(self.means).reshape(-1)
             chosen = inside if keep is None else inside & keep
-        return Gaussians.from_parameters({name: value[chosen] for name, value in self.gauss_params.items()})
+        found = Gaussians.from_parameters({name: value[chosen] for name, value in self.gauss_params.items()})
+        votes = None if scene is None else scene.vote_channels(self.num_points, self.device)
+        return found if votes is None else replace(found, votes=votes[chosen])
 
     def get_outputs(self, camera: Cameras) -> dict[str, Tensor]:  # type: ignore[override]
         """Render one camera.
@@ -150,7 +155,7 @@ class ProtoSagaModel(SplatfactoModel):
         view = self.view_of(camera, corrected=self.training)
         self.last_size = (view.height, view.width)
         rendered, self.info = render(
-            self.gaussians(),
+            self.gaussians(scene=None if self.training else self.scene),
             view,
             sh_degree=self._active_sh_degree(),
             with_depth=self.config.output_depth_during_training or not self.training,
@@ -194,17 +199,17 @@ class ProtoSagaModel(SplatfactoModel):
         visible = shown = whole
         if display.hidden or alone:  # asking for the instances of all Gaussians is not free
             ids = scene.instances_of(self.embeddings).ids.to(self.device)
-            visible = self.render_some(view, ~display.is_hidden(ids)) if display.hidden else whole
+            visible = self.render_some(view, ~display.is_hidden(ids), scene) if display.hidden else whole
             shown = self.render_some(view, display.is_shown(ids)) if alone else visible
         return {
             **embedding_outputs(scene.embedding_colors, whole.features, whole.alpha),
             **segmentation_outputs(scene, visible, shown, background),
         }
 
-    def render_some(self, view: CameraView, keep: Bool[Tensor, " N"]) -> Rendered:
-        """One view of some of the Gaussians alone."""
+    def render_some(self, view: CameraView, keep: Bool[Tensor, " N"], scene: SegmentedScene | None = None) -> Rendered:
+        """One view of some of the Gaussians alone, with the votes of a scene if it is to be segmented."""
         return render(
-            self.gaussians(keep),
+            self.gaussians(keep, scene),
             view,
             sh_degree=self._active_sh_degree(),
             with_depth=False,

@@ -81,9 +81,11 @@ class TrainingViews:
         """Label map of a training view, undistorted."""
         return self._label_maps[index]
 
-    def render(self, index: int, embeddings: Float[Tensor, "N D"] | None = None) -> Rendered:
+    def render(
+        self, index: int, embeddings: Float[Tensor, "N D"] | None = None, scene: SegmentedScene | None = None
+    ) -> Rendered:
         """Feature map (and the rest) of a training view, perhaps of other embeddings than the model's."""
-        return render_view(self._model, self._camera(index), corrected=True, embeddings=embeddings)
+        return render_view(self._model, self._camera(index), corrected=True, embeddings=embeddings, scene=scene)
 
     def _camera(self, index: int) -> Cameras:
         camera = self._cameras[index : index + 1]
@@ -96,9 +98,13 @@ def render_view(
     camera: Cameras,
     corrected: bool = False,
     embeddings: Float[Tensor, "N D"] | None = None,
+    scene: SegmentedScene | None = None,
 ) -> Rendered:
-    """Colours, features and opacity of one camera at full resolution, all spherical harmonics in use."""
-    gaussians = model.gaussians()
+    """Colours, features and opacity of one camera at full resolution, all spherical harmonics in use.
+
+    Votes too, if a scene is given that has them.
+    """
+    gaussians = model.gaussians(scene=scene)
     if embeddings is not None:
         gaussians = replace(gaussians, embeddings=embeddings).without_geometry_gradient()
     return render(
@@ -112,8 +118,8 @@ def render_view(
 
 @torch.no_grad()
 def segment_view(model: ProtoSagaModel, scene: SegmentedScene, camera: Cameras) -> SegmentedView:
-    """Segment one view of a model by a segmented scene (Eq. 19)."""
-    rendered = render_view(model, camera.to(model.device))
-    labels, confidence = scene.segment(rendered.features, rendered.alpha[..., 0])
+    """Segment one view of a model by a segmented scene."""
+    rendered = render_view(model, camera.to(model.device), scene=scene)
+    labels, confidence = scene.segment(rendered.features, rendered.alpha[..., 0], rendered.votes)
     rgb = rendered.over(model.background_color.to(model.device))
     return SegmentedView(rgb, labels.cpu().numpy(), confidence)

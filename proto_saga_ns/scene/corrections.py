@@ -54,7 +54,11 @@ def merged(scene: SegmentedScene, ids: Sequence[int]) -> SegmentedScene:
 
 
 def split(
-    scene: SegmentedScene, instance_id: int, seeds: Float[Tensor, "2 D"], embeddings: Float[Tensor, "N D"]
+    scene: SegmentedScene,
+    instance_id: int,
+    seeds: Float[Tensor, "2 D"],
+    embeddings: Float[Tensor, "N D"],
+    votes: Float[Tensor, "2 P"] | None = None,
 ) -> tuple[SegmentedScene, int]:
     """One instance as two, told apart by the features of a point of each.
 
@@ -67,6 +71,7 @@ def split(
         instance_id: what to split; the id stays with one of the two.
         seeds: rendered features of two points of the instance, of any length.
         embeddings: of the scene's Gaussians.
+        votes: rendered at the two points, where the scene has any.
 
     Returns:
         The scene, and the new instance's id.
@@ -77,7 +82,7 @@ def split(
     """
     parts = scene.parts(instance_id)
     points = F.normalize(seeds.detach().float().cpu(), dim=1)
-    first, second = scene.recognise(points, torch.ones(2))[0].tolist()
+    first, second = scene.recognise(points, torch.ones(2), votes)[0].tolist()
     if not {first, second}.issubset(parts):
         raise ValueError("one of the points shows something else")
     if float((points[0] - points[1]).norm()) < INDISTINGUISHABLE:

@@ -20,6 +20,7 @@ from proto_saga_ns.prototypes import DEFAULT_MIN_ALPHA, classify
 from proto_saga_ns.scene.cuts import Cut, cut_parts
 from proto_saga_ns.scene.display import Display
 from proto_saga_ns.scene.embedding_colors import EmbeddingColors
+from proto_saga_ns.votes import Votes, classify_with_votes
 
 FORMAT_VERSION = 2
 """Of the saved scene; to be raised when its meaning changes."""
@@ -65,6 +66,7 @@ class SegmentedScene:
         masks: all masks with their features and parts.
         embedding_colors: map from features to colours.
         gaussians: the part of each Gaussian; None if that was never decided.
+        votes: for parts, as they were before cuts; None if nothing but prototypes recognises them.
         cuts: parts that a person has taken apart further; each adds a part.
         owners: the instance of a part; a part that is not in here is an instance of its own, with its own id. The id
             of an instance is that of one of its parts.
@@ -78,6 +80,7 @@ class SegmentedScene:
     masks: MaskTable
     embedding_colors: EmbeddingColors
     gaussians: GaussianInstances | None = None
+    votes: Votes | None = None
     cuts: tuple[Cut, ...] = ()
     owners: Mapping[int, int] = field(default_factory=dict)
     names: Mapping[int, str] = field(default_factory=dict)
@@ -166,22 +169,38 @@ class SegmentedScene:
         """For each training view by name, the instance of each label of its label map; entry 0 is 0."""
         return {name: self._owners_of(parts).tolist() for name, parts in self.cut_masks.part_of_mask().items()}
 
-    def segment(
-        self, features: Float[Tensor, "H W D"], alpha: Float[Tensor, "H W"]
-    ) -> tuple[Int32[Tensor, "H W"], Float[Tensor, "H W"]]:
-        """Instance ids of a rendered view and their probability (Eq. 19), summed over the parts that were merged.
+    def vote_channels(self, num_gaussians: int, device: torch.device | str = "cpu") -> Float[Tensor, "N P"] | None:
+        """The votes as channels to render, one for each of ``masks.ids``.
 
-        Both are 0 where none was found.
+        None if there are none, or if the Gaussians are others now (training went on): then prototypes decide alone.
         """
-        parts, confidence = self.recognise(features, alpha)
+        if self.votes is None or len(self.votes) != num_gaussians:
+            return None
+        return self.votes.channels(self.masks.ids, device)
+
+    def segment(
+        self, features: Float[Tensor, "H W D"], alpha: Float[Tensor, "H W"], votes: Float[Tensor, "H W P"] | None = None
+    ) -> tuple[Int32[Tensor, "H W"], Float[Tensor, "H W"]]:
+        """Instance ids of a rendered view and their probability, summed over the parts that were merged.
+
+        By prototypes (Eq. 19), or with rendered votes by both. Labels and probability are 0 where none was found.
+        """
+        parts, confidence = self.recognise(features, alpha, votes)
         return self._owners_of(parts), confidence
 
     def recognise(
-        self, features: Float[Tensor, "*shape D"], alpha: Float[Tensor, "*shape"]
+        self,
+        features: Float[Tensor, "*shape D"],
+        alpha: Float[Tensor, "*shape"],
+        votes: Float[Tensor, "*shape P"] | None = None,
     ) -> tuple[Int32[Tensor, "*shape"], Float[Tensor, "*shape"]]:
         """The same for parts instead of instances."""
         owners = torch.tensor([self.owners.get(part, part) for part in self.masks.ids])
-        rows, confidence = classify(features, self.prototypes, alpha, self.tau, self.min_alpha, owners)
+        settings = (self.prototypes, alpha, self.tau, self.min_alpha, owners)
+        if votes is None:
+            rows, confidence = classify(features, *settings)
+        else:
+            rows, confidence = classify_with_votes(features, votes, *settings)
         return cut_parts(self.cuts, self._lookup((0, *self.masks.ids), rows), features), confidence
 
     def _owners_of(self, parts: Int32[Tensor, "*shape"]) -> Int32[Tensor, "*shape"]:

@@ -16,6 +16,7 @@ from proto_saga_ns.scene.cuts import Cut
 from proto_saga_ns.scene.display import Display
 from proto_saga_ns.scene.embedding_colors import EmbeddingColors
 from proto_saga_ns.scene.segmented_scene import FORMAT_VERSION, SegmentedScene
+from proto_saga_ns.votes import Votes
 
 _COLORS = tuple(f.name for f in fields(EmbeddingColors))
 _MASKS = ("view", "label", "pixels", "features", "part")
@@ -28,6 +29,8 @@ def scene_to_state(scene: SegmentedScene) -> dict[str, Tensor | str]:
     tensors |= {f"cuts.{number}": cut.directions for number, cut in enumerate(scene.cuts)}
     if scene.gaussians is not None:
         tensors |= {"gaussians.ids": scene.gaussians.ids, "gaussians.confidence": scene.gaussians.confidence}
+    if scene.votes is not None:
+        tensors |= {"votes.labels": scene.votes.labels, "votes.shares": scene.votes.shares}
     text = {
         "version": FORMAT_VERSION,
         "tau": scene.tau,
@@ -59,6 +62,7 @@ def scene_from_state(state: Mapping[str, Any]) -> SegmentedScene:
             masks=MaskTable(*(state[f"masks.{name}"] for name in _MASKS), view_names=tuple(text["view_names"])),
             embedding_colors=EmbeddingColors(*(state[f"colors.{name}"] for name in _COLORS)),
             gaussians=_gaussians(state),
+            votes=Votes(state["votes.labels"], state["votes.shares"]) if "votes.labels" in state else None,
             cuts=tuple(Cut(a, b, state[f"cuts.{number}"]) for number, (a, b) in enumerate(text["cuts"])),
             owners={int(part): int(owner) for part, owner in text["owners"]},
             names={int(number): str(name) for number, name in text["names"]},

@@ -36,20 +36,24 @@ class Point:
     Attributes:
         instance: its id, 0 for nothing recognised.
         feature: rendered there.
+        votes: rendered there, if the scene has any.
     """
 
     instance: int
     feature: Float[Tensor, " D"]
+    votes: Float[Tensor, " P"] | None
 
 
 @torch.no_grad()
 def look_at(model: ProtoSagaModel, scene: SegmentedScene, view: CameraView, spot: Spot) -> Point:
     """What a view shows in one place; hidden instances are looked through."""
-    labels, features = _seen(model, scene, view)
+    visible = _visible(model, scene, view)
+    labels = shown_labels(scene, visible)[0]
     row, column = (
         min(max(int(place * size), 0), size - 1) for place, size in zip(reversed(spot), labels.shape, strict=True)
     )
-    return Point(int(labels[row, column]), features[row, column].cpu())
+    votes = None if visible.votes is None else visible.votes[row, column].cpu()
+    return Point(int(labels[row, column]), visible.features[row, column].cpu(), votes)
 
 
 @torch.no_grad()
@@ -57,7 +61,7 @@ def instances_in_box(
     model: ProtoSagaModel, scene: SegmentedScene, view: CameraView, low: Spot, high: Spot
 ) -> tuple[int, ...]:
     """Instances of which a view shows more than half inside a box between two corners."""
-    labels, _ = _seen(model, scene, view)
+    labels = shown_labels(scene, _visible(model, scene, view))[0]
     return mostly_inside(labels.cpu().numpy(), low, high)
 
 
@@ -85,14 +89,6 @@ def mostly_inside(labels: Int[np.ndarray, "H W"], low: Spot, high: Spot) -> tupl
     return tuple(int(label) for label in chosen if label > 0)
 
 
-def _seen(
-    model: ProtoSagaModel, scene: SegmentedScene, view: CameraView
-) -> tuple[Int32[Tensor, "H W"], Float[Tensor, "H W D"]]:
-    """Instance ids and features that a view shows."""
-    visible = _visible(model, scene, view)
-    return shown_labels(scene, visible)[0], visible.features
-
-
 def _visible(model: ProtoSagaModel, scene: SegmentedScene, view: CameraView) -> Rendered:
     ids = scene.instances_of(model.embeddings).ids.to(model.device)
-    return model.render_some(view, ~scene.display.is_hidden(ids))
+    return model.render_some(view, ~scene.display.is_hidden(ids), scene)

@@ -154,10 +154,11 @@ class Session:
             self.select([point.instance])
             return f"Splitting {point.instance}: now click on its other part."
         seeds = torch.stack([start.feature, point.feature])
+        votes = None if start.votes is None or point.votes is None else torch.stack([start.votes, point.votes])
         new_ids = []
 
         def split(scene: SegmentedScene) -> SegmentedScene:
-            found, new_id = corrections.split(scene, point.instance, seeds, self._model.embeddings)
+            found, new_id = corrections.split(scene, point.instance, seeds, self._model.embeddings, votes)
             new_ids.append(new_id)
             return found
 

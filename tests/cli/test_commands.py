@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from proto_saga_ns.labels import read_label_map
+from proto_saga_ns.scene.state import scene_from_state
 from tests.commands import run
 from tests.conftest import TrainedRun
 from tests.scenes import NUM_INSTANCES
@@ -63,6 +64,29 @@ def test_associate_rewrites_the_checkpoint_and_keeps_the_one_before(copy_of_run:
     assert options["association"]["criteria"] == "depth" and options["scene"]["classifier"] == classifier
     assert content["optimizers"].keys() == torch.load(kept, weights_only=True)["optimizers"].keys()
     assert run("proto-saga", "info", "--load-config", copy_of_run.config).returncode == 0
+
+
+def test_associate_by_consensus_saves_votes_that_segment(copy_of_run: TrainedRun, tmp_path: Path) -> None:
+    config = copy_of_run.config
+    process = run("proto-saga", "associate", "--load-config", config, "--strategy", "consensus")
+    assert process.returncode == 0, process.stdout + process.stderr
+    state = torch.load(copy_of_run.checkpoint, map_location="cpu", weights_only=True)["pipeline"]
+    scene = scene_from_state(state["_model._extra_state"]["scene"])
+    assert scene.options["association"]["strategy"] == "consensus"
+    assert scene.votes is not None and len(scene.votes) == len(state["_model.gauss_params.means"])
+    truth, figures = copy_of_run.scene.folder / "instances", tmp_path / "figures.json"
+    process = run("proto-saga", "evaluate", "--load-config", config, "--ground-truth", truth, "--json", figures)
+    assert process.returncode == 0, process.stderr
+    found = json.loads(figures.read_text())
+    assert found["mIoU"] > 60 and found["precision"] > 85 and found["recall"] > 85
+
+
+def test_consensus_takes_no_ids(copy_of_run: TrainedRun) -> None:
+    before = copy_of_run.checkpoint.read_bytes()
+    options = ("--load-config", copy_of_run.config, "--strategy", "consensus", "--mask-ids", "trust")
+    process = run("proto-saga", "associate", *options)
+    assert process.returncode == 2 and "needs strategy=memory-bank" in " ".join(process.stderr.split())
+    assert copy_of_run.checkpoint.read_bytes() == before
 
 
 def test_trusting_ids_that_each_view_numbers_anew_is_warned_of(copy_of_run: TrainedRun) -> None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
+import pytest
 import torch
 
-from proto_saga_ns.association import ground_truth_association
-from proto_saga_ns.association.consensus import ConsensusOptions, blend_views, find_consensus
+from proto_saga_ns.association import AssociationOptions, ground_truth_association
 from proto_saga_ns.cli.run import Run
-from proto_saga_ns.fused import classify_with_votes
 from proto_saga_ns.labels import read_label_map
-from proto_saga_ns.model.association import pool_features, training_views
-from proto_saga_ns.model.render import Gaussians
+from proto_saga_ns.model.association import associate_views, segment_scene, training_views
+from proto_saga_ns.model.options import SceneOptions
 from proto_saga_ns.model.segmentation import TrainingViews
 from tests.conftest import TrainedRun
 
@@ -25,12 +26,7 @@ def true_masks(views: TrainingViews, folder: TrainedRun) -> list[np.ndarray]:
 def test_consensus_of_a_trained_run(loaded: Run, trained_run: TrainedRun) -> None:
     model = loaded.model
     views = training_views(model, loaded.pipeline.datamanager)
-    gaussians = Gaussians.from_parameters(dict(model.gauss_params.items()))
-    geometry = (gaussians.means, gaussians.quats, gaussians.scales, gaussians.opacities)
-    found = find_consensus(
-        model.means.numpy(), model.embeddings.numpy(), blend_views(*geometry, views), ConsensusOptions()
-    )
-    association = found.association()
+    association = associate_views(model, views, AssociationOptions(strategy="consensus"))
     pairs = [
         (true, own)
         for truth, instances in zip(true_masks(views, trained_run), association.instance_of_mask, strict=True)
@@ -41,11 +37,31 @@ def test_consensus_of_a_trained_run(loaded: Run, trained_run: TrainedRun) -> Non
     assert len(set(owner.values())) == len(owner) == association.num_instances
     assert np.mean([owner.get(own) == true for true, own in pairs]) > 0.9
 
-    masks = pool_features(views, association.instance_of_mask)
-    channels = torch.from_numpy(found.votes.of_instances(np.array(masks.ids)))
-    rendered = views.render(0, embeddings=torch.cat([model.embeddings, channels], dim=1))
-    features, votes = rendered.features.split([views.embedding_dim, len(masks.ids)], dim=-1)
-    labels, _ = classify_with_votes(features, votes, masks.prototypes, rendered.alpha[..., 0])
-    given = association.instance_of_mask[0][views.label_map(0).numpy()]
-    agree = np.append(0, masks.ids)[labels.numpy()] == given
-    assert agree[given > 0].mean() > 0.9
+
+def test_votes_and_prototypes_segment_together(loaded: Run) -> None:
+    """The scene has votes; they are rendered, saved, used for pictures, and left out on demand."""
+    model, datamanager = loaded.model, loaded.pipeline.datamanager
+    options = AssociationOptions(strategy="consensus")
+    scene = segment_scene(model, datamanager, options, SceneOptions())
+    assert scene.votes is not None and scene.gaussians is not None
+    views = training_views(model, datamanager)
+    rendered = views.render(0, scene=scene)
+    alone = views.render(0)
+    assert alone.votes is None and rendered.votes is not None
+    torch.testing.assert_close(rendered.features, alone.features)
+    own = scene.votes.channels(scene.masks.ids)
+    blended = views.render(0, embeddings=own).features
+    torch.testing.assert_close(rendered.votes, blended)
+    labels = scene.segment(rendered.features, rendered.alpha[..., 0], rendered.votes)[0].numpy()
+    given = np.array(scene.mask_instances[views.names[0]])[views.label_map(0).numpy()]
+    assert (labels == given)[given > 0].mean() > 0.9
+
+    without = segment_scene(model, datamanager, options, SceneOptions(votes=False))
+    assert without.votes is None and without.ids == scene.ids
+    torch.testing.assert_close(without.prototypes, scene.prototypes)
+
+
+@pytest.mark.parametrize("ids", ["seed", "trust"])
+def test_consensus_takes_no_ids(ids: Literal["seed", "trust"]) -> None:
+    with pytest.raises(ValueError, match=f"mask_ids={ids} needs strategy=memory-bank"):
+        AssociationOptions(strategy="consensus", mask_ids=ids)

@@ -11,6 +11,7 @@ from torch import Tensor
 from proto_saga_ns.gaussian_instances import GaussianInstances
 from proto_saga_ns.mask_table import MaskTable
 from proto_saga_ns.scene import EmbeddingColors, SegmentedScene
+from proto_saga_ns.votes import Votes
 
 DIM = 6
 
@@ -36,6 +37,15 @@ def random_scene(
     return SegmentedScene(masks, EmbeddingColors.fit(features), gaussians=owned, **changes)
 
 
+def random_votes(seed: int, gaussians: int, parts: int = 5) -> Votes:
+    """Four different parts for each Gaussian, fewer for some."""
+    generator = torch.Generator().manual_seed(seed)
+    labels = 1 + torch.rand(gaussians, parts, generator=generator).argsort(dim=1)[:, :4].int()
+    shares = torch.rand(gaussians, 4, generator=generator).sort(dim=1, descending=True).values / 4
+    shares = shares.masked_fill(shares < 0.05, 0.0)
+    return Votes(labels.masked_fill(shares == 0, 0), shares)
+
+
 def scene_of(prototypes: dict[int, Tensor], pixels: dict[int, int] | None = None, **changes: Any) -> SegmentedScene:
     """One mask a part in one view, so that the prototypes are exactly the given ones."""
     ids = torch.tensor(list(prototypes), dtype=torch.int32)
@@ -52,6 +62,13 @@ def random_features(seed: int, height: int = 8, width: int = 9) -> Tensor:
     return torch.randn(height, width, DIM, generator=torch.Generator().manual_seed(seed))
 
 
+def random_votes_in_view(seed: int, parts: int, height: int = 8, width: int = 9) -> Tensor:
+    """A map of rendered votes, none at all in some pixels."""
+    generator = torch.Generator().manual_seed(seed + 1)
+    seen = torch.rand(height, width, 1, generator=generator) > 0.2
+    return torch.rand(height, width, parts, generator=generator) / parts * seen
+
+
 def same_segmentation(first: SegmentedScene, second: SegmentedScene) -> bool:
     """Whether two scenes are equal in everything but their displays."""
     plain = ("owners", "names", "tau", "min_alpha", "options")
@@ -61,14 +78,19 @@ def same_segmentation(first: SegmentedScene, second: SegmentedScene) -> bool:
         and len(first.cuts) == len(second.cuts)
         and all(same_tensors(*pair) for pair in zip(first.cuts, second.cuts, strict=True))
         and same_tensors(first.embedding_colors, second.embedding_colors)
-        and (first.gaussians is None) == (second.gaussians is None)
-        and (first.gaussians is None or same_tensors(first.gaussians, second.gaussians))
+        and all(_both_or_none(getattr(first, name), getattr(second, name)) for name in ("gaussians", "votes"))
     )
+
+
+def _both_or_none(first: Any, second: Any) -> bool:
+    if first is None or second is None:
+        return first is second
+    return same_tensors(first, second)
 
 
 def same_tensors(first: Any, second: Any) -> bool:
     """Whether all fields of two dataclasses are equal, types of numbers included."""
-    pairs = [(getattr(first, field.name), getattr(second, field.name)) for field in fields(first)]
+    pairs = [(getattr(first, field.name), getattr(second, field.name)) for field in fields(first) if field.init]
     return all(
         (mine.dtype == theirs.dtype and torch.equal(mine, theirs)) if isinstance(mine, Tensor) else mine == theirs
         for mine, theirs in pairs

@@ -14,7 +14,7 @@ from torch import Tensor
 from proto_saga_ns.gaussian_instances import GaussianInstances
 from proto_saga_ns.scene import SegmentedScene
 from proto_saga_ns.scene.corrections import absorbed, fragments, merged, renamed, split
-from tests.scene.scenes import DIM, random_features, random_scene, same_segmentation, scene_of
+from tests.scene.scenes import DIM, random_features, random_scene, random_votes_in_view, same_segmentation, scene_of
 
 PARTS = 6
 EMBEDDINGS = random_features(99, 1, 60)[0]
@@ -24,18 +24,20 @@ several = st.permutations(range(1, PARTS + 1)).flatmap(
 )
 
 
-@given(seeds, several)
-@settings(deadline=None, max_examples=30)
-def test_merging_joins_ids_and_changes_nothing_that_is_recognised(seed: int, ids: tuple[int, ...]) -> None:
+@given(seeds, several, st.booleans())
+@settings(deadline=None, max_examples=40)
+def test_merging_joins_ids_and_changes_nothing_that_is_recognised(
+    seed: int, ids: tuple[int, ...], with_votes: bool
+) -> None:
     before = random_scene(seed, PARTS)
     after = merged(before, ids)
     (kept,) = {*after.ids} & {*ids}
-    features, alpha = random_features(seed), torch.ones(8, 9)
-    labels, confidence = before.segment(features, alpha)
-    joined, new_confidence = after.segment(features, alpha)
+    view = (random_features(seed), torch.ones(8, 9), random_votes_in_view(seed, PARTS) if with_votes else None)
+    labels, confidence = before.segment(*view)
+    joined, new_confidence = after.segment(*view)
     assert torch.equal(joined, labels.where(~torch.isin(labels, torch.tensor(ids)), torch.tensor(kept).int()))
     touched = joined == kept
-    assert torch.equal(confidence[~touched], new_confidence[~touched])
+    torch.testing.assert_close(confidence[~touched], new_confidence[~touched])
     assert bool((new_confidence >= confidence - 1e-6).all()), "it may be any of the parts"
     assert torch.equal(after.prototypes, before.prototypes)
     instance, old = after.instance(kept), [before.instance(number) for number in ids]
@@ -123,21 +125,23 @@ def test_a_point_of_each_splits_what_was_merged(lengths: list[float], order: lis
     assert same_segmentation(replace(after, names={}), replace(before, names={}))
 
 
-@given(seeds, st.integers(1, 20))
-@example(387, 1)  # the part that gives the id goes to the side of the part that is new
+@given(seeds, st.integers(1, 20), st.booleans())
+@example(387, 1, False)  # the part that gives the id goes to the side of the part that is new
 @settings(deadline=None, max_examples=60)
-def test_both_points_are_afterwards_recognised_as_the_two(seed: int, scale: int) -> None:
+def test_both_points_are_afterwards_recognised_as_the_two(seed: int, scale: int, with_votes: bool) -> None:
     """Whatever points of an instance they are, and however many parts it has."""
     scene = merged(random_scene(seed, PARTS), (1, 2, 3))
-    features = random_features(seed, 40, 10)
-    labels, before_confidence = scene.segment(features, torch.ones(40, 10))
+    features, alpha = random_features(seed, 40, 10), torch.ones(40, 10)
+    votes = random_votes_in_view(seed, PARTS, 40, 10) if with_votes else None
+    labels, before_confidence = scene.segment(features, alpha, votes)
     instance = labels.flatten().mode().values.item()
     clicks = features[labels == instance][:2] * torch.tensor([[0.01], [float(scale)]])
     assume(len(clicks) == 2)
-    after, new_id = split(scene, int(instance), clicks, EMBEDDINGS)
-    found, _ = after.segment(clicks[None], torch.ones(1, 2))
+    clicked_votes = None if votes is None else votes[labels == instance][:2]
+    after, new_id = split(scene, int(instance), clicks, EMBEDDINGS, clicked_votes)
+    found, _ = after.segment(clicks[None], torch.ones(1, 2), None if clicked_votes is None else clicked_votes[None])
     assert {*found[0].tolist()} == {instance, new_id}
-    split_labels, confidence = after.segment(features, torch.ones(40, 10))
+    split_labels, confidence = after.segment(features, alpha, votes)
     assert torch.equal(split_labels.where(split_labels != new_id, torch.tensor(instance).int()), labels)
     assert bool((confidence <= before_confidence + 1e-6).all())
     assert_consistent(after)

@@ -16,7 +16,7 @@ from proto_saga_ns.gaussian_instances import GaussianInstances
 from proto_saga_ns.mask_table import MaskTable
 from proto_saga_ns.prototypes import classify
 from proto_saga_ns.scene import EmbeddingColors, Instance, SegmentedScene
-from tests.scene.scenes import DIM, random_features, random_scene, scene_of
+from tests.scene.scenes import DIM, random_features, random_scene, random_votes, random_votes_in_view, scene_of
 
 
 def unit_scene(ids: tuple[int, ...] = (1, 2, 3)) -> SegmentedScene:
@@ -48,14 +48,15 @@ def grouped(seed: int, parts: int) -> dict[int, int]:
     return {part: int(draw.choice(heads)) for part in range(1, parts + 1) if part not in heads}
 
 
-@given(st.integers(0, 1000), st.integers(1, 8))
-@settings(deadline=None, max_examples=30)
-def test_owners_change_names_of_what_is_recognised_and_nothing_else(seed: int, parts: int) -> None:
+@given(st.integers(0, 1000), st.integers(1, 8), st.booleans())
+@settings(deadline=None, max_examples=40)
+def test_owners_change_names_of_what_is_recognised_and_nothing_else(seed: int, parts: int, with_votes: bool) -> None:
     scene, owners = random_scene(seed, parts), grouped(seed, parts)
     owned = replace(scene, owners=owners)
     features, alpha = random_features(seed), torch.rand(8, 9, generator=torch.Generator().manual_seed(seed))
-    labels, confidence = scene.segment(features, alpha)
-    joined, of_instances = owned.segment(features, alpha)
+    votes = random_votes_in_view(seed, parts) if with_votes else None
+    labels, confidence = scene.segment(features, alpha, votes)
+    joined, of_instances = owned.segment(features, alpha, votes)
     assert joined.tolist() == [[owners.get(label, label) for label in row] for row in labels.tolist()]
     assert bool((of_instances >= confidence - 1e-6).all())
     assert scene.gaussians is not None
@@ -113,6 +114,13 @@ def test_gaussians_keep_what_was_decided_until_they_are_others() -> None:
         assert torch.equal(found.ids, labels[0].where(labels[0] != 2, torch.tensor(4, dtype=torch.int32)))
         assert torch.equal(found.confidence, confidence[0])
         assert isinstance(found, GaussianInstances)
+
+
+def test_votes_of_other_gaussians_are_not_rendered() -> None:
+    scene = random_scene(votes=random_votes(0, 60))
+    channels = scene.vote_channels(60)
+    assert channels is not None and channels.shape == (60, 5)
+    assert scene.vote_channels(59) is None and random_scene().vote_channels(60) is None
 
 
 def test_colours_are_those_of_label_maps() -> None:

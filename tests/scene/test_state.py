@@ -17,7 +17,7 @@ from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.mask_table import MaskTable
 from proto_saga_ns.scene import Display, EmbeddingColors, SegmentedScene
 from proto_saga_ns.scene.state import scene_from_state, scene_to_state
-from tests.scene.scenes import random_scene, same_segmentation
+from tests.scene.scenes import random_scene, random_votes, same_segmentation
 
 displays = st.builds(
     Display,
@@ -49,7 +49,8 @@ def saved_and_loaded(scene: SegmentedScene) -> SegmentedScene:
 @settings(deadline=None, max_examples=30)
 def test_a_scene_survives_a_checkpoint_in_every_field(seed: int, gaussians: int | None, **changes: Any) -> None:
     options = {"association": {"criteria": "both", "delta": 0.1}, "scene": {"seed": seed, "preset": None}}
-    scene = random_scene(seed, gaussians=gaussians, options=options, **changes)
+    votes = None if gaussians is None else random_votes(seed, gaussians)
+    scene = random_scene(seed, gaussians=gaussians, options=options, votes=votes, **changes)
     loaded = saved_and_loaded(scene)
     assert same_segmentation(loaded, scene)
     assert loaded.display == scene.display
@@ -57,6 +58,7 @@ def test_a_scene_survives_a_checkpoint_in_every_field(seed: int, gaussians: int 
         "masks",
         "embedding_colors",
         "gaussians",
+        "votes",
         "cuts",
         "owners",
         "names",

@@ -9,9 +9,13 @@ import pytest
 from nerfstudio.cameras.cameras import Cameras
 from scipy.ndimage import distance_transform_edt
 
+from proto_saga_ns.association import AssociationOptions
 from proto_saga_ns.cli.run import Run, load_run
+from proto_saga_ns.model.association import segment_scene
 from proto_saga_ns.model.cameras import CameraView
+from proto_saga_ns.model.options import SceneOptions
 from proto_saga_ns.model.segmentation import segment_view
+from proto_saga_ns.scene import SegmentedScene
 from proto_saga_ns.viewer.looking import Spot
 from proto_saga_ns.viewer.session import Session
 from tests.conftest import TrainedRun
@@ -22,10 +26,18 @@ def loaded(trained_run: TrainedRun) -> Run:
     return load_run(trained_run.config)
 
 
-@pytest.fixture
-def run(loaded: Run) -> Iterator[Run]:
-    """With its scene; what a test puts in its place is taken out again."""
+@pytest.fixture(scope="session")
+def voted_scene(loaded: Run) -> SegmentedScene:
+    """The scene by consensus, with votes on its Gaussians."""
+    options = AssociationOptions(strategy="consensus")
+    return segment_scene(loaded.model, loaded.pipeline.datamanager, options, SceneOptions())
+
+
+@pytest.fixture(params=["prototypes", "votes"])
+def run(request: pytest.FixtureRequest, loaded: Run, voted_scene: SegmentedScene) -> Iterator[Run]:
+    """With its scene, or with one that has votes; what a test puts in its place is taken out again."""
     scene = loaded.scene
+    loaded.model.scene = voted_scene if request.param == "votes" else scene
     yield loaded
     loaded.model.scene = scene
 

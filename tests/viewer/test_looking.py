@@ -22,7 +22,8 @@ def test_a_click_finds_what_the_picture_shows_there(run: Run) -> None:
         column, row = int(generator.integers(view.width)), int(generator.integers(view.height))
         point = look_at(run.model, run.scene, view, spot_of(view, column, row))
         assert point.instance == labels[row, column]
-        alone, _ = run.scene.segment(point.feature[None, None], torch.ones(1, 1))
+        votes = None if point.votes is None else point.votes[None, None]
+        alone, _ = run.scene.segment(point.feature[None, None], torch.ones(1, 1), votes)
         assert point.instance in (0, int(alone))
 
 

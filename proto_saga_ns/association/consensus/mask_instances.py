@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Int32
 from scipy.sparse import coo_array, csr_array
 
-from proto_saga_ns.association.consensus.options import ConsensusOptions
+from proto_saga_ns.association.options import ConsensusOptions
 
 
 @dataclass(frozen=True)

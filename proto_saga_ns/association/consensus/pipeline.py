@@ -16,8 +16,8 @@ from proto_saga_ns.association.consensus.agreement import count_agreement, mask_
 from proto_saga_ns.association.consensus.atoms import Atoms, find_atoms
 from proto_saga_ns.association.consensus.blended_views import UNITS_PER_PIXEL, BlendedViews, atom_units, survey
 from proto_saga_ns.association.consensus.mask_instances import Instances, find_instances
-from proto_saga_ns.association.consensus.options import ConsensusOptions
-from proto_saga_ns.association.consensus.votes import Votes, count_votes
+from proto_saga_ns.association.consensus.votes import count_votes
+from proto_saga_ns.association.options import ConsensusOptions
 
 ATOMS_PER_SMALL_MASK = 2
 SMALL_MASK_QUANTILE = 0.1
@@ -30,7 +30,7 @@ class Consensus:
 
     Attributes:
         instances: of masks and of clusters, with purity and support.
-        votes: a distribution over instances for each Gaussian.
+        votes: for instances.
         atoms: of the Gaussians.
         atom_views: (K, L + 1) weights of atoms in the labels of each view, in units.
         tree: all merges of atoms; linkage is the mean of ``same - theta * both`` in views. Cut at 0 it gives the
@@ -44,16 +44,16 @@ class Consensus:
     tree: MergeTree
 
     def association(self) -> Association:
-        """What prototypes are made of; a Gaussian belongs to the instance with most of its votes."""
+        """What prototypes and votes are made of; a Gaussian belongs to the instance with most of its votes."""
         count = len(self.instances.support)
         n_views = np.zeros(count + 1, dtype=np.int64)
         for instances in self.instances.of_mask:
             n_views[np.unique(instances)] += 1
-        first = self.votes.instances[:, 0]
+        first = self.votes.labels[:, 0].numpy()
         gaussians = np.flatnonzero(first)
         order = np.argsort(first[gaussians], kind="stable")
         sets = (first[gaussians[order]], gaussians[order])
-        return Association(instance_of_mask=self.instances.of_mask, n_views=n_views[1:], gaussian_sets=sets)
+        return Association(self.instances.of_mask, n_views[1:], sets, self.votes)
 
 
 def find_consensus(
@@ -93,7 +93,7 @@ def group_gaussians(
     """Atoms of the given number, or of the number that the masks need."""
     weights, of_labels = survey(views, len(means), progress)
     count = suggested_atoms(of_labels) if options.num_atoms is None else options.num_atoms
-    return find_atoms(means, embeddings, weights, count, options.seed)
+    return find_atoms(means, embeddings, weights, count, options.atom_seed)
 
 
 def suggested_atoms(of_labels: Sequence[Int[np.ndarray, " L+1"]]) -> int:

@@ -2,37 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
-from jaxtyping import Float, Float32, Int, Int32
+import torch
+from jaxtyping import Float, Int32
 from scipy.sparse import coo_array, csr_array
 
 from proto_saga_ns.association.claims import Progress
 from proto_saga_ns.association.consensus.blended_views import BlendedView, BlendedViews
 from proto_saga_ns.association.consensus.mask_instances import Instances
-
-
-@dataclass(frozen=True)
-class Votes:
-    """A distribution over instances for each Gaussian, of which the F largest shares are kept.
-
-    Attributes:
-        instances: scene-wide ids from 1, the largest share first; 0 where there are fewer than F.
-        shares: of all votes for the Gaussian; 0 where the id is 0.
-    """
-
-    instances: Int32[np.ndarray, "N F"]
-    shares: Float32[np.ndarray, "N F"]
-
-    def of_instances(self, ids: Int[np.ndarray, " C"]) -> Float32[np.ndarray, "N C"]:
-        """The shares of some instances as channels that can be rendered."""
-        column = np.full(int(max(self.instances.max(initial=0), ids.max(initial=0))) + 1, len(ids))
-        column[ids] = np.arange(len(ids))
-        column[0] = len(ids)
-        channels = np.zeros((len(self.instances), len(ids) + 1), dtype=np.float32)
-        np.put_along_axis(channels, column[self.instances], self.shares, axis=1)
-        return channels[:, :-1]
+from proto_saga_ns.votes import Votes
 
 
 def count_votes(
@@ -80,8 +58,8 @@ def _largest(total: coo_array, num_gaussians: int, top: int) -> Votes:
     rows, ids, units = rows[order], ids[order], total.data[order]
     rank = np.arange(len(rows)) - np.searchsorted(rows, np.arange(num_gaussians))[rows]
     kept = (rank < top) & (units > 0)
-    instances = np.zeros((num_gaussians, top), dtype=np.int32)
+    labels = np.zeros((num_gaussians, top), dtype=np.int32)
     shares = np.zeros((num_gaussians, top), dtype=np.float32)
-    instances[rows[kept], rank[kept]] = ids[kept]
+    labels[rows[kept], rank[kept]] = ids[kept]
     shares[rows[kept], rank[kept]] = units[kept] / sums[rows[kept]]
-    return Votes(instances, shares)
+    return Votes(torch.from_numpy(labels), torch.from_numpy(shares))

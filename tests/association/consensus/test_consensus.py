@@ -12,11 +12,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proto_saga_ns.association import AssociationOptions, View, associate
+from proto_saga_ns.association import AssociationOptions, ConsensusOptions, View, associate
 from proto_saga_ns.association.consensus import (
     BlendedView,
     Consensus,
-    ConsensusOptions,
     RememberedViews,
     blend_views,
     find_consensus,
@@ -39,7 +38,7 @@ def assert_same_but_for_order(first: Consensus, second: Consensus, order: np.nda
     for place, index in enumerate(order):
         assert second.instances.of_mask[place][names[index]].tolist() == first.instances.of_mask[index].tolist()
         assert second.instances.purity[place][names[index]].tolist() == first.instances.purity[index].tolist()
-    assert (first.votes.instances == second.votes.instances).all()
+    assert (first.votes.labels == second.votes.labels).all()
     assert (first.votes.shares == second.votes.shares).all()
     assert (first.tree.linkage == second.tree.linkage).all()
 
@@ -52,7 +51,7 @@ def test_neither_the_order_of_views_nor_that_of_labels_matters(
     rng = np.random.default_rng(seed)
     means, embeddings = random_gaussians(num_gaussians, seed)
     views = [random_blended_view(num_gaussians, num_labels, rng) for _ in range(num_views)]
-    options = ConsensusOptions(num_atoms=num_atoms, seed=seed)
+    options = ConsensusOptions(num_atoms=num_atoms, atom_seed=seed)
     first = find_consensus(means, embeddings, views, options)
     shuffled, names = zip(*(renamed(view, rng) for view in views), strict=True)
     order = rng.permutation(num_views)
@@ -70,8 +69,8 @@ def test_objects_are_found_however_masks_are_split_and_merged(num_objects: int, 
     places, codes = random_gaussians(num_objects, seed + 1)
     means, embeddings = 5 * places[truth] + 0.05 * means, 5 * codes[truth] + 0.5 * embeddings
     views = object_views(truth, num_views=60, split=0.25, merge=0.12, seed=seed)
-    found = find_consensus(means, embeddings, views, ConsensusOptions(num_atoms=8 * num_objects, seed=seed))
-    best = found.votes.instances[:, 0]
+    found = find_consensus(means, embeddings, views, ConsensusOptions(num_atoms=8 * num_objects, atom_seed=seed))
+    best = found.votes.labels[:, 0].numpy()
     pairs = set(zip(truth.tolist(), best.tolist(), strict=True))
     assert len(pairs) == num_objects == len(found.instances.support)
 
@@ -88,7 +87,7 @@ def test_the_association_says_what_consensus_found() -> None:
     owners, gaussians = association.gaussian_sets
     pairs = list(zip(owners.tolist(), gaussians.tolist(), strict=True))
     assert pairs == sorted(set(pairs)) and len(pairs) == 120
-    assert (found.votes.instances[gaussians, 0] == owners).all()
+    assert (found.votes.labels[gaussians, 0].numpy() == owners).all() and association.votes is found.votes
 
 
 @pytest.mark.parametrize("num_views", [0, 1, 3])
@@ -97,7 +96,7 @@ def test_nothing_to_see_gives_no_instance(num_views: int) -> None:
     found = find_consensus(*random_gaussians(10, 0), [empty] * num_views, ConsensusOptions())
     assert found.association().num_instances == 0
     assert [view.tolist() for view in found.instances.of_mask] == [[0]] * num_views
-    assert not found.votes.instances.any()
+    assert not found.votes.labels.any()
 
 
 def test_a_view_is_remembered_as_long_as_there_is_room() -> None:
@@ -200,7 +199,7 @@ def test_objects_are_found_that_the_memory_bank_fuses() -> None:
     found = find_consensus(*arguments, blend_views(**gaussians, views=views), options)
     again = find_consensus(*arguments, blend_views(**gaussians, views=views, max_bytes=0), options)
     assert (found.votes.shares == again.votes.shares).all()
-    best = found.votes.instances[:, 0]
+    best = found.votes.labels[:, 0].numpy()
     shown = np.flatnonzero(best)
     assert len(shown) > 0.9 * len(best)
     assert len(set(zip(ball[shown].tolist(), best[shown].tolist(), strict=True))) == num_objects

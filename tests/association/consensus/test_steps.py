@@ -12,8 +12,8 @@ from scipy.sparse import csr_array
 from proto_saga_ns.association.consensus.agreement import count_agreement, mask_of_atoms, signed_evidence
 from proto_saga_ns.association.consensus.blended_views import UNITS_PER_PIXEL, atom_units, survey
 from proto_saga_ns.association.consensus.mask_instances import Instances, find_instances
-from proto_saga_ns.association.consensus.options import ConsensusOptions
-from proto_saga_ns.association.consensus.votes import Votes, count_votes
+from proto_saga_ns.association.consensus.votes import count_votes
+from proto_saga_ns.association.options import ConsensusOptions
 from tests.association.consensus.worlds import random_blended_view
 
 SEEDS = st.integers(0, 10**6)
@@ -136,13 +136,7 @@ def test_votes_agree_with_loops(num_gaussians: int, num_labels: int, top: int, s
                 expected[gaussian, ids[label]] += units * shares[label]
     expected /= np.maximum(expected.sum(axis=1, keepdims=True), 1)
     votes = count_votes(views, instances, num_gaussians, 0.5, top)
-    assert votes.instances.shape == votes.shares.shape == (num_gaussians, top)
+    assert votes.labels.shape == votes.shares.shape == (num_gaussians, top)
     kept = np.where(expected >= np.sort(expected, axis=1)[:, -top, None], expected, 0)
-    np.testing.assert_allclose(votes.of_instances(np.arange(1, 4)), kept[:, 1:], atol=1e-5)
-    assert (np.diff(votes.shares, axis=1) <= 0).all() and ((votes.instances == 0) == (votes.shares == 0)).all()
-
-
-def test_channels_may_be_asked_for_in_any_order_and_for_some() -> None:
-    votes = Votes(np.array([[3, 1], [2, 0]], np.int32), np.array([[0.75, 0.25], [1.0, 0.0]], np.float32))
-    assert votes.of_instances(np.array([1, 3])).tolist() == [[0.25, 0.75], [0.0, 0.0]]
-    assert votes.of_instances(np.array([9, 2])).tolist() == [[0.0, 0.0], [0.0, 1.0]]
+    np.testing.assert_allclose(votes.channels((1, 2, 3)), kept[:, 1:], atol=1e-5)
+    assert (np.diff(votes.shares, axis=1) <= 0).all() and ((votes.labels == 0) == (votes.shares == 0)).all()

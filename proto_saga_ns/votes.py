@@ -1,0 +1,115 @@
+"""Labels that live on the Gaussians, and the segmentation of a view by them and by prototypes together.
+
+Prototypes know what an instance looks like to the embedding, votes know where it is. Neither alone tells apart two
+instances that look alike, nor an instance whose Gaussians few masks show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float, Float32, Int, Int32
+from torch import Tensor
+from torch.nn import functional as F
+
+from proto_saga_ns.cosine_softmax import CHUNK_ELEMENTS, DEFAULT_TAU
+from proto_saga_ns.prototypes import DEFAULT_MIN_ALPHA, MIN_LENGTH
+
+DOUBT = 1e-3
+"""What is added to rendered votes, so that the prototypes decide where nobody has voted."""
+
+
+@dataclass(frozen=True, eq=False)
+class Votes:
+    """A distribution over labels (instances, or parts of them) for each Gaussian, of which the F largest are kept.
+
+    Attributes:
+        labels: scene-wide ids from 1, the largest share first; 0 where there are fewer than F. On the CPU.
+        shares: of all votes for the Gaussian; 0 where the label is 0.
+    """
+
+    labels: Int32[Tensor, "N F"]
+    shares: Float32[Tensor, "N F"]
+    _made: dict[tuple[object, ...], Tensor] = field(default_factory=dict, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.labels.shape != self.shares.shape or self.labels.ndim != 2:
+            raise ValueError(f"labels are {tuple(self.labels.shape)}, shares {tuple(self.shares.shape)}")
+
+    def __len__(self) -> int:
+        """N."""
+        return len(self.labels)
+
+    def channels(self, ids: Sequence[int], device: torch.device | str = "cpu") -> Float32[Tensor, "N C"]:
+        """The shares of some labels as channels that can be rendered. Those that were made last are remembered."""
+        key = (*ids, str(device))
+        if key not in self._made:
+            self._made.clear()
+            self._made[key] = self._channels(ids, device)
+        return self._made[key]
+
+    def _channels(self, ids: Sequence[int], device: torch.device | str) -> Float32[Tensor, "N C"]:
+        labels, shares = self.labels.to(device), self.shares.to(device)
+        largest = max(int(labels.max()) if labels.numel() else 0, *ids, 0)
+        column = torch.full((largest + 1,), len(ids), device=device)  # one more column, for all others
+        column[list(ids)] = torch.arange(len(ids), device=device)
+        channels = shares.new_zeros(len(labels), len(ids) + 1).scatter_(1, column[labels.long()], shares)
+        return channels[:, :-1].contiguous()
+
+
+@torch.no_grad()
+def classify_with_votes(
+    features: Float[Tensor, "*shape D"],
+    votes: Float[Tensor, "*shape T"],
+    prototypes: Float[Tensor, "T D"],
+    alpha: Float[Tensor, "*shape"],
+    tau: float = DEFAULT_TAU,
+    min_alpha: float = DEFAULT_MIN_ALPHA,
+    groups: Int[Tensor, " T"] | None = None,
+) -> tuple[Int32[Tensor, "*shape"], Float[Tensor, "*shape"]]:
+    """Give each pixel the label with the largest product of probability (Eq. 19) and votes.
+
+    Memory beyond the results is bounded, whatever the number of labels.
+
+    Args:
+        features: rendered feature map, any scale.
+        votes: rendered shares of the Gaussians' votes; column ``t - 1`` belongs to label ``t``.
+        prototypes: row ``t - 1`` belongs to label ``t``; a zero one counts by its votes alone.
+        alpha: accumulated opacity in [0, 1].
+        tau: temperature of the cosine softmax.
+        min_alpha: pixels below it get label 0.
+        groups: labels with the same number are of one instance; None if each is of another.
+
+    Returns:
+        Labels in [0, T], and the share of all products that the winner's group has; both 0 where alpha is too small.
+    """
+    count = len(prototypes)
+    if count == 0 or alpha.numel() == 0:
+        return torch.zeros_like(alpha, dtype=torch.int32), torch.zeros_like(alpha)
+    prototypes = prototypes.to(features)
+    groups = torch.arange(count, device=features.device) if groups is None else groups.to(features.device)
+    size = max(CHUNK_ELEMENTS // count, 1)
+    chunks = zip(
+        features.reshape(-1, features.shape[-1]).split(size), votes.reshape(-1, count).split(size), strict=True
+    )
+    parts = [_classified(*chunk, prototypes, tau, groups) for chunk in chunks]
+    labels, confidence = (torch.cat(column).view(alpha.shape) for column in zip(*parts, strict=True))
+    unrecognised = alpha < min_alpha
+    return labels.masked_fill(unrecognised, 0), confidence.masked_fill(unrecognised, 0.0)
+
+
+def _classified(
+    features: Float[Tensor, "P D"],
+    votes: Float[Tensor, "P T"],
+    prototypes: Float[Tensor, "T D"],
+    tau: float,
+    groups: Int[Tensor, " T"],
+) -> tuple[Int32[Tensor, " P"], Float[Tensor, " P"]]:
+    likeness = (F.normalize(features.nan_to_num(), dim=-1) @ (tau * F.normalize(prototypes, dim=1)).T).softmax(dim=-1)
+    known = prototypes.norm(dim=1) > MIN_LENGTH
+    products = torch.where(known, likeness, likeness.new_tensor(1 / len(prototypes))) * (votes + DOUBT)
+    winners = products.argmax(dim=-1)
+    of_group = products.masked_fill(groups != groups[winners, None], 0.0)
+    return (winners + 1).to(torch.int32), of_group.sum(dim=-1) / products.sum(dim=-1)
