@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -19,7 +19,14 @@ import torch
 import tyro
 from torch import Tensor
 
-from proto_saga_ns.association import PAPER, AssociationOptions, ConsensusOptions, associate, ground_truth_association
+from proto_saga_ns.association import (
+    GAGA,
+    PAPER,
+    AssociationOptions,
+    ConsensusOptions,
+    associate,
+    ground_truth_association,
+)
 from proto_saga_ns.association.consensus import Consensus, RememberedViews, blend_views
 from proto_saga_ns.association.consensus.blended_views import atom_units
 from proto_saga_ns.association.consensus.mask_instances import find_instances
@@ -59,11 +66,13 @@ def main(runs: tuple[Path, ...] = (), sweep: bool = False, output: Path = Path("
     rows: dict[str, list[Figures]] = {}
     seconds: dict[str, list[float]] = {}
     for config in chosen:
-        for name, figures in _ways(Trained.load(config), sweep, seconds):
+        trained = Trained.load(config)
+        sweeps = [replace(ConsensusOptions(), **{key: value}) for key, values in SWEEPS.items() for value in values]
+        for name, figures in figures_of_ways(trained, seconds, sweeps if sweep else ()):
             rows.setdefault(name, []).append(figures)
             print(config.parent.name, name, {key: round(value, 1) for key, value in figures.items()}, flush=True)
     command = f"`python scripts/reproduce_consensus.py{' --sweep' * sweep}`, {len(chosen)} runs"
-    text = "\n".join([command, "", *_table(rows), "", *_times(seconds), ""])
+    text = "\n".join([command, "", *markdown(rows), "", *_times(seconds), ""])
     print(text)
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(text)
@@ -71,35 +80,48 @@ def main(runs: tuple[Path, ...] = (), sweep: bool = False, output: Path = Path("
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained run and the blend weights of its training views."""
+    """A trained run, the blend weights of its training views, and its true label maps."""
 
     run: Run
+    truth: Path
     views: TrainingViews
     blended: RememberedViews
 
     @classmethod
     @torch.no_grad()
-    def load(cls, config: Path) -> Trained:
+    def load(cls, config: Path, truth: Path = TRUTH) -> Trained:
         run = load_run(config)
         views = training_views(run.model, run.pipeline.datamanager)
         gaussians = Gaussians.from_parameters(dict(run.model.gauss_params.items()))
         antialiased = run.model.config.rasterize_mode == "antialiased"
-        return cls(run, views, blend_views(*gaussians.geometry, views, antialiased))
+        return cls(run, truth, views, blend_views(*gaussians.geometry, views, antialiased))
 
 
 @torch.no_grad()
-def _ways(trained: Trained, sweep: bool, seconds: dict[str, list[float]]) -> Iterator[tuple[str, Figures]]:
-    yield "ground-truth association, prototypes", _by_prototypes(trained, _true_masks(trained.views))
-    for name, options in (("memory bank, default", AssociationOptions()), ("memory bank, paper", PAPER)):
+def figures_of_ways(
+    trained: Trained, seconds: dict[str, list[float]], others: Sequence[ConsensusOptions] = (), orders: int = 0
+) -> Iterator[tuple[str, Figures]]:
+    """Name and figures of every way to associate and segment.
+
+    Args:
+        trained: what is segmented.
+        seconds: gets the time of each stage of consensus.
+        others: options of consensus to try besides the default.
+        orders: random orders of views to try with the memory bank besides that of names.
+    """
+    yield "ground-truth association, prototypes", _by_prototypes(trained, _true_masks(trained))
+    shuffled = [AssociationOptions(view_order="seed", order_seed=seed) for seed in range(orders)]
+    banks = [("default", AssociationOptions()), ("paper", PAPER), ("Gaga", GAGA)]
+    for name, options in [*banks, *((f"default, random order {seed}", way) for seed, way in enumerate(shuffled))]:
         model = trained.run.model
         found = associate(model.means, model.embeddings, trained.views, options, model.config.tau)
-        yield f"{name}, prototypes", _by_prototypes(trained, found.instance_of_mask)
+        yield f"memory bank, {name}, prototypes", _by_prototypes(trained, found.instance_of_mask)
     default = ConsensusOptions()
     yield from _by_consensus(trained, "consensus", find_in_stages(trained, default, seconds))
-    for field, values in SWEEPS.items() if sweep else ():
-        for value in values:
-            found = find_in_stages(trained, replace(default, **{field: value}), {})
-            yield from _by_consensus(trained, f"consensus, {field} {value}", found)
+    for options in others:
+        changed = {key: value for key, value in vars(options).items() if value != getattr(default, key)}
+        name = ", ".join(f"{key} {value}" for key, value in changed.items())
+        yield from _by_consensus(trained, f"consensus, {name}", find_in_stages(trained, options, {}))
 
 
 def find_in_stages(trained: Trained, options: ConsensusOptions, seconds: dict[str, list[float]]) -> Consensus:
@@ -125,8 +147,9 @@ def _timed(seconds: dict[str, list[float]], name: str, stage: Callable[[], Resul
     return result
 
 
-def _true_masks(views: TrainingViews) -> list[np.ndarray]:
-    truths = [read_label_map(TRUTH / f"{name}.png") for name in views.names]
+def _true_masks(trained: Trained) -> list[np.ndarray]:
+    views = trained.views
+    truths = [read_label_map(trained.truth / f"{name}.png") for name in views.names]
     return [ground_truth_association(views.label_map(index).numpy(), truth) for index, truth in enumerate(truths)]
 
 
@@ -150,7 +173,7 @@ def _evaluate(trained: Trained, masks: MaskTable, votes: Votes | None) -> dict[s
     for path, camera, _ in trained.run.cameras("test"):
         rendered = render_view(model, camera.to(model.device), embeddings=together)
         features, shares = rendered.features.split([model.config.embedding_dim, channels.shape[1]], dim=-1)
-        truth = read_label_map(TRUTH / f"{path.stem}.png")
+        truth = read_label_map(trained.truth / f"{path.stem}.png")
         for way, rows in _labels(features, shares, masks.prototypes, rendered.alpha[..., 0], votes is not None).items():
             protocols.setdefault(way, InstanceProtocol()).add(truth, np.append(0, ids)[rows.numpy()])
     return {way: _figures(protocol) for way, protocol in protocols.items()}
@@ -169,7 +192,8 @@ def _figures(protocol: InstanceProtocol) -> Figures:
     return {key: float(result[key]) for key in ("mIoU", "precision", "recall", "instances (predicted)")}
 
 
-def _table(rows: dict[str, list[Figures]]) -> Iterator[str]:
+def markdown(rows: dict[str, list[Figures]]) -> Iterator[str]:
+    """A line for each way: mean and deviation over runs."""
     columns = ("mIoU", "precision", "recall", "instances (predicted)", "atoms")
     yield f"| association and segmentation | {' | '.join(columns)} |"
     yield f"|---|{'---|' * len(columns)}"

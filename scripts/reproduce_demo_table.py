@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import json
 import statistics
-import subprocess
-import sys
-import sysconfig
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,6 +15,7 @@ from pathlib import Path
 
 import torch
 import tyro
+from training import train_lite
 
 from proto_saga_ns.association import GAGA, PAPER, AssociationOptions, ground_truth_association
 from proto_saga_ns.cli.run import Run, load_run
@@ -54,7 +52,7 @@ def _seed(seed: int, steps: int, folder: Path) -> dict[str, dict[str, float]]:
     if finished.is_file():
         return json.loads(finished.read_text())
     start = time.perf_counter()
-    config = _train(seed, steps, folder)
+    config = train_lite(DINING, folder / "outputs", f"seed{seed}-{steps}", seed, steps)
     training_seconds = time.perf_counter() - start
     ways: dict[str, Callable[[Run], SegmentedScene]] = {
         "upper bound: ground-truth association of the given masks": _upper_bound,
@@ -79,19 +77,6 @@ def _seed(seed: int, steps: int, folder: Path) -> dict[str, dict[str, float]]:
         print(seed, name, {column: round(rows[name][column], 1) for column in COLUMNS}, flush=True)
     finished.write_text(json.dumps(rows, indent=1))
     return rows
-
-
-def _train(seed: int, steps: int, folder: Path) -> Path:
-    name = f"seed{seed}-{steps}"
-    config = folder / "outputs" / "dining" / "proto-saga-lite" / name / "config.yml"
-    script = Path(sysconfig.get_path("scripts")) / "ns-train"
-    arguments = [
-        *("proto-saga-lite", "--data", DINING, "--output-dir", folder / "outputs", "--experiment-name", "dining"),
-        *("--timestamp", name, "--machine.seed", seed, "--max-num-iterations", steps, "--vis", "tensorboard"),
-        *("--steps-per-eval-image", 0, "--steps-per-eval-all-images", 0, "--logging.local-writer.enable", "False"),
-    ]
-    subprocess.run([sys.executable, script, *map(str, arguments)], check=True, stdout=subprocess.DEVNULL)
-    return config
 
 
 def _way(options: AssociationOptions, classifier: Classifier = "prototypes") -> Callable[[Run], SegmentedScene]:
