@@ -76,6 +76,18 @@ def classify(
     return labels.view(alpha.shape), confidence.view(alpha.shape)
 
 
+def probabilities(
+    features: Float[Tensor, "*shape D"], prototypes: Float[Tensor, "T D"], tau: float = DEFAULT_TAU
+) -> Float[Tensor, "*shape T"]:
+    """Probability of each label (Eq. 19); 0 for a zero prototype, and 0 for all where a feature has no direction."""
+    prototypes = prototypes.to(features)
+    unit = F.normalize(features.nan_to_num(), dim=-1)
+    logits = unit @ (tau * F.normalize(prototypes, dim=1)).T
+    known = prototypes.norm(dim=1) > MIN_LENGTH
+    found = logits.masked_fill(~known, -torch.inf).softmax(dim=-1).nan_to_num()
+    return found * (unit.norm(dim=-1, keepdim=True) > 0.5)
+
+
 def _sum_by_label(
     features: Float[Tensor, "H W D"], labels: Int[Tensor, "H W"], num_instances: int
 ) -> tuple[Float[Tensor, "T D"], Int64[Tensor, " T"]]:

@@ -100,6 +100,16 @@ def classify_with_votes(
     return labels.masked_fill(unrecognised, 0), confidence.masked_fill(unrecognised, 0.0)
 
 
+def joint_probabilities(
+    features: Float[Tensor, "*shape D"], votes: Float[Tensor, "*shape T"], prototypes: Float[Tensor, "T D"], tau: float
+) -> Float[Tensor, "*shape T"]:
+    """Probability (Eq. 19) times votes, of each label, as shares of all; see ``classify_with_votes``."""
+    likeness = (F.normalize(features.nan_to_num(), dim=-1) @ (tau * F.normalize(prototypes, dim=1)).T).softmax(dim=-1)
+    known = prototypes.norm(dim=1) > MIN_LENGTH
+    products = torch.where(known, likeness, likeness.new_tensor(1 / len(prototypes))) * (votes + DOUBT)
+    return products / products.sum(dim=-1, keepdim=True)
+
+
 def _classified(
     features: Float[Tensor, "P D"],
     votes: Float[Tensor, "P T"],
@@ -107,9 +117,7 @@ def _classified(
     tau: float,
     groups: Int[Tensor, " T"],
 ) -> tuple[Int32[Tensor, " P"], Float[Tensor, " P"]]:
-    likeness = (F.normalize(features.nan_to_num(), dim=-1) @ (tau * F.normalize(prototypes, dim=1)).T).softmax(dim=-1)
-    known = prototypes.norm(dim=1) > MIN_LENGTH
-    products = torch.where(known, likeness, likeness.new_tensor(1 / len(prototypes))) * (votes + DOUBT)
-    winners = products.argmax(dim=-1)
-    of_group = products.masked_fill(groups != groups[winners, None], 0.0)
-    return (winners + 1).to(torch.int32), of_group.sum(dim=-1) / products.sum(dim=-1)
+    shares = joint_probabilities(features, votes, prototypes, tau)
+    winners = shares.argmax(dim=-1)
+    of_group = shares.masked_fill(groups != groups[winners, None], 0.0)
+    return (winners + 1).to(torch.int32), of_group.sum(dim=-1)

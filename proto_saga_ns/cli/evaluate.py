@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
 from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.text.options import TextOptions
 
 if TYPE_CHECKING:
     from proto_saga_ns.evaluation.mask_consistency import MatchFrames
+    from proto_saga_ns.model.evaluate_phrases import PhraseResult
+    from proto_saga_ns.text.given import TextMasks
 
-Protocol = Literal["instance", "best-mask", "consistency"]
+Protocol = Literal["instance", "best-mask", "consistency", "lerf-mask"]
 Figures = dict[str, Any]
 
 
@@ -27,16 +30,18 @@ class Evaluate:
     """
 
     ground_truth: Path | None = None
-    """folder of label maps with the true instance ids, one for every view; consistency goes without"""
+    """folder of label maps with the true instance ids, one for every view; consistency goes without. lerf-mask: the
+    folder test_mask, with <test view>/<phrase>.png"""
     load_config: Path | None = None
-    """instance: config.yml of a training run"""
+    """instance and lerf-mask: config.yml of a training run"""
     predictions: Path | None = None
     """folder of predicted label maps; for best-mask, of one sequence"""
     protocol: Protocol = "instance"
     """instance: Gaga's protocol for Replica and ScanNet (mIoU, precision, recall; Hungarian matching over the scene).
     best-mask: MastSAM's protocol for DAVIS and MOSE (of each image the mask with the highest IoU; and one track for the
     whole sequence). consistency: whether the same place has the same id in all views (MastSAM's Eqs. 4 to 6); needs
-    --data, and scores 100 if everything is one mask"""
+    --data, and scores 100 if everything is one mask. lerf-mask: Gaussian Grouping's protocol (IoU and boundary IoU of
+    what phrases choose in the first test view)"""
     json: Path | None = None
     """also write the figures to this file"""
     data: Path | None = None
@@ -53,6 +58,14 @@ class Evaluate:
     """consistency: units of the poses in one unit of the depth maps, as in nerfstudio (depth in millimetres)"""
     matcher: str | None = None
     """consistency without depth maps: what finds the points that two frames share, as in proto-saga track"""
+    text_masks: Path | None = None
+    """lerf-mask: folder with <phrase>.png, the phrase's mask in the first test view, in place of the text model and
+    Segment Anything. A phrase without file chooses nothing"""
+    boxes: Path | None = None
+    """lerf-mask: JSON file {"phrase": [[left, top, right, bottom], ...]} with boxes in the first test view, in pixels
+    of its rendering, in place of the text model; Segment Anything makes masks of them"""
+    text: TextOptions = field(default_factory=TextOptions)
+    """lerf-mask: how a phrase becomes boxes, boxes a mask, and the mask a choice of instances"""
 
     def run(self) -> None:
         from proto_saga_ns.files import write_json
@@ -93,10 +106,59 @@ def _consistency(arguments: Evaluate) -> Figures:
     return {**result.figures(), **figures}
 
 
+def _lerf_mask(arguments: Evaluate) -> Figures:
+    load_config, ground_truth = _given(arguments, "load_config"), _given(arguments, "ground_truth")
+    text_masks = _text_masks(arguments)
+
+    from proto_saga_ns.cli.run import load_run
+    from proto_saga_ns.model.evaluate_phrases import evaluate_phrases
+    from proto_saga_ns.names import natural_key
+
+    run = load_run(load_config, arguments.data)
+    cameras = ((path, camera) for path, camera, _ in run.cameras("test"))
+    views = sorted(cameras, key=lambda view: natural_key(view[0].name))
+    if not views:
+        raise ProtoSagaError("The run has no test view. --protocol lerf-mask chooses instances in the first of them.")
+    result = evaluate_phrases(run.model, run.scene, views, ground_truth, text_masks, arguments.text.min_share)
+    _say_what_is_missing(result)
+    return {**result.figures(), "chosen": {phrase: list(ids) for phrase, ids in result.chosen.items()}}
+
+
+def _text_masks(arguments: Evaluate) -> TextMasks:
+    """From files, from boxes, or by the text model; what they need is looked for at once."""
+    if arguments.text_masks is not None and arguments.boxes is not None:
+        raise ProtoSagaError("Give --text-masks or --boxes, not both.")
+    if arguments.text_masks is not None:
+        from proto_saga_ns.text.given import masks_in_folder
+
+        return masks_in_folder(arguments.text_masks)
+
+    from proto_saga_ns.text.find import TextFinder
+    from proto_saga_ns.text.given import masks_in_boxes
+
+    finder = TextFinder(arguments.text)
+    if arguments.boxes is not None:
+        return masks_in_boxes(arguments.boxes, finder)
+    finder.load()
+    return lambda rgb, phrase: finder.find(rgb, phrase).mask
+
+
+def _say_what_is_missing(result: PhraseResult) -> None:
+    from rich.console import Console
+
+    console = Console(highlight=False, markup=False)
+    if result.views_without_truth:
+        console.print(f"No truth for the test views {', '.join(result.views_without_truth)}; they are left out.")
+    nothing = [phrase for phrase, ids in result.chosen.items() if not ids]
+    if nothing:
+        console.print(f"These phrases chose no instance and score 0: {', '.join(nothing)}.")
+
+
 _PROTOCOLS: dict[Protocol, Callable[[Evaluate], Figures]] = {
     "instance": _instance,
     "best-mask": _best_mask,
     "consistency": _consistency,
+    "lerf-mask": _lerf_mask,
 }
 
 _FITTING: dict[Protocol, tuple[str, ...]] = {
@@ -106,6 +168,7 @@ _FITTING: dict[Protocol, tuple[str, ...]] = {
         *("ground_truth", "predictions", "data"),
         *("window", "epsilon", "depth_unit_scale_factor", "matcher"),
     ),
+    "lerf-mask": ("ground_truth", "load_config", "data", "text_masks", "boxes", "text"),
 }
 """Arguments that a protocol reads, beside those that all do."""
 
@@ -113,12 +176,12 @@ _FITTING: dict[Protocol, tuple[str, ...]] = {
 def _check_arguments(arguments: Evaluate) -> None:
     """Each argument that was given means something to the protocol."""
     fitting = (*_FITTING[arguments.protocol], "protocol", "json")
-    for field in fields(arguments):
-        assert field.default is not MISSING
-        if field.name not in fitting and getattr(arguments, field.name) != field.default:
-            others = [name for name, names in _FITTING.items() if field.name in names]
+    for option in fields(arguments):
+        default = option.default if option.default_factory is MISSING else option.default_factory()
+        if option.name not in fitting and getattr(arguments, option.name) != default:
+            others = [name for name, names in _FITTING.items() if option.name in names]
             raise ProtoSagaError(
-                f"{_option(field.name)} means nothing to --protocol {arguments.protocol}, only to "
+                f"{_option(option.name)} means nothing to --protocol {arguments.protocol}, only to "
                 f"{' and '.join(others)}. Leave it out, or choose another protocol."
             )
 

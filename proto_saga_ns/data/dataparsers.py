@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 import tyro
+from jaxtyping import Int
 from nerfstudio.data.dataparsers.base_dataparser import DataParser, DataParserConfig, DataparserOutputs
 from nerfstudio.data.dataparsers.blender_dataparser import Blender, BlenderDataParserConfig
 from nerfstudio.data.dataparsers.colmap_dataparser import ColmapDataParser, ColmapDataParserConfig
 from nerfstudio.data.dataparsers.nerfstudio_dataparser import Nerfstudio, NerfstudioDataParserConfig
+from nerfstudio.utils.rich_utils import CONSOLE
 
+from proto_saga_ns.data.benchmarks import EXPECTED, Benchmark, find_benchmark, is_test_image
 from proto_saga_ns.data.checks import check_outputs, without_missing_images
 from proto_saga_ns.data.label_maps import (
     SplitImages,
@@ -39,6 +43,18 @@ class MaskedColmapConfig(MaskOptions, ColmapDataParserConfig):
     """A COLMAP reconstruction, with masks."""
 
     _target: type = field(default_factory=lambda: MaskedColmap)
+
+
+@dataclass
+class BenchmarkDataConfig(MaskedColmapConfig):
+    """A scene of Replica, ScanNet, LERF-Mask or Mip-NeRF 360 as the peers lay it out, split as they do, with masks."""
+
+    _target: type = field(default_factory=lambda: BenchmarkData)
+    colmap_path: Path = Path("sparse/0")
+    """Path to the COLMAP reconstruction, relative to the data."""
+    benchmark: Literal["auto", Benchmark] = "auto"
+    """whose split it is. auto: lerf-mask if there is a folder images_train, scannet if train_split.txt and
+    test_split.txt, replica if images are called train_rgb_* and test_rgb_*"""
 
 
 @dataclass
@@ -124,6 +140,25 @@ class MaskedColmap(MaskAware, ColmapDataParser):
     """COLMAP parser with label maps."""
 
 
+class BenchmarkData(MaskedColmap):
+    """COLMAP parser that splits images as a benchmark does; --eval-mode means nothing to it."""
+
+    config: BenchmarkDataConfig
+
+    def _get_image_indices(self, image_filenames: list[Path], split: str) -> Int[np.ndarray, " V"]:
+        folder, chosen = self.config.data, self.config.benchmark
+        benchmark = find_benchmark(folder, image_filenames) if chosen == "auto" else chosen
+        is_test = is_test_image(benchmark, folder, image_filenames)
+        wanted = split != "train"
+        found = [index for index, test in enumerate(is_test) if test is wanted]
+        if not found:
+            raise ProtoSagaError(
+                f"{folder} has no {split} view by the split of {benchmark}. Expected {EXPECTED[benchmark]}."
+            )
+        CONSOLE.log(f"{benchmark}: {len(found)} {split} views, {is_test.count(None)} images in no split")
+        return np.array(found)
+
+
 class MaskedBlender(MaskAware, Blender):
     """Blender parser with label maps."""
 
@@ -143,6 +178,7 @@ else:
                 "nerfstudio-data": MaskedNerfstudioConfig(),
                 "colmap": MaskedColmapConfig(),
                 "blender-data": MaskedBlenderConfig(),
+                "benchmark-data": BenchmarkDataConfig(),
             },
             prefix_names=False,
         )

@@ -1,13 +1,17 @@
-"""LERF-Mask: instances that a phrase means, by how much of each lies on the phrase's mask.
+"""LERF-Mask: instances that a phrase means, by how much of each lies on the phrase's mask, and how good they are.
 
-The protocol is Gaussian Grouping's (``render_lerf_mask.py`` with ``ext/grounded_sam.py``). Its mask comes from
-``proto_saga_ns.text``; here stands the rule that chooses instances by it.
+The protocol is Gaussian Grouping's (``render_lerf_mask.py`` with ``ext/grounded_sam.py``, then ``eval_lerf_mask.py``).
+The phrase's mask comes from ``proto_saga_ns.text``; here stand the rule that chooses instances by it, and the figures.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from jaxtyping import Bool, Int
+
+from proto_saga_ns.evaluation.mask_scores import boundary_iou, iou
 
 
 def covered_shares(labels: Int[np.ndarray, "H W"], mask: Bool[np.ndarray, "H W"]) -> dict[int, float]:
@@ -50,3 +54,54 @@ def covered_instances(
     if not 0 <= min_share < 1:
         raise ValueError(f"min_share must be at least 0 and below 1, got {min_share}")
     return tuple(instance for instance, share in covered_shares(labels, mask).items() if share > min_share)
+
+
+@dataclass(frozen=True)
+class PhraseScores:
+    """Agreement of the masks of one phrase with the truth, mean over the views that show it.
+
+    Attributes:
+        iou, boundary_iou: in [0, 1].
+        num_views: views with a true mask.
+    """
+
+    iou: float
+    boundary_iou: float
+    num_views: int
+
+
+class PhraseProtocol:
+    """Collects the masks of phrases: mean over the views of each, then over phrases (``eval_lerf_mask.py``)."""
+
+    def __init__(self) -> None:
+        self._scores: dict[str, list[tuple[float, float]]] = {}
+
+    def add(self, phrase: str, truth: Bool[np.ndarray, "H W"], predicted: Bool[np.ndarray, "H W"]) -> None:
+        """Take one mask of one view.
+
+        Raises:
+            ValueError: sizes differ.
+        """
+        self._scores.setdefault(phrase, []).append((iou(truth, predicted), boundary_iou(truth, predicted)))
+
+    def by_phrase(self) -> dict[str, PhraseScores]:
+        """In the order of the phrases' names."""
+        found = {}
+        for phrase, views in sorted(self._scores.items()):
+            area, along_border = np.mean(views, axis=0)
+            found[phrase] = PhraseScores(float(area), float(along_border), len(views))
+        return found
+
+    def figures(self) -> dict[str, float]:
+        """mIoU and mBIoU as percentages.
+
+        Raises:
+            ValueError: there was no mask.
+        """
+        scores = list(self.by_phrase().values())
+        if not scores:
+            raise ValueError("no mask was added")
+        return {
+            "mIoU": 100 * float(np.mean([score.iou for score in scores])),
+            "mBIoU": 100 * float(np.mean([score.boundary_iou for score in scores])),
+        }

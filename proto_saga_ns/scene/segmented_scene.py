@@ -16,11 +16,11 @@ from proto_saga_ns.colors import color_table, instance_colors
 from proto_saga_ns.cosine_softmax import DEFAULT_TAU
 from proto_saga_ns.gaussian_instances import GaussianInstances
 from proto_saga_ns.mask_table import MaskTable
-from proto_saga_ns.prototypes import DEFAULT_MIN_ALPHA, classify
+from proto_saga_ns.prototypes import DEFAULT_MIN_ALPHA, classify, probabilities
 from proto_saga_ns.scene.cuts import Cut, cut_parts
 from proto_saga_ns.scene.display import Display
 from proto_saga_ns.scene.embedding_colors import EmbeddingColors
-from proto_saga_ns.votes import Votes, classify_with_votes
+from proto_saga_ns.votes import Votes, classify_with_votes, joint_probabilities
 
 FORMAT_VERSION = 2
 """Of the saved scene; to be raised when its meaning changes."""
@@ -202,6 +202,32 @@ class SegmentedScene:
         else:
             rows, confidence = classify_with_votes(features, votes, *settings)
         return cut_parts(self.cuts, self._lookup((0, *self.masks.ids), rows), features), confidence
+
+    @torch.no_grad()
+    def probabilities(
+        self,
+        features: Float[Tensor, "*shape D"],
+        alpha: Float[Tensor, "*shape"],
+        votes: Float[Tensor, "*shape P"] | None = None,
+    ) -> Float[Tensor, "*shape T"]:
+        """Probability of each instance, in the order of ``ids``; what ``segment`` gives is that of the winner.
+
+        All are 0 where too little light is stopped.
+        """
+        prototypes = self.prototypes.to(features)
+        if votes is None:
+            found = probabilities(features, prototypes, self.tau)
+        else:
+            found = joint_probabilities(features, votes, prototypes, self.tau)
+        parts = dict(zip(self.masks.ids, found.unbind(dim=-1), strict=True))
+        for cut in self.cuts:
+            beyond = cut.is_beyond(features)
+            parts[cut.new_part] = parts[cut.part] * beyond
+            parts[cut.part] = parts[cut.part] * ~beyond
+        nothing = torch.zeros_like(alpha)
+        together = [sum((parts[part] for part in self.parts(number)), nothing) for number in self.ids]
+        seen = (alpha >= self.min_alpha)[..., None]
+        return torch.stack(together, dim=-1) * seen if together else features.new_zeros(*alpha.shape, 0)
 
     def _owners_of(self, parts: Int32[Tensor, "*shape"]) -> Int32[Tensor, "*shape"]:
         largest = max(self.part_ids, default=0)

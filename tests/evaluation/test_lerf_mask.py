@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from proto_saga_ns.evaluation.lerf_mask import covered_instances, covered_shares
+from proto_saga_ns.evaluation.lerf_mask import PhraseProtocol, covered_instances, covered_shares
+from proto_saga_ns.evaluation.mask_scores import boundary_iou, iou
 
 MIN_SHARES = st.floats(0, 1, exclude_max=True)
 
@@ -75,3 +76,23 @@ def test_what_is_no_view_is_refused() -> None:
     for share in (-0.1, 1.0, float("nan")):
         with pytest.raises(ValueError, match="min_share"):
             covered_instances(labels, mask, share)
+
+
+def test_every_phrase_weighs_the_same_and_so_does_every_view_of_it() -> None:
+    generator = np.random.default_rng(0)
+    truth, good, bad = (generator.random((12, 16)) > share for share in (0.5, 0.4, 0.9))
+    protocol = PhraseProtocol()
+    for phrase, predicted in (("cup", good), ("cup", bad), ("cup", truth), ("apple", bad)):
+        protocol.add(phrase, truth, predicted)
+    scores = protocol.by_phrase()
+    assert list(scores) == ["apple", "cup"] and scores["cup"].num_views == 3
+    for measure, name in ((iou, "iou"), (boundary_iou, "boundary_iou")):
+        cup, apple = (measure(truth, good) + measure(truth, bad) + 1) / 3, measure(truth, bad)
+        assert getattr(scores["cup"], name) == pytest.approx(cup)
+        figure = protocol.figures()["mIoU" if name == "iou" else "mBIoU"]
+        assert figure == pytest.approx(50 * (cup + apple))
+
+
+def test_no_masks_are_no_figures() -> None:
+    with pytest.raises(ValueError, match="no mask was added"):
+        PhraseProtocol().figures()

@@ -116,6 +116,20 @@ def test_gaussians_keep_what_was_decided_until_they_are_others() -> None:
         assert isinstance(found, GaussianInstances)
 
 
+@given(st.integers(0, 1000), st.integers(1, 8), st.booleans())
+@settings(deadline=None, max_examples=40)
+def test_the_probability_of_the_winner_is_its_confidence(seed: int, parts: int, with_votes: bool) -> None:
+    scene = replace(random_scene(seed, parts), owners=grouped(seed, parts))
+    alpha = torch.rand(8, 9, generator=torch.Generator().manual_seed(seed))
+    view = (random_features(seed), alpha, random_votes_in_view(seed, parts) if with_votes else None)
+    labels, confidence = scene.segment(*view)
+    found = scene.probabilities(*view)
+    columns = torch.searchsorted(torch.tensor([0, *scene.ids]), labels.long())
+    own = torch.cat([torch.zeros(8, 9, 1), found], dim=-1).gather(-1, columns[..., None])[..., 0]
+    torch.testing.assert_close(own, confidence)
+    torch.testing.assert_close(found.sum(dim=-1), (alpha >= scene.min_alpha).float())
+
+
 def test_votes_of_other_gaussians_are_not_rendered() -> None:
     scene = random_scene(votes=random_votes(0, 60))
     channels = scene.vote_channels(60)

@@ -1,0 +1,98 @@
+"""Which images of a benchmark's scene are for training and which for testing, by its own layout.
+
+Replica and ScanNet as Gaga reads them (``scene/dataset_readers.py``), LERF-Mask as Gaussian Grouping does, Mip-NeRF 360
+as everybody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal
+
+from proto_saga_ns.errors import ProtoSagaError
+
+Benchmark = Literal["replica", "scannet", "lerf-mask", "mip-nerf-360"]
+SPLIT_FILES = ("train_split.txt", "test_split.txt")
+INTERVAL = 8
+"""Of Mip-NeRF 360 every eighth image is for testing, the first one too."""
+
+EXPECTED: dict[Benchmark, str] = {
+    "replica": "images called train_rgb_* and test_rgb_*",
+    "scannet": " and ".join(SPLIT_FILES),
+    "lerf-mask": "a folder images_train beside images",
+    "mip-nerf-360": "nothing but images and sparse/0",
+}
+
+
+def find_benchmark(folder: Path, images: Sequence[Path]) -> Benchmark:
+    """The benchmark whose marks a folder bears.
+
+    Raises:
+        ProtoSagaError: it bears none.
+    """
+    if (folder / "images_train").is_dir():
+        return "lerf-mask"
+    if all((folder / name).is_file() for name in SPLIT_FILES):
+        return "scannet"
+    if images and all(path.name.startswith(("train_rgb_", "test_rgb_")) for path in images):
+        return "replica"
+    raise ProtoSagaError(
+        f"{folder} looks like none of the benchmarks. Expected one of: "
+        + "; ".join(f"{what} ({name})" for name, what in EXPECTED.items() if name != "mip-nerf-360")
+        + ". Mip-NeRF 360 bears no mark: --benchmark mip-nerf-360. For other data there is the data parser colmap."
+    )
+
+
+def is_test_image(benchmark: Benchmark, folder: Path, images: Sequence[Path]) -> list[bool | None]:
+    """For each image whether it is for testing; None for one that is for nothing.
+
+    Args:
+        benchmark: whose layout the folder has.
+        folder: of the scene.
+        images: all that have a pose, in the order of their names.
+
+    Raises:
+        ProtoSagaError: what tells the splits apart is missing.
+    """
+    return _RULES[benchmark](folder, images)
+
+
+def _replica(folder: Path, images: Sequence[Path]) -> list[bool | None]:
+    del folder
+    starts = {"train": False, "test": True}
+    return [starts.get(path.name.split("_", 1)[0]) for path in images]
+
+
+def _scannet(folder: Path, images: Sequence[Path]) -> list[bool | None]:
+    train, test = (_listed(folder / name) for name in SPLIT_FILES)
+    return [True if path.stem in test else False if path.stem in train else None for path in images]
+
+
+def _listed(file: Path) -> set[str]:
+    if not file.is_file():
+        raise ProtoSagaError(f"There is no {file}, which lists the images of a split by name, one a line.")
+    return {Path(line.strip()).stem for line in file.read_text().split("\n") if line.strip()}
+
+
+def _lerf_mask(folder: Path, images: Sequence[Path]) -> list[bool | None]:
+    training = folder / "images_train"
+    stems = {path.stem for path in training.glob("*")}
+    if not stems:
+        raise ProtoSagaError(f"{training} holds no image; it tells which of {folder / 'images'} are for training.")
+    return [path.stem not in stems for path in images]
+
+
+def _mip_nerf_360(folder: Path, images: Sequence[Path]) -> list[bool | None]:
+    del folder
+    order = sorted(range(len(images)), key=lambda index: images[index].name)
+    test = set(order[::INTERVAL])
+    return [index in test for index in range(len(images))]
+
+
+_RULES: dict[Benchmark, Callable[[Path, Sequence[Path]], list[bool | None]]] = {
+    "replica": _replica,
+    "scannet": _scannet,
+    "lerf-mask": _lerf_mask,
+    "mip-nerf-360": _mip_nerf_360,
+}

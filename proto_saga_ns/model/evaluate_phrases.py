@@ -1,0 +1,135 @@
+"""LERF-Mask on a model: what phrases mean in the first test view, and how well that is segmented in all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int32, UInt8
+from nerfstudio.utils.rich_utils import CONSOLE
+from rich.progress import track
+
+from proto_saga_ns.evaluation.lerf_mask import PhraseProtocol, covered_instances
+from proto_saga_ns.evaluation.phrase_masks import phrase_masks, read_mask
+from proto_saga_ns.labels import resize_label_map
+from proto_saga_ns.model.segmentation import render_view
+from proto_saga_ns.text.given import TextMasks
+
+if TYPE_CHECKING:
+    from nerfstudio.cameras.cameras import Cameras
+
+    from proto_saga_ns.model.proto_saga import ProtoSagaModel
+    from proto_saga_ns.scene import SegmentedScene
+
+
+MIN_PROBABILITY = 0.2
+"""A pixel belongs to what was chosen if any of it is more probable than this."""
+
+
+@dataclass(frozen=True)
+class PhraseResult:
+    """Figures of a scene.
+
+    Attributes:
+        by_probability: the protocol's rule: the probability of something chosen is above 0.2.
+        by_label: the instance that wins is one of the chosen. With many prototypes a probability of 0.2 is much.
+        chosen: instances of each phrase.
+        views_without_truth: test views that have no mask, as one of LERF-Mask's scene teatime.
+    """
+
+    by_probability: PhraseProtocol
+    by_label: PhraseProtocol
+    chosen: dict[str, tuple[int, ...]]
+    views_without_truth: tuple[str, ...]
+
+    def figures(self) -> dict[str, float | int]:
+        """What a table shows: percentages and counts, then each phrase by the rule of the protocol."""
+        scores = self.by_probability.by_phrase()
+        return {
+            **self.by_probability.figures(),
+            **{f"{name} by label": value for name, value in self.by_label.figures().items()},
+            "phrases": len(scores),
+            "phrases that chose nothing": sum(not ids for ids in self.chosen.values()),
+            "masks": sum(score.num_views for score in scores.values()),
+            "test views without truth": len(self.views_without_truth),
+            **{f"IoU of {phrase}": 100 * score.iou for phrase, score in scores.items()},
+            **{f"boundary IoU of {phrase}": 100 * score.boundary_iou for phrase, score in scores.items()},
+        }
+
+
+@dataclass(frozen=True)
+class _Shown:
+    rgb: UInt8[np.ndarray, "H W 3"]
+    labels: Int32[np.ndarray, "H W"]
+    probabilities: Float[np.ndarray, "H W T"]
+
+
+def evaluate_phrases(
+    model: ProtoSagaModel,
+    scene: SegmentedScene,
+    views: Sequence[tuple[Path, Cameras]],
+    test_mask: Path,
+    text_masks: TextMasks,
+    min_share: float,
+) -> PhraseResult:
+    """Choose instances by every phrase in the first test view, and compare them with the truth in all.
+
+    Args:
+        model: what is rendered.
+        scene: its segmentation.
+        views: image file and camera of the test views, in natural order of the files.
+        test_mask: the true masks, see ``phrase_masks``.
+        text_masks: what finds a phrase's mask.
+        min_share: an instance is chosen if more than this share of it lies on the mask.
+
+    Raises:
+        ProtoSagaError: no truth, or an unreadable mask.
+    """
+    truths = phrase_masks(test_mask, [path.stem for path, _ in views])
+    phrases = sorted({phrase for masks in truths for phrase in masks})
+    first = _show(model, scene, views[0][1])
+    chosen = {
+        phrase: covered_instances(first.labels, text_masks(first.rgb, phrase), min_share)
+        for phrase in track(phrases, description="Finding phrases", console=CONSOLE, transient=True)
+    }
+    result = PhraseResult(PhraseProtocol(), PhraseProtocol(), chosen, _without(truths, views))
+    for (_, camera), masks in zip(track(views, description="Comparing views", transient=True), truths, strict=True):
+        if masks:
+            _compare(_show(model, scene, camera), scene.ids, masks, result)
+    return result
+
+
+def _without(truths: Sequence[dict[str, Path]], views: Sequence[tuple[Path, Cameras]]) -> tuple[str, ...]:
+    return tuple(path.stem for (path, _), masks in zip(views, truths, strict=True) if not masks)
+
+
+@torch.no_grad()
+def _show(model: ProtoSagaModel, scene: SegmentedScene, camera: Cameras) -> _Shown:
+    rendered = render_view(model, camera.to(model.device), scene=scene)
+    labelling = (rendered.features, rendered.alpha[..., 0], rendered.votes)
+    rgb = rendered.over(model.background_color.to(model.device))
+    return _Shown(
+        (255 * rgb).round().byte().cpu().numpy(),
+        scene.segment(*labelling)[0].cpu().numpy(),
+        scene.probabilities(*labelling).cpu().numpy(),
+    )
+
+
+def _compare(shown: _Shown, ids: Sequence[int], masks: dict[str, Path], result: PhraseResult) -> None:
+    for phrase, file in masks.items():
+        truth, chosen = read_mask(file), result.chosen[phrase]
+        result.by_label.add(phrase, truth, _resized(np.isin(shown.labels, chosen), truth))
+        result.by_probability.add(phrase, truth, _resized(_probable(shown, ids, chosen), truth))
+
+
+def _probable(shown: _Shown, ids: Sequence[int], chosen: Collection[int]) -> Bool[np.ndarray, "H W"]:
+    columns = [ids.index(number) for number in chosen]
+    return (shown.probabilities[..., columns] > MIN_PROBABILITY).any(axis=-1)
+
+
+def _resized(mask: Bool[np.ndarray, "H W"], truth: Bool[np.ndarray, "H2 W2"]) -> Bool[np.ndarray, "H2 W2"]:
+    return resize_label_map(mask.astype(np.int32), *truth.shape) > 0
