@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,9 +20,10 @@ from proto_saga_ns.labels.images import data_folder
 from proto_saga_ns.model.association import training_views
 from proto_saga_ns.model.evaluate import truth_of_view
 from proto_saga_ns.model.segmentation import SegmentedView, segment_view
-from proto_saga_ns.report.figures import Confidences, Overlaps, TrueInstance, what_happened
-from proto_saga_ns.report.page import Page, PanelRow, PredictedRow, TrueRow
+from proto_saga_ns.report.figures import Confidences, Overlaps, TrueInstance
+from proto_saga_ns.report.page import Figure, Page, PanelRow, PredictedRow, TrueRow
 from proto_saga_ns.report.panels import LargestCrops, SeenView, training_panels
+from proto_saga_ns.report.sentences import what_happened
 from proto_saga_ns.standins.marks import find_mark
 from proto_saga_ns.videos.pictures import to_uint8
 
@@ -61,7 +62,7 @@ class Seen:
 class Measured:
     """The instance protocol's verdict on the test views, and what became of the true instances."""
 
-    figures: Mapping[str, str]
+    figures: Sequence[Figure]
     matched: Mapping[int, int]
     iou: Mapping[int, float]
     instances: Sequence[TrueInstance]
@@ -91,7 +92,7 @@ def make_page(run: Run, ground_truth: Path | None, views: int, command: str) -> 
         options=_options(run.scene),
         command=command,
         mark=None if mark is None else mark.label,
-        figures={} if measured is None else measured.figures,
+        figures=() if measured is None else measured.figures,
         notes=(f"Pictures are scaled down to {longest} pixels where they were larger, figures are not.", *notes),
         test_views=[PanelRow(view.name, view.panels(matched)) for view in seen.views],
         training_views=training,
@@ -146,12 +147,22 @@ def _seen_view(path: Path, photo: Tensor, segmented: SegmentedView, truth: Path 
 
 def _measure(seen: Seen) -> Measured:
     result = seen.protocol.result()
-    figures = {**result.figures(), "PSNR": float(np.mean(seen.psnrs))}
-    text = {name: f"{value:.2f}" if isinstance(value, float) else str(value) for name, value in figures.items()}
     inner = result.without_void
+    void_free = {} if inner is None else inner.figures()
+    figures = [
+        Figure(name, _text(value), _text(void_free.get(name)))
+        for name, value in replace(result, without_void=None).figures().items()
+    ]
+    figures.append(Figure("PSNR", _text(float(np.mean(seen.psnrs)))))
     if inner is None:
-        return Measured(text, {}, {}, [])
-    return Measured(text, inner.matched, inner.iou, seen.overlaps.true_instances(inner))
+        return Measured(figures, {}, {}, [])
+    return Measured(figures, inner.matched, inner.iou, seen.overlaps.true_instances(inner))
+
+
+def _text(value: float | int | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:.2f}" if isinstance(value, float) else str(value)
 
 
 def _training_rows(run: Run, longest: int) -> tuple[list[PanelRow], list[str]]:
@@ -208,7 +219,7 @@ def _called(scene: SegmentedScene, number: int) -> str:
 def _facts(run: Run, data: Path) -> dict[str, str]:
     manager = run.pipeline.datamanager
     return {
-        "method": run.config.method_name,
+        "method": str(run.config.method_name),
         "data": data.name,
         "instances": str(len(run.scene.instances)),
         "Gaussians": f"{len(run.model.means):,}",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 
@@ -26,6 +26,20 @@ class PanelRow:
 
     name: str
     panels: Sequence[Panel]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure of the instance protocol.
+
+    Attributes:
+        value: over all pixels.
+        without_void: the same with void ignored; empty if it has none.
+    """
+
+    name: str
+    value: str
+    without_void: str = ""
 
 
 @dataclass(frozen=True)
@@ -93,7 +107,7 @@ class Page:
     options: Mapping[str, str]
     command: str
     mark: str | None = None
-    figures: Mapping[str, str] = field(default_factory=dict)
+    figures: Sequence[Figure] = ()
     notes: Sequence[str] = ()
     test_views: Sequence[PanelRow] = ()
     training_views: Sequence[PanelRow] = ()

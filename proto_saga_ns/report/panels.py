@@ -44,7 +44,7 @@ class SeenView:
 
     def at_most(self, longest: int) -> SeenView:
         """The same with everything as large as the photo, or smaller if its longer side is over ``longest``."""
-        size = fitting_size(*self.photo.shape[:2], longest)
+        size = fitting_size(self.photo, longest)
         truth = None if self.truth is None else resize_label_map(self.truth, *size)
         labels = resize_label_map(self.labels, *size)
         return SeenView(self.name, shrink(self.photo, size), shrink(self.rendering, size), labels, truth)
@@ -83,7 +83,7 @@ def training_panels(
         instance_of_mask: instance of every label, entry 0 for label 0; labels beyond its end have none.
         longest: pixels of the longer side of a panel at most.
     """
-    size = fitting_size(*photo.shape[:2], longest)
+    size = fitting_size(photo, longest)
     labels = resize_label_map(label_map, *size)
     table = np.zeros(max(int(labels.max(initial=0)) + 1, len(instance_of_mask)), np.int32)
     table[: len(instance_of_mask)] = instance_of_mask
@@ -129,7 +129,8 @@ class LargestCrops:
         """Take one view with ground truth."""
         assert view.truth is not None
         view = view.at_most(max(view.photo.shape[:2]))
-        counts = np.bincount(view.truth.reshape(-1)) if view.truth is not None else np.zeros(0, int)
+        assert view.truth is not None
+        counts = np.bincount(view.truth.reshape(-1))
         for id in np.flatnonzero(counts).tolist():
             if id and (id not in self._crops or counts[id] > self._crops[id].pixels):
                 self._crops[id] = Crop(int(counts[id]), _cut_out(view, id))
@@ -141,5 +142,5 @@ class LargestCrops:
 def _cut_out(view: SeenView, true_id: int) -> SeenView:
     assert view.truth is not None
     box = box_around(view.truth == true_id)
-    parts = (box.cut(array) for array in (view.photo, view.rendering, view.labels, view.truth))
-    return SeenView(view.name, *parts).at_most(LONGEST_CROP)
+    cut = SeenView(view.name, box.cut(view.photo), box.cut(view.rendering), box.cut(view.labels), box.cut(view.truth))
+    return cut.at_most(LONGEST_CROP)

@@ -37,17 +37,19 @@ class Box:
         return array[self.top : self.bottom, self.left : self.right]
 
 
-def fitting_size(height: int, width: int, longest: int) -> tuple[int, int]:
-    """Height and width of a picture whose longer side is at most ``longest``; small pictures stay as they are."""
+def fitting_size(picture: Picture, longest: int) -> tuple[int, int]:
+    """Height and width of a picture whose longer side shall be at most ``longest``; never larger than it is."""
+    height, width, _ = picture.shape
     scale = min(1.0, longest / max(height, width))
     return max(1, round(height * scale)), max(1, round(width * scale))
 
 
 def shrink(picture: Picture, size: tuple[int, int]) -> Picture:
     """A picture at another (height, width), averaging."""
+    height, width = size
     if picture.shape[:2] == size:
         return picture
-    return np.asarray(Image.fromarray(picture).resize(size[::-1], Image.Resampling.BOX))
+    return np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.BOX))
 
 
 def truth_picture(truth: Int[np.ndarray, "H W"], matched: Mapping[int, int]) -> UInt8[np.ndarray, "H W 3"]:
