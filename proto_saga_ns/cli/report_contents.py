@@ -22,7 +22,7 @@ from proto_saga_ns.model.evaluate import truth_of_view
 from proto_saga_ns.model.segmentation import SegmentedView, segment_view
 from proto_saga_ns.report.figures import Confidences, Overlaps, TrueInstance
 from proto_saga_ns.report.page import Figure, Page, PanelRow, PredictedRow, TrueRow
-from proto_saga_ns.report.panels import LargestCrops, SeenView, training_panels
+from proto_saga_ns.report.panels import LONGEST_CROP, LargestCrops, SeenView, training_panels
 from proto_saga_ns.report.sentences import what_happened
 from proto_saga_ns.standins.marks import find_mark
 from proto_saga_ns.videos.pictures import to_uint8
@@ -93,11 +93,18 @@ def make_page(run: Run, ground_truth: Path | None, views: int, command: str) -> 
         command=command,
         mark=None if mark is None else mark.label,
         figures=() if measured is None else measured.figures,
-        notes=(f"Pictures are scaled down to {longest} pixels where they were larger, figures are not.", *notes),
+        notes=(_sizes_note(longest), *notes),
         test_views=[PanelRow(view.name, view.panels(matched)) for view in seen.views],
         training_views=training,
         predicted=_predicted_rows(run.scene, seen.confidences, measured),
         true_instances=[] if measured is None else list(_true_rows(run.scene, seen.crops, measured)),
+    )
+
+
+def _sizes_note(longest: int) -> str:
+    return (
+        f"Panels with more than {longest} pixels on a side, and crops with more than {LONGEST_CROP}, are scaled down; "
+        "figures are of the full size."
     )
 
 
