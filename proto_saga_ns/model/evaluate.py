@@ -44,10 +44,20 @@ def evaluate_views(
     """
     protocol, psnrs = InstanceProtocol(), []
     for path, camera, image in track(list(views), "Evaluating views"):
-        truth = ground_truth / f"{path.stem}.png"
-        if not truth.is_file():
-            raise ProtoSagaError(f"View {path.name} has no ground truth {truth}; every evaluated view needs one.")
+        truth = truth_of_view(path, ground_truth)
         shown = segment_view(model, scene, camera)
         protocol.add(read_label_map(truth), shown.labels)
         psnrs.append(psnr(shown.rgb.cpu(), image.cpu()))
     return protocol.result(), float(np.mean(psnrs))
+
+
+def truth_of_view(image: Path, ground_truth: Path) -> Path:
+    """File of a view's true instances.
+
+    Raises:
+        ProtoSagaError: there is none.
+    """
+    truth = ground_truth / f"{image.stem}.png"
+    if not truth.is_file():
+        raise ProtoSagaError(f"View {image.name} has no ground truth {truth}; every evaluated view needs one.")
+    return truth
