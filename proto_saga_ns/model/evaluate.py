@@ -52,12 +52,15 @@ def evaluate_views(
 
 
 def truth_of_view(image: Path, ground_truth: Path) -> Path:
-    """File of a view's true instances.
+    """File of a view's true instances: ``<image stem>.png``, in Replica ``*_semantic_instance_*.png`` of ``*_rgb_*``.
 
     Raises:
         ProtoSagaError: there is none.
     """
     truth = ground_truth / f"{image.stem}.png"
+    replica = ground_truth / f"{image.stem.replace('_rgb_', '_semantic_instance_')}.png"
+    if replica.is_file():
+        return replica
     if not truth.is_file():
         raise ProtoSagaError(f"View {image.name} has no ground truth {truth}; every evaluated view needs one.")
     return truth
