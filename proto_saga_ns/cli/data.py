@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,8 +16,9 @@ if TYPE_CHECKING:
     from proto_saga_ns.datasets.report import Finding, Report, SceneReport
 
 MAX_ROWS = 40
-"""Of more scenes than that, only those with errors or warnings have a row."""
+"""Of more scenes than that, only those with errors or warnings have a row, and so many of them."""
 MAX_FINDINGS = 60
+"""So many are printed; a file has all."""
 _COLORS = {"error": "red", "warning": "yellow", "note": "cyan"}
 
 
@@ -41,7 +43,7 @@ class CheckData:
         from proto_saga_ns.datasets.layouts import check
         from proto_saga_ns.files import write_json
 
-        if not self.folder.is_dir() or not any(self.folder.iterdir()):
+        if _is_missing_or_empty(self.folder):
             _say(HINTS[self.dataset].text())
             raise ProtoSagaError(f"{self.folder} is no folder, or is empty. Put {self.dataset} there as printed above.")
         report = check(self.dataset, self.folder)
@@ -79,6 +81,14 @@ class Data:
         self.action.run()
 
 
+def _is_missing_or_empty(folder: Path) -> bool:
+    try:
+        return not folder.is_dir() or not any(folder.iterdir())
+    except OSError:
+        # The check says why it cannot be read.
+        return False
+
+
 def _print(report: Report) -> None:
     from rich.console import Console
     from rich.table import Table
@@ -90,18 +100,26 @@ def _print(report: Report) -> None:
         table.add_column(heading, justify="right")
     shown = _shown(report.scenes)
     for scene in shown:
-        kinds = [str(sum(one.severity == kind for one in scene.findings)) for kind in _COLORS]
-        counts = map(str, (scene.train_views, scene.test_views, scene.ground_truth))
-        table.add_row(scene.name, *counts, *kinds)
+        table.add_row(scene.name, *_counts([scene]))
+    if len(report.scenes) > 1:
+        table.add_section()
+        table.add_row(f"all {len(report.scenes)}", *_counts(report.scenes))
     Console().print(table)
-    left_out = len(report.scenes) - len(shown)
-    if left_out:
-        _say(f"and {left_out} more without errors or warnings" if left_out < len(report.scenes) else "")
+    if len(shown) < len(report.scenes):
+        _say(f"Of so many scenes, only the first {MAX_ROWS} with errors or warnings have a row.")
     findings = report.all_findings()
     for finding in findings[:MAX_FINDINGS]:
         Console(soft_wrap=True).print(Text(f"{finding.severity}: ", _COLORS[finding.severity]) + Text(_line(finding)))
     if len(findings) > MAX_FINDINGS:
         _say(f"and {len(findings) - MAX_FINDINGS} more; --json FILE has them all")
+
+
+def _counts(scenes: Sequence[SceneReport]) -> list[str]:
+    """Sums over scenes, in the order of the columns."""
+    findings = [finding for scene in scenes for finding in scene.findings]
+    views = [(scene.train_views, scene.test_views, scene.ground_truth) for scene in scenes]
+    kinds = [sum(finding.severity == kind for finding in findings) for kind in _COLORS]
+    return [str(count) for count in [*map(sum, zip(*views, strict=True)), *kinds]]
 
 
 def _shown(scenes: tuple[SceneReport, ...]) -> list[SceneReport]:

@@ -59,7 +59,7 @@ def read_header(path: Path) -> Header | None:
     try:
         with Image.open(path) as image:
             return Header(image.width, image.height, image.mode or "")
-    except (OSError, ValueError, SyntaxError):
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return None
 
 

@@ -75,10 +75,20 @@ def check(dataset: Dataset, folder: Path) -> Report:
         folder: with a folder for each scene, or of one scene.
 
     Raises:
-        ProtoSagaError: there is no such folder, or nothing of that data set in it.
+        ProtoSagaError: there is no such folder, it cannot be read, or there is nothing of that data set in it.
     """
     if not folder.is_dir():
         raise ProtoSagaError(f"{folder} is not a folder. Give the one that the data set was unpacked to.")
+    try:
+        return _report(dataset, folder)
+    except OSError as error:
+        raise ProtoSagaError(
+            f"Cannot read {error.filename or folder}: {error.strerror or error}. Make it readable for you, then check "
+            "again."
+        ) from error
+
+
+def _report(dataset: Dataset, folder: Path) -> Report:
     if dataset == "davis" or dataset == "mose":
         report = check_videos(dataset, folder)
         return replace(report, findings=by_severity([*report.findings, *_standin(folder)]))

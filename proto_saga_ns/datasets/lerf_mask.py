@@ -95,7 +95,7 @@ def _check_masks(
     ]
     if without_truth in empty:
         what = f"test view {without_truth} ({test[without_truth]}) has no masks; none were ever published"
-        how = "Nothing to do: it takes no part in the figures, the peers' neither."
+        how = "Nothing to do: it takes no part in the figures, nor in those of the peers."
         findings.append(Finding("note", folder / str(without_truth), what, how))
     pairs = [(scene / "images" / test[number], mask) for number, found in masks.items() for mask in found.values()]
     return findings + check_maps(pairs, _ARCHIVE, colours_are_fine=True)

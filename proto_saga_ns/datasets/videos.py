@@ -69,7 +69,7 @@ def check_videos(dataset: VideoDataset, folder: Path) -> Report:
         scenes += [_check_sequence(part, name, name in valid) for name in sorted(names)]
         if only is None:
             findings += [*_check_count(part, len(names)), *_check_listed(part, names, listed)]
-            findings += _only_first(part, valid)
+            findings += [*_only_first(part, valid), *_other_resolution(part)]
     if not scenes:
         raise ProtoSagaError(f"{folder} holds no sequence; expected a folder of JPEG images for each. {_AGAIN}")
     return Report(dataset, folder, tuple(scenes), by_severity(findings))
@@ -159,6 +159,13 @@ def _check_listed(part: _Part, names: Collection[str], listed: dict[Path, list[s
         how = "Without lists, a split cannot be chosen by name; all sequences can be evaluated."
         findings.append(Finding("warning", lists, "no lists of sequences", f"{how} {_AGAIN}"))
     return findings
+
+
+def _other_resolution(part: _Part) -> list[Finding]:
+    if part.name != "davis" or part.images.name == RESOLUTION:
+        return []
+    what = f"there is no {RESOLUTION}, so this resolution was looked at"
+    return [Finding("warning", part.images, what, f"Published figures are of {RESOLUTION}: unpack that archive.")]
 
 
 def _only_first(part: _Part, names: Collection[str]) -> list[Finding]:

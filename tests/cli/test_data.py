@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
+from proto_saga_ns.cli.data import MAX_ROWS
 from tests.commands import run
 from tests.datasets.folders import TEST_VIEWS, VIEWS, write_dataset
 
@@ -51,3 +53,15 @@ def test_where_there_is_nothing_the_hints_are_printed(kind: str, tmp_path: Path)
 def test_an_unknown_data_set_names_those_that_are_known() -> None:
     process = run("proto-saga", "data", "hints", "imagenet")
     assert process.returncode == 2 and "mipnerf360" in process.stdout + process.stderr
+
+
+def test_of_many_scenes_those_with_trouble_have_a_row(tmp_path: Path) -> None:
+    root = write_dataset("davis", tmp_path / "DAVIS")
+    for kind in ("JPEGImages", "Annotations"):
+        for index in range(MAX_ROWS):
+            shutil.copytree(root / kind / "480p" / "standin", root / kind / "480p" / f"video{index:02d}")
+    (root / "Annotations/480p/video07/00003.png").unlink()
+    process = run("proto-saga", "data", "check", "davis", root)
+    assert process.returncode == 2 and f"all {MAX_ROWS + 1}" in process.stdout
+    rows = [line for line in process.stdout.splitlines() if line.startswith("│ video")]
+    assert len(rows) == 1 and "video07" in rows[0]

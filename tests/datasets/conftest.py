@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from proto_saga_ns.datasets import DATASETS, Dataset
+from proto_saga_ns.datasets.names import DATASETS, Dataset
 from tests.datasets.folders import write_dataset
 
 

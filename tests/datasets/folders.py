@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from proto_saga_ns.datasets import Dataset
 from proto_saga_ns.datasets.files import files_in
+from proto_saga_ns.datasets.names import Dataset
 from proto_saga_ns.standins.options import PRESETS, StandinOptions
 from proto_saga_ns.standins.write import write_standin
 

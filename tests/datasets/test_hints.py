@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from proto_saga_ns.datasets import DATASETS, Dataset
 from proto_saga_ns.datasets.hints import HINTS
 from proto_saga_ns.datasets.layouts import LAYOUTS
+from proto_saga_ns.datasets.names import DATASETS, Dataset
 
 
 @pytest.mark.parametrize("dataset", DATASETS)

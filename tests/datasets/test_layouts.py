@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from proto_saga_ns.datasets import DATASETS, Dataset, Finding, check
+from proto_saga_ns.datasets.layouts import check
+from proto_saga_ns.datasets.names import DATASETS, Dataset
+from proto_saga_ns.datasets.report import Finding
 from proto_saga_ns.errors import ProtoSagaError
 from tests.datasets.folders import TEST_VIEWS, VIEWS, write_published_replica
 
@@ -128,6 +130,17 @@ def test_a_folder_of_something_else_says_what_was_expected(tmp_path: Path) -> No
         check("replica", tmp_path)
     with pytest.raises(ProtoSagaError, match="not a folder"):
         check("replica", tmp_path / "gone")
+
+
+def test_a_folder_that_may_not_be_read_is_a_user_error(copy_of: Copy, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = copy_of("scannet")
+
+    def refuse(path: Path) -> Iterator[Path]:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(ProtoSagaError, match=r"Cannot read .*images: Permission denied"):
+        check("scannet", folder)
 
 
 def test_the_folder_one_too_high_is_told_from_something_else(copy_of: Copy, tmp_path: Path) -> None:

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from proto_saga_ns.datasets import Dataset, check
+from proto_saga_ns.data.dataparsers import MaskedColmapConfig
+from proto_saga_ns.datasets.layouts import check
+from proto_saga_ns.datasets.names import Dataset
 from proto_saga_ns.datasets.report import Finding
 
 Copy = Callable[..., Path]
@@ -127,3 +129,18 @@ def test_mipnerf360_has_no_ground_truth_and_right_sizes(copy_of: Copy) -> None:
     shutil.copytree(folder / "images_2", folder / "images_4")
     (finding,) = about("mipnerf360", folder, "1/4")
     assert finding.severity == "error" and finding.what.startswith("6 images")
+
+
+def test_nerfstudio_splits_by_the_lists_that_the_check_asks_for(copy_of: Copy) -> None:
+    folder = copy_of("replica")
+
+    def names(split: str) -> list[str]:
+        config = MaskedColmapConfig(data=folder, colmap_path=Path("sparse/0"), downscale_factor=1)
+        return sorted(path.name for path in config.setup().get_dataparser_outputs(split).image_filenames)
+
+    published = {split: sorted(path.name for path in folder.glob(f"images/{split}_*")) for split in ("train", "test")}
+    assert set(names("train")) & set(published["test"])
+    for split, images in (("train", "train"), ("val", "test"), ("test", "test")):
+        (folder / f"{split}_list.txt").write_text("\n".join(published[images]) + "\n")
+    assert about("replica", folder, "_list.txt") == []
+    assert [names(split) for split in ("train", "val")] == [published["train"], published["test"]]

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from proto_saga_ns.datasets import Dataset, check
+from proto_saga_ns.datasets.layouts import check
+from proto_saga_ns.datasets.names import Dataset
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.evaluation.video_datasets import find_sequences
 
@@ -73,7 +74,9 @@ def test_another_resolution_is_read_where_480p_is_not(copy_of: Copy) -> None:
     folder = copy_of("davis")
     for kind in ("JPEGImages", "Annotations"):
         (folder / kind / "480p").rename(folder / kind / "Full-Resolution")
-    assert len(check("davis", folder).scenes) == 1
+    report = check("davis", folder)
+    assert len(report.scenes) == 1
+    assert any("there is no 480p" in finding.what for finding in report.findings)
 
 
 def test_no_sequence_at_all_is_an_error(tmp_path: Path) -> None:
