@@ -8,6 +8,7 @@ import tyro
 
 from proto_saga_ns.cli.associate import Associate
 from proto_saga_ns.cli.convert_masks import ConvertMasks
+from proto_saga_ns.cli.data import Data
 from proto_saga_ns.cli.demo import Demo
 from proto_saga_ns.cli.evaluate import Evaluate
 from proto_saga_ns.cli.export import Export
@@ -33,6 +34,7 @@ Command = (
     | Annotated[Masks, tyro.conf.subcommand("masks")]
     | Annotated[TrackCommand, tyro.conf.subcommand("track")]
     | Annotated[ConvertMasks, tyro.conf.subcommand("convert-masks")]
+    | Annotated[tyro.conf.OmitSubcommandPrefixes[tyro.conf.OmitArgPrefixes[Data]], tyro.conf.subcommand("data")]
     | Annotated[MakeStandin, tyro.conf.subcommand("make-standin")]
     | Annotated[Demo, tyro.conf.subcommand("demo")]
 )
