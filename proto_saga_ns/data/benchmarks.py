@@ -12,7 +12,7 @@ from typing import Literal
 
 from proto_saga_ns.errors import ProtoSagaError
 
-Benchmark = Literal["replica", "scannet", "lerf-mask", "mip-nerf-360"]
+Benchmark = Literal["replica", "scannet", "lerf-mask", "mipnerf360"]
 SPLIT_FILES = ("train_split.txt", "test_split.txt")
 INTERVAL = 8
 """Of Mip-NeRF 360 every eighth image is for testing, the first one too."""
@@ -21,7 +21,7 @@ EXPECTED: dict[Benchmark, str] = {
     "replica": "images called train_rgb_* and test_rgb_*",
     "scannet": " and ".join(SPLIT_FILES),
     "lerf-mask": "a folder images_train beside images",
-    "mip-nerf-360": "nothing but images and sparse/0",
+    "mipnerf360": "nothing but images and sparse/0",
 }
 
 
@@ -39,8 +39,8 @@ def find_benchmark(folder: Path, images: Sequence[Path]) -> Benchmark:
         return "replica"
     raise ProtoSagaError(
         f"{folder} looks like none of the benchmarks. Expected one of: "
-        + "; ".join(f"{what} ({name})" for name, what in EXPECTED.items() if name != "mip-nerf-360")
-        + ". Mip-NeRF 360 bears no mark: --benchmark mip-nerf-360. For other data there is the data parser colmap."
+        + "; ".join(f"{what} ({name})" for name, what in EXPECTED.items() if name != "mipnerf360")
+        + ". Mip-NeRF 360 bears no mark: --benchmark mipnerf360. For other data there is the data parser colmap."
     )
 
 
@@ -94,5 +94,5 @@ _RULES: dict[Benchmark, Callable[[Path, Sequence[Path]], list[bool | None]]] = {
     "replica": _replica,
     "scannet": _scannet,
     "lerf-mask": _lerf_mask,
-    "mip-nerf-360": _mip_nerf_360,
+    "mipnerf360": _mip_nerf_360,
 }

@@ -29,8 +29,9 @@ def check_split_lists(scene: Path, train: Collection[str], test: Collection[str]
             "note",
             scene / wrong[0],
             "without these lists, nerfstudio's colmap parser holds out every eighth view and trains on test views",
-            f"Write the {len(train)} names of training images into train_list.txt and the {len(test)} of test images "
-            "into val_list.txt and test_list.txt, one a line, beside images/.",
+            "Train with the data parser benchmark-data, which splits as the benchmark does. For other methods write "
+            f"the {len(train)} names of training images into train_list.txt and the {len(test)} of test images into "
+            "val_list.txt and test_list.txt, one a line, beside images/.",
         )
     ]
 

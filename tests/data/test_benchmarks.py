@@ -51,7 +51,7 @@ def test_the_split_is_that_of_the_stand_in(scene: tuple[Benchmark, Path]) -> Non
 @pytest.mark.parametrize("count", [1, 8, 9, 20])
 def test_every_eighth_of_mip_nerf_360_whatever_the_order(count: int) -> None:
     images = [Path(f"{number:03d}.jpg") for number in reversed(range(count))]
-    found = is_test_image("mip-nerf-360", Path(), images)
+    found = is_test_image("mipnerf360", Path(), images)
     assert {path.stem for path, test in zip(images, found, strict=True) if test} == {
         f"{number:03d}" for number in range(0, count, 8)
     }

@@ -1,0 +1,53 @@
+"""The sweep over the paper's tables: killed half-way it goes on, and finished work is not done again."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from proto_saga_ns.standins.options import PRESETS, StandinOptions
+from proto_saga_ns.standins.write import write_standin
+
+SCRIPT = Path(__file__).parent.parent / "scripts" / "reproduce_proto_saga.py"
+
+
+def reproduce(folder: Path, data: Path, *arguments: str) -> str:
+    options = ("--method", "proto-saga-lite", "--steps", "60", "--seeds", "1", "--data", data, "--folder", folder)
+    command = [sys.executable, SCRIPT, *options, *arguments]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data")
+    options = StandinOptions("replica", seed=2, views=8, test_views=2, width=64, height=48, points=400, samples=1)
+    write_standin(folder / "office", options, PRESETS["default"], "default")
+    return folder
+
+
+@pytest.mark.slow
+def test_a_killed_sweep_goes_on_where_it_was(data: Path, tmp_path: Path) -> None:
+    table = (tmp_path / "table-3.md", tmp_path / "table-3.tex")
+    first = reproduce(tmp_path, data, "--table", "3")
+    assert first.count("office 0 ") == 5
+    text = table[0].read_text()
+    assert text.startswith("Table 3") and "STAND-IN" in text and "not comparable" in text
+    assert "(42.8)" in text and text in first and r"\toprule" in table[1].read_text()
+    cells = sorted((tmp_path / "cells" / "table-3").iterdir())
+    cell = json.loads(cells[0].read_text())
+    assert len(cells) == 5 and cell["scene"] == "office" and cell["versions"]["nerfstudio"]
+    (config,) = tmp_path.glob("outputs/office/proto-saga-lite/*/config.yml")
+    trained = config.stat().st_mtime_ns
+
+    # As if killed before the last row: the training and the other rows stay as they are.
+    cells[-1].unlink()
+    table[0].unlink()
+    again = reproduce(tmp_path, data, "--table", "3")
+    assert again.count("office 0 ") == 1 and table[0].read_text() == text
+    assert config.stat().st_mtime_ns == trained
