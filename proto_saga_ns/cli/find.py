@@ -143,6 +143,8 @@ def _print_instances(console: Console, chosen: list[FoundInstance], scene: Segme
     from rich.markup import escape
     from rich.table import Table
 
+    from proto_saga_ns.cli.swatch import swatch
+
     if not chosen:
         console.print("No instance lies on the mask for the most part. A lower --min-share chooses more.")
         return
@@ -151,9 +153,8 @@ def _print_instances(console: Console, chosen: list[FoundInstance], scene: Segme
         table.add_column(heading, justify="left" if heading in ("colour", "name") else "right")
     instances = {instance.id: instance for instance in scene.instances}
     for number, share in chosen:
-        r, g, b = instances[number].color
-        swatch = f"[on rgb({r},{g},{b})]    [/] #{r:02x}{g:02x}{b:02x}"
-        table.add_row(str(number), swatch, escape(instances[number].name), f"{share:.1%}")
+        instance = instances[number]
+        table.add_row(str(number), swatch(instance), escape(instance.name), f"{share:.1%}")
     console.print(table)
 
 

@@ -17,9 +17,11 @@ class Info:
 
     def run(self) -> None:
         from rich.console import Console
+        from rich.markup import escape
         from rich.table import Table
 
         from proto_saga_ns.cli.run import load_run
+        from proto_saga_ns.cli.swatch import swatch
 
         run = load_run(self.load_config, self.data)
         scene = run.scene
@@ -27,8 +29,6 @@ class Info:
         for heading in ("id", "colour", "name", "pixels", "Gaussians", "views"):
             table.add_column(heading, justify="left" if heading in ("colour", "name") else "right")
         for instance in sorted(scene.instances, key=lambda instance: -instance.pixels):
-            r, g, b = instance.color
-            swatch = f"[on rgb({r},{g},{b})]    [/] #{r:02x}{g:02x}{b:02x}"
             counts = (instance.pixels, instance.n_gaussians, instance.n_views)
-            table.add_row(str(instance.id), swatch, instance.name, *map(str, counts))
+            table.add_row(str(instance.id), swatch(instance), escape(instance.name), *map(str, counts))
         Console().print(table)

@@ -17,6 +17,7 @@ from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.evaluation import InstanceProtocol, psnr
 from proto_saga_ns.labels import read_label_map
 from proto_saga_ns.labels.images import data_folder
+from proto_saga_ns.labels.report.page import evenly_spread
 from proto_saga_ns.model.association import training_views
 from proto_saga_ns.model.evaluate import truth_of_view
 from proto_saga_ns.model.segmentation import SegmentedView, segment_view
@@ -135,11 +136,6 @@ def see_test_views(run: Run, ground_truth: Path | None, shown: int, longest: int
         if index in chosen:
             seen.views.append(view.at_most(longest))
     return seen
-
-
-def evenly_spread(count: int, wanted: int) -> list[int]:
-    """Up to ``wanted`` indices below ``count``, first and last among them."""
-    return sorted({round(value) for value in np.linspace(0, count - 1, min(count, wanted))})
 
 
 def _seen_view(path: Path, photo: Tensor, segmented: SegmentedView, truth: Path | None) -> SeenView:

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from proto_saga_ns.cli.report import Report, command
-from proto_saga_ns.cli.report_contents import LONGEST_PANEL, SHORTEST_PANEL, evenly_spread, longest_panel
+from proto_saga_ns.cli.report_contents import LONGEST_PANEL, SHORTEST_PANEL, longest_panel
 from proto_saga_ns.labels import read_label_map
+from proto_saga_ns.labels.report.page import evenly_spread
 from tests.commands import run
 from tests.conftest import TrainedRun
 from tests.report.parsing import ParsedPage, parse

@@ -41,7 +41,7 @@ def write_report(
     views: list[ViewStatistics] = []
     pictures: list[bytes] = []
     chosen: list[UInt8[np.ndarray, "h w 3"]] = []
-    on_sheet = {image_paths[index] for index in _spread(len(image_paths), COLUMNS * ROWS)}
+    on_sheet = {image_paths[index] for index in evenly_spread(len(image_paths), COLUMNS * ROWS)}
     for path in progress(image_paths):
         labels = _read(masks / f"{path.stem}.png", path)
         picture = thumbnail(path, labels, THUMBNAIL_WIDTH)
@@ -87,6 +87,6 @@ def _data_uri(content: bytes, mime: str) -> str:
     return f"data:{mime};base64,{base64.b64encode(content).decode()}"
 
 
-def _spread(count: int, wanted: int) -> list[int]:
+def evenly_spread(count: int, wanted: int) -> list[int]:
     """Up to ``wanted`` indices below ``count``, evenly spread, first and last among them."""
     return sorted({round(value) for value in np.linspace(0, count - 1, min(count, wanted))})
