@@ -29,7 +29,6 @@ from proto_saga_ns.association import (
 )
 from proto_saga_ns.association.consensus import Consensus, RememberedViews, blend_views
 from proto_saga_ns.association.consensus.blended_views import atom_units
-from proto_saga_ns.association.consensus.mask_instances import find_instances
 from proto_saga_ns.association.consensus.pipeline import group_gaussians, merge_atoms
 from proto_saga_ns.association.consensus.votes import count_votes
 from proto_saga_ns.cli.run import Run, load_run
@@ -46,7 +45,7 @@ from proto_saga_ns.votes import DOUBT, Votes, classify_with_votes
 TRUTH = DINING / "instances"
 RUNS = Path("results/demo_table/outputs/dining/proto-saga-lite")
 SWEEPS = {
-    "theta": [0.2, 0.3, 0.5, 0.6],
+    "theta": [0.2, 0.3, 0.4, 0.5, 0.6],
     "num_atoms": [1000, 2000, 4000, 6000],
     "atom_seed": [1, 2, 3],
 }
@@ -134,10 +133,11 @@ def find_in_stages(trained: Trained, options: ConsensusOptions, seconds: dict[st
     atom_views = _timed(
         seconds, "atoms x masks", lambda: [atom_units(views[i], atoms.of_gaussian, atoms.count) for i in everything]
     )
-    tree = _timed(seconds, "agreement and merging", lambda: merge_atoms(atom_views, atoms.count, options.theta))
-    instances = _timed(seconds, "masks", lambda: find_instances(atom_views, tree.cut(), options))
+    theta, tree, instances = _timed(
+        seconds, "merging and choice of theta", lambda: merge_atoms(atom_views, atoms.count, options)
+    )
     votes = _timed(seconds, "votes", lambda: count_votes(views, instances, len(means), options.pure, options.top_votes))
-    return Consensus(instances, votes, atoms, atom_views, tree)
+    return Consensus(instances, votes, atoms, atom_views, tree, theta)
 
 
 def _timed(seconds: dict[str, list[float]], name: str, stage: Callable[[], Result]) -> Result:
@@ -161,7 +161,7 @@ def _by_prototypes(trained: Trained, of_mask: list[np.ndarray]) -> Figures:
 def _by_consensus(trained: Trained, name: str, found: Consensus) -> Iterator[tuple[str, Figures]]:
     masks = pool_features(trained.views, found.association().instance_of_mask)
     for way, figures in _evaluate(trained, masks, found.votes).items():
-        yield f"{name}, {way}", {**figures, "atoms": float(found.atoms.count)}
+        yield f"{name}, {way}", {**figures, "atoms": float(found.atoms.count), "theta": found.theta}
 
 
 def _evaluate(trained: Trained, masks: MaskTable, votes: Votes | None) -> dict[str, Figures]:
@@ -194,19 +194,20 @@ def _figures(protocol: InstanceProtocol) -> Figures:
 
 def markdown(rows: dict[str, list[Figures]]) -> Iterator[str]:
     """A line for each way: mean and deviation over runs."""
-    columns = ("mIoU", "precision", "recall", "instances (predicted)", "atoms")
+    columns = ("mIoU", "precision", "recall", "instances (predicted)", "atoms", "theta")
     yield f"| association and segmentation | {' | '.join(columns)} |"
     yield f"|---|{'---|' * len(columns)}"
     for name, seeds in rows.items():
-        cells = [_cell([figures[column] for figures in seeds if column in figures]) for column in columns]
+        values = {column: [figures[column] for figures in seeds if column in figures] for column in columns}
+        cells = [_cell(values[column], digits=2 if column == "theta" else 1) for column in columns]
         yield f"| {name} | {' | '.join(cells)} |"
 
 
-def _cell(values: list[float]) -> str:
+def _cell(values: list[float], digits: int = 1) -> str:
     if not values:
         return ""
-    deviation = f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else ""
-    return f"{statistics.mean(values):.1f}{deviation}"
+    deviation = f" ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.{digits}f}{deviation}"
 
 
 def _times(seconds: dict[str, list[float]]) -> Iterator[str]:

@@ -10,9 +10,9 @@ from typing import Literal
 class ConsensusOptions:
     """How masks that agree in most views are found to show the same instance."""
 
-    theta: float = 0.4
+    theta: float | None = None
     """two atoms belong together if they lie in one mask in more than this share of the views that show both; lower
-    joins more"""
+    joins more. None tries 0.3 to 0.6 and takes what explains the masks best"""
     num_atoms: int | None = None
     """groups of Gaussians that are never taken apart; None takes as many as the smallest masks need, at most 6000.
     Time and memory grow with the square"""
@@ -30,7 +30,7 @@ class ConsensusOptions:
     """seed of the atoms"""
 
     def __post_init__(self) -> None:
-        if not 0 < self.theta < 1:
+        if self.theta is not None and not 0 < self.theta < 1:
             raise ValueError(f"theta is {self.theta}, expected a share between 0 and 1")
         if self.top_votes < 1 or (self.num_atoms is not None and self.num_atoms < 1):
             raise ValueError(f"num_atoms {self.num_atoms} and top_votes {self.top_votes} must be above 0")

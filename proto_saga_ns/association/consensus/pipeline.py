@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt
 from scipy.sparse import csr_array
 
 from proto_saga_ns.association.associate import Association
@@ -16,12 +16,14 @@ from proto_saga_ns.association.consensus.agreement import count_agreement, mask_
 from proto_saga_ns.association.consensus.atoms import Atoms, find_atoms
 from proto_saga_ns.association.consensus.blended_views import UNITS_PER_PIXEL, BlendedViews, atom_units, survey
 from proto_saga_ns.association.consensus.mask_instances import Instances, find_instances
+from proto_saga_ns.association.consensus.self_agreement import self_agreement
 from proto_saga_ns.association.consensus.votes import count_votes
 from proto_saga_ns.association.options import ConsensusOptions
 
 ATOMS_PER_SMALL_MASK = 2
 SMALL_MASK_QUANTILE = 0.1
 MOST_ATOMS = 6000
+THETAS = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6)
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class Consensus:
         atom_views: (K, L + 1) weights of atoms in the labels of each view, in units.
         tree: all merges of atoms; linkage is the mean of ``same - theta * both`` in views. Cut at 0 it gives the
             clusters; above 0 more of them, below fewer.
+        theta: as it was given or chosen.
     """
 
     instances: Instances
@@ -42,6 +45,7 @@ class Consensus:
     atoms: Atoms
     atom_views: list[csr_array]
     tree: MergeTree
+    theta: float
 
     def association(self) -> Association:
         """What prototypes and votes are made of; a Gaussian belongs to the instance with most of its votes."""
@@ -77,10 +81,9 @@ def find_consensus(
     """
     atoms = group_gaussians(means, embeddings, views, options, progress)
     atom_views = [atom_units(views[index], atoms.of_gaussian, atoms.count) for index in progress(range(len(views)))]
-    tree = merge_atoms(atom_views, atoms.count, options.theta)
-    instances = find_instances(atom_views, tree.cut(), options)
+    theta, tree, instances = merge_atoms(atom_views, atoms.count, options)
     votes = count_votes(views, instances, len(means), options.pure, options.top_votes, progress)
-    return Consensus(instances, votes, atoms, atom_views, tree)
+    return Consensus(instances, votes, atoms, atom_views, tree, theta)
 
 
 def group_gaussians(
@@ -114,16 +117,35 @@ def suggested_atoms(of_labels: Sequence[Int[np.ndarray, " L+1"]]) -> int:
     return int(np.clip(round(wanted), 1, MOST_ATOMS))
 
 
-def merge_atoms(atom_views: Sequence[csr_array], count: int, theta: float) -> MergeTree:
-    """All merges of the atoms; the linkage is in views.
+def merge_atoms(
+    atom_views: Sequence[csr_array], count: int, options: ConsensusOptions
+) -> tuple[float, MergeTree, Instances]:
+    """Merges of the atoms and the instances that they give, by the theta of the options or the best of ``THETAS``.
+
+    The best one gives the instances with the largest ``self_agreement``; of equals the smallest.
 
     Args:
         atom_views: (K, L + 1) weights of atoms in labels, in units.
         count: K.
-        theta: see ``ConsensusOptions``.
+        options: see there.
     """
     same, both = count_agreement([mask_of_atoms(view) for view in atom_views], count)
+    thetas = THETAS if options.theta is None else (options.theta,)
+    best: tuple[float, MergeTree, Instances] | None = None
+    highest = -1.0
+    for theta in thetas:
+        tree = _tree(same, both, theta)
+        clusters = tree.cut()
+        instances = find_instances(atom_views, clusters, options)
+        explained = self_agreement(atom_views, instances.of_cluster[clusters], options.visible_share)
+        if best is None or explained > highest:
+            best, highest = (theta, tree, instances), explained
+    assert best is not None
+    return best
+
+
+def _tree(same: UInt[np.ndarray, "K K"], both: UInt[np.ndarray, "K K"], theta: float) -> MergeTree:
+    """All merges; the linkage is in views."""
     evidence, scale = signed_evidence(same, both, theta)
-    del same, both
     tree = agglomerate(evidence)
     return replace(tree, linkage=tree.linkage / scale)
