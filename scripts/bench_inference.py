@@ -1,7 +1,8 @@
 """What segmenting a novel view costs against rendering its colour (budget: 1.5x), in one run.
 
 Colour: spherical harmonics, rasterization of 3 channels. Segmentation: rasterization of the embeddings and the nearest
-prototype of every pixel, with its probability. Prints a Markdown table and writes it to results/bench_inference.md.
+prototype of every pixel, with its probability; with votes a channel more for each instance. Prints a Markdown table and
+writes it to results/bench_inference.md.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import tyro
 from proto_saga_ns.model.cameras import CameraView
 from proto_saga_ns.model.render import Gaussians, render
 from proto_saga_ns.prototypes import classify
+from proto_saga_ns.votes import classify_with_votes
 
 
 def main(
@@ -48,6 +50,8 @@ def main(
         prototypes = torch.randn(count, 16)
         ways[f"segmentation, {count} instances"] = partial(_segment, colorless, view, prototypes)
         ways[f"colour and segmentation together, {count} instances"] = partial(_both, scene, view, prototypes)
+        voted = replace(colorless, votes=torch.rand(gaussians, count))
+        ways[f"segmentation with votes, {count} instances"] = partial(_segment_with_votes, voted, view, prototypes)
     times = _in_turn(ways, runs)
     rows = [f"| {name} | {1000 * value:.1f} | {value / times['colour']:.2f} |" for name, value in times.items()]
     table = f"| {gaussians} Gaussians, {width}x{height} | median ms | ratio |\n|---|---|---|\n" + "\n".join(rows) + "\n"
@@ -84,6 +88,12 @@ def _render(scene: Gaussians, view: CameraView, sh_degree: int | None):
 def _segment(scene: Gaussians, view: CameraView, prototypes: torch.Tensor) -> object:
     rendered = _render(scene, view, None)
     return classify(rendered.features, prototypes, rendered.alpha[..., 0])
+
+
+def _segment_with_votes(scene: Gaussians, view: CameraView, prototypes: torch.Tensor) -> object:
+    rendered = _render(scene, view, None)
+    assert rendered.votes is not None
+    return classify_with_votes(rendered.features, rendered.votes, prototypes, rendered.alpha[..., 0])
 
 
 def _both(scene: Gaussians, view: CameraView, prototypes: torch.Tensor) -> object:
