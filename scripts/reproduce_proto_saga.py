@@ -29,13 +29,13 @@ from proto_saga_ns.labels import read_label_map
 from proto_saga_ns.model.association import associate_views, segment_scene, training_views
 from proto_saga_ns.model.evaluate import evaluate_views, truth_of_view
 from proto_saga_ns.model.evaluate_phrases import evaluate_phrases
-from proto_saga_ns.names import natural_key
 from proto_saga_ns.scene import SegmentedScene
 from proto_saga_ns.standins.marks import find_mark
 from proto_saga_ns.standins.options import PRESETS, Preset, StandinOptions
 from proto_saga_ns.standins.write import write_standin
 from proto_saga_ns.text.find import TextFinder
-from proto_saga_ns.text.given import TextMasks, masks_in_folder
+from proto_saga_ns.text.options import DEFAULT_MIN_SHARE
+from proto_saga_ns.text.sources import masks_by_model, masks_in_folder
 
 PACKAGES = ("proto_saga_ns", "nerfstudio", "gsplat", "torch")
 TRUTH = {"replica": "semantic_instance", "scannet": "test/test_ins_full", "lerf-mask": "test_mask"}
@@ -176,13 +176,9 @@ class Reproduce:
         return {**result.figures(), "PSNR": psnr}
 
     def _figures_of_phrases(self, run: Run, scene: SegmentedScene, truth: Path) -> dict[str, float]:
-        cameras = ((path, camera) for path, camera, _ in run.cameras("test"))
-        views = sorted(cameras, key=lambda view: natural_key(view[0].name))
-        finder = TextFinder()
-        by_model: TextMasks = lambda rgb, phrase: finder.find(rgb, phrase).mask  # noqa: E731
-        first = next(path for path in (truth / "0", truth / views[0][0].stem) if path.is_dir())
-        masks = by_model if self.text_masks == "model" else masks_in_folder(first)
-        return dict(evaluate_phrases(run.model, scene, views, truth, masks, min_share=0.7).figures())
+        masks = masks_by_model(TextFinder()) if self.text_masks == "model" else masks_in_folder(truth / "0")
+        views = run.cameras("test")
+        return dict(evaluate_phrases(run.model, scene, views, truth, masks, DEFAULT_MIN_SHARE).figures())
 
 
 def figures_of_masks(run: Run, row: Row, truth: Path) -> dict[str, float]:

@@ -36,7 +36,8 @@ class Started:
     """A command that is running."""
 
     def __init__(self, program: str, *arguments: object) -> None:
-        self._streams = Path(tempfile.mkdtemp(prefix="command_"))
+        self._folder = tempfile.TemporaryDirectory(prefix="command_", ignore_cleanup_errors=True)
+        self._streams = Path(self._folder.name)
         words = [program, *map(str, arguments)]
         self._process = _context.Process(target=_call, args=(words, str(self._streams)))
         self._process.start()

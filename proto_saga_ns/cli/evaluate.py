@@ -15,7 +15,7 @@ from proto_saga_ns.text.options import TextOptions
 if TYPE_CHECKING:
     from proto_saga_ns.evaluation.mask_consistency import MatchFrames
     from proto_saga_ns.model.evaluate_phrases import PhraseResult
-    from proto_saga_ns.text.given import TextMasks
+    from proto_saga_ns.text.sources import TextMasks
 
 Protocol = Literal["instance", "best-mask", "consistency", "lerf-mask"]
 Figures = dict[str, Any]
@@ -112,14 +112,10 @@ def _lerf_mask(arguments: Evaluate) -> Figures:
 
     from proto_saga_ns.cli.run import load_run
     from proto_saga_ns.model.evaluate_phrases import evaluate_phrases
-    from proto_saga_ns.names import natural_key
 
     run = load_run(load_config, arguments.data)
-    cameras = ((path, camera) for path, camera, _ in run.cameras("test"))
-    views = sorted(cameras, key=lambda view: natural_key(view[0].name))
-    if not views:
-        raise ProtoSagaError("The run has no test view. --protocol lerf-mask chooses instances in the first of them.")
-    result = evaluate_phrases(run.model, run.scene, views, ground_truth, text_masks, arguments.text.min_share)
+    min_share = arguments.text.min_share
+    result = evaluate_phrases(run.model, run.scene, run.cameras("test"), ground_truth, text_masks, min_share)
     _say_what_is_missing(result)
     return {**result.figures(), "chosen": {phrase: list(ids) for phrase, ids in result.chosen.items()}}
 
@@ -129,18 +125,15 @@ def _text_masks(arguments: Evaluate) -> TextMasks:
     if arguments.text_masks is not None and arguments.boxes is not None:
         raise ProtoSagaError("Give --text-masks or --boxes, not both.")
     if arguments.text_masks is not None:
-        from proto_saga_ns.text.given import masks_in_folder
+        from proto_saga_ns.text.sources import masks_in_folder
 
         return masks_in_folder(arguments.text_masks)
 
     from proto_saga_ns.text.find import TextFinder
-    from proto_saga_ns.text.given import masks_in_boxes
+    from proto_saga_ns.text.sources import masks_by_model, masks_in_boxes
 
     finder = TextFinder(arguments.text)
-    if arguments.boxes is not None:
-        return masks_in_boxes(arguments.boxes, finder)
-    finder.load()
-    return lambda rgb, phrase: finder.find(rgb, phrase).mask
+    return masks_by_model(finder) if arguments.boxes is None else masks_in_boxes(arguments.boxes, finder)
 
 
 def _say_what_is_missing(result: PhraseResult) -> None:

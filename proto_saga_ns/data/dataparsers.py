@@ -15,7 +15,6 @@ from nerfstudio.data.dataparsers.colmap_dataparser import ColmapDataParser, Colm
 from nerfstudio.data.dataparsers.nerfstudio_dataparser import Nerfstudio, NerfstudioDataParserConfig
 from nerfstudio.utils.rich_utils import CONSOLE
 
-from proto_saga_ns.data.benchmarks import EXPECTED, Benchmark, find_benchmark, is_test_image
 from proto_saga_ns.data.checks import check_outputs, without_missing_images
 from proto_saga_ns.data.label_maps import (
     SplitImages,
@@ -25,6 +24,7 @@ from proto_saga_ns.data.label_maps import (
 )
 from proto_saga_ns.data.mask_options import MaskOptions
 from proto_saga_ns.data.tracked_masks import pinhole_cameras
+from proto_saga_ns.datasets.benchmarks import EXPECTED, Benchmark, find_benchmark, is_test_image
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.pose_file import check_pose_file
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from proto_saga_ns.datasets.benchmarks import INTERVAL
 from proto_saga_ns.datasets.colmap import check_model, check_posed_images
 from proto_saga_ns.datasets.files import PHOTOS, files_in, read_header
 from proto_saga_ns.datasets.report import Finding, SceneReport, about, by_severity
@@ -20,8 +21,6 @@ SCENES = ("bicycle", "bonsai", "counter", "garden", "kitchen", "room", "stump")
 EXTRA_SCENES = ("flowers", "treehill")
 """Those of 360_extra_scenes.zip, which not all peers use."""
 FACTORS = (2, 4, 8)
-HELD_OUT = 8
-"""One view of so many is for testing."""
 
 _IMAGES = {
     **{"bicycle": 194, "bonsai": 292, "counter": 240, "garden": 185, "kitchen": 279, "room": 311, "stump": 125},
@@ -35,7 +34,7 @@ _SLACK = 2
 def check_mipnerf360(scene: Path) -> SceneReport:
     """What is in one scene, and what is missing."""
     name, images = scene.resolve().name, files_in(scene / "images", PHOTOS)
-    test = -(-len(images) // HELD_OUT)
+    test = -(-len(images) // INTERVAL)
     findings = [
         *check_posed_images(scene, scene / "images", _ARCHIVE),
         *check_model(scene, _ARCHIVE),

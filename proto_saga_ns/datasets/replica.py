@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from proto_saga_ns.datasets.benchmarks import is_test_image, replica_truth_name
 from proto_saga_ns.datasets.colmap import check_model, check_posed_images, posed_images
 from proto_saga_ns.datasets.files import PHOTOS, PNG, files_in
 from proto_saga_ns.datasets.report import Finding, SceneReport, about, by_severity
@@ -29,12 +30,14 @@ _ARCHIVE = "Take it from Gaga's prepared archive, or run its data/process.py aga
 def check_replica(scene: Path) -> SceneReport:
     """What is in one scene, and what is missing."""
     images = files_in(scene / "images", PHOTOS)
-    train = {path: _truth(scene, stem) for stem, path in images.items() if stem.startswith("train_rgb_")}
-    test = {path: _truth(scene, stem) for stem, path in images.items() if stem.startswith("test_rgb_")}
+    is_test = dict(zip(images.values(), is_test_image("replica", scene, [*images.values()]), strict=True))
+    train, test = (
+        {path: _truth(scene, path.stem) for path, test in is_test.items() if test is wanted} for wanted in (False, True)
+    )
     findings = [
         *check_posed_images(scene, scene / "images", _source_of_images(scene)),
         *check_model(scene, _source_of_images(scene)),
-        *_of_no_split([path for path in images.values() if path not in train and path not in test]),
+        *_of_no_split([path for path, test in is_test.items() if test is None]),
         *check_there(test, "test views", _ARCHIVE),
         *check_there(train, "training views", "Only the figures of associated masks need it. " + _ARCHIVE, "warning"),
         *check_maps([*train.items(), *test.items()], _ARCHIVE),
@@ -54,7 +57,7 @@ def _check_counts(scene: Path, train: int, test: int) -> list[Finding]:
 
 
 def _truth(scene: Path, stem: str) -> Path:
-    return scene / "semantic_instance" / f"{stem.replace('_rgb_', '_semantic_instance_')}.png"
+    return scene / "semantic_instance" / replica_truth_name(stem)
 
 
 def _source_of_images(scene: Path) -> str:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from proto_saga_ns.datasets.benchmarks import frames_in_split
 from proto_saga_ns.datasets.colmap import check_model, check_posed_images, posed_images
 from proto_saga_ns.datasets.files import PHOTOS, PNG, files_in
 from proto_saga_ns.datasets.report import Finding, SceneReport, about, by_severity
@@ -35,7 +36,7 @@ _ARCHIVE = "Take it from Gaga's prepared archive, or run its data/process.py aga
 def check_scannet(scene: Path) -> SceneReport:
     """What is in one scene, and what is missing."""
     images = files_in(scene / "images", PHOTOS)
-    frames = {split: _frames(scene, split) for split in ("train", "test")}
+    frames = {split: frames_in_split(scene, f"{split}_split.txt") for split in ("train", "test")}
     views = {
         split: {images[frame]: _truth(scene, split, frame) for frame in listed if frame in images}
         for split, listed in frames.items()
@@ -57,11 +58,6 @@ def check_scannet(scene: Path) -> SceneReport:
     return SceneReport(
         scene.resolve().name, scene, len(views["train"]), len(views["test"]), truth, by_severity(findings)
     )
-
-
-def _frames(scene: Path, split: str) -> list[str]:
-    file = scene / f"{split}_split.txt"
-    return file.read_text(encoding="utf-8", errors="replace").split() if file.is_file() else []
 
 
 def _truth(scene: Path, split: str, frame: str) -> Path:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 if TYPE_CHECKING:
@@ -54,3 +54,11 @@ def camera_view(
     scale = intrinsics.new_tensor([1 / downscale, 1 / downscale, 1.0])[:, None]
     width, height = int(camera.width.item()) // downscale, int(camera.height.item()) // downscale
     return CameraView(world_to_camera(camera_to_worlds.to(device)), intrinsics * scale, width, height)
+
+
+def downscaled_labels(label_map: Int[Tensor, "H W"], factor: int) -> Int[Tensor, "h w"]:
+    """Every ``factor``-th label, from cell centres, in the size that splatfacto's image downscaling gives."""
+    if factor == 1:
+        return label_map
+    height, width = (size // factor * factor for size in label_map.shape)
+    return label_map[factor // 2 : height : factor, factor // 2 : width : factor]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from rich.progress import track
 
+from proto_saga_ns.datasets.benchmarks import replica_truth_name
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.evaluation import InstanceProtocol, InstanceResult, psnr
 from proto_saga_ns.labels import read_label_map
@@ -58,7 +59,7 @@ def truth_of_view(image: Path, ground_truth: Path) -> Path:
         ProtoSagaError: there is none.
     """
     truth = ground_truth / f"{image.stem}.png"
-    replica = ground_truth / f"{image.stem.replace('_rgb_', '_semantic_instance_')}.png"
+    replica = ground_truth / replica_truth_name(image.stem)
     if replica.is_file():
         return replica
     if not truth.is_file():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,14 +13,17 @@ from jaxtyping import Bool, Float, Int32, UInt8
 from nerfstudio.utils.rich_utils import CONSOLE
 from rich.progress import track
 
+from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.evaluation.lerf_mask import PhraseProtocol, covered_instances
 from proto_saga_ns.evaluation.phrase_masks import phrase_masks, read_mask
 from proto_saga_ns.labels import resize_label_map
 from proto_saga_ns.model.segmentation import render_view
-from proto_saga_ns.text.given import TextMasks
+from proto_saga_ns.names import natural_key
+from proto_saga_ns.text.sources import TextMasks
 
 if TYPE_CHECKING:
     from nerfstudio.cameras.cameras import Cameras
+    from torch import Tensor
 
     from proto_saga_ns.model.proto_saga import ProtoSagaModel
     from proto_saga_ns.scene import SegmentedScene
@@ -71,7 +74,7 @@ class _Shown:
 def evaluate_phrases(
     model: ProtoSagaModel,
     scene: SegmentedScene,
-    views: Sequence[tuple[Path, Cameras]],
+    test_views: Iterable[tuple[Path, Cameras, Tensor]],
     test_mask: Path,
     text_masks: TextMasks,
     min_share: float,
@@ -81,14 +84,17 @@ def evaluate_phrases(
     Args:
         model: what is rendered.
         scene: its segmentation.
-        views: image file and camera of the test views, in natural order of the files.
+        test_views: image file, camera and image of each; numbered in natural order of the files.
         test_mask: the true masks, see ``phrase_masks``.
         text_masks: what finds a phrase's mask.
         min_share: an instance is chosen if more than this share of it lies on the mask.
 
     Raises:
-        ProtoSagaError: no truth, or an unreadable mask.
+        ProtoSagaError: no test view, no truth, or an unreadable mask.
     """
+    views = sorted(((path, camera) for path, camera, _ in test_views), key=lambda view: natural_key(view[0].name))
+    if not views:
+        raise ProtoSagaError("The run has no test view. The protocol lerf-mask chooses instances in the first of them.")
     truths = phrase_masks(test_mask, [path.stem for path, _ in views])
     phrases = sorted({phrase for masks in truths for phrase in masks})
     first = _show(model, scene, views[0][1])

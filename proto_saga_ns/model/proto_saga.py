@@ -18,7 +18,7 @@ from torch.nn import Parameter
 from proto_saga_ns.cosine_softmax import cross_entropy
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.model import checkpoint
-from proto_saga_ns.model.cameras import CameraView, camera_view
+from proto_saga_ns.model.cameras import CameraView, camera_view, downscaled_labels
 from proto_saga_ns.model.classifiers import ViewClassifiers
 from proto_saga_ns.model.lpips import lpips_or_nan, without_lpips
 from proto_saga_ns.model.outputs import embedding_outputs, segmentation_outputs
@@ -168,7 +168,7 @@ class ProtoSagaModel(SplatfactoModel):
                 self.gauss_params, self.optimizers, self.strategy_state, self.step, self.info
             )
         background = self._get_background_color()
-        rgb = self._composite(rendered.rgb, rendered.alpha, background, camera)
+        rgb = self._exposed(rendered.over(background), camera)
         outputs = {"rgb": rgb, "accumulation": rendered.alpha, "background": background}
         if rendered.depth is not None:
             outputs["depth"] = rendered.depth
@@ -182,12 +182,11 @@ class ProtoSagaModel(SplatfactoModel):
             return None
         return min(self.step // self.config.sh_degree_interval, self.config.sh_degree)
 
-    def _composite(self, rgb: Tensor, alpha: Tensor, background: Tensor, camera: Cameras) -> Tensor:
-        rgb = (rgb + (1 - alpha) * background).clamp(0.0, 1.0)
-        correct_exposure = self.config.use_bilateral_grid and self.training
-        if correct_exposure and camera.metadata is not None and "cam_idx" in camera.metadata:
+    def _exposed(self, rgb: Tensor, camera: Cameras) -> Tensor:
+        index = (camera.metadata or {}).get("cam_idx")
+        if self.config.use_bilateral_grid and self.training and index is not None:
             height, width = rgb.shape[:2]
-            rgb = self._apply_bilateral_grid(rgb[None], camera.metadata["cam_idx"], height, width)[0]
+            rgb = self._apply_bilateral_grid(rgb[None], index, height, width)[0]
         return rgb
 
     def _segmentation_outputs(self, view: CameraView, whole: Rendered, background: Tensor) -> dict[str, Tensor]:
@@ -239,7 +238,7 @@ class ProtoSagaModel(SplatfactoModel):
         self, features: Float[Tensor, "h w D"], label_map: Int[Tensor, "H W"], view: int
     ) -> tuple[Tensor, Tensor]:
         """L_CE (Eq. 7) of one training view and the share of labelled pixels that its classifier gets right."""
-        labels = _downscaled(label_map.to(self.device), self._get_downscale_factor())
+        labels = downscaled_labels(label_map.to(self.device), self._get_downscale_factor())
         return cross_entropy(features, self.view_classifiers[view], labels, self.config.tau)
 
     def get_loss_dict(
@@ -301,11 +300,3 @@ class ProtoSagaModel(SplatfactoModel):
         own[checkpoint.EMBEDDINGS] = self._new_embeddings(len(state["gauss_params.means"]))
         own["_extra_state"] = {**self.get_extra_state(), "schedule_offset": self.config.stop_split_at + 1}
         return {**own, **state}
-
-
-def _downscaled(label_map: Int[Tensor, "H W"], factor: int) -> Int[Tensor, "h w"]:
-    """Every ``factor``-th label, from cell centres, in the size that splatfacto's image downscaling gives."""
-    if factor == 1:
-        return label_map
-    height, width = (size // factor * factor for size in label_map.shape)
-    return label_map[factor // 2 : height : factor, factor // 2 : width : factor]

@@ -132,14 +132,7 @@ def render(
     """
     if len(gaussians.means) == 0:
         return _nothing(gaussians, view), {}
-    options: dict[str, Any] = {
-        "viewmats": view.viewmats,
-        "Ks": view.intrinsics,
-        "width": view.width,
-        "height": view.height,
-        "packed": False,
-        "rasterize_mode": "antialiased" if antialiased else "classic",
-    }
+    options = _options(view, antialiased)
     colors = view_dependent_colors(gaussians, view.viewmats, sh_degree)
     together = torch.cat([colors, gaussians.labelling], dim=-1) if share_geometry_gradient else colors
     mode = "RGB+ED" if with_depth else "RGB"
@@ -154,6 +147,17 @@ def render(
         labelling = rasterization(**_geometry(still), colors=still.labelling, **options)[0][0]
     features, votes = _features_and_votes(labelling, gaussians)
     return Rendered(rgb, features, alpha, _filled_depth(depths, alpha) if with_depth else None, votes), info
+
+
+def _options(view: CameraView, antialiased: bool) -> dict[str, Any]:
+    return {
+        "viewmats": view.viewmats,
+        "Ks": view.intrinsics,
+        "width": view.width,
+        "height": view.height,
+        "packed": False,
+        "rasterize_mode": "antialiased" if antialiased else "classic",
+    }
 
 
 def _nothing(gaussians: Gaussians, view: CameraView) -> Rendered:

@@ -38,6 +38,15 @@ class Widgets:
         self.outputs = tuple(
             _buttons(gui, "" if first else "Show", *names[first : first + 2]) for first in range(0, len(names), 2)
         )
+        self._add_selecting(gui)
+        self._add_correcting(gui)
+        self._add_look(gui)
+        with gui.add_folder("Instances"):
+            self.table = gui.add_markdown(table)
+        self._name_shown: str | None = None
+        self._correcting = (self.search, self.rename, self.merge, self.absorb, self.save)
+
+    def _add_selecting(self, gui: viser.GuiApi) -> None:
         with gui.add_folder("Select"):
             self.tool = gui.add_dropdown("Mouse", TOOLS, hint="what the mouse does in the picture")
             self.add = gui.add_checkbox("Add to selection", False, hint="also takes away what is selected already")
@@ -48,6 +57,8 @@ class Widgets:
             self.select = _buttons(gui, "Select", "All", "None")
             self.visibility = _buttons(gui, "Selected", "Hide", "Isolate")
             self.show_all = _buttons(gui, "Hidden", "Show all")
+
+    def _add_correcting(self, gui: viser.GuiApi) -> None:
         with gui.add_folder("Correct"):
             self.name = gui.add_text("Name", "")
             self.rename = gui.add_button("Rename", icon=viser.Icon.PENCIL)
@@ -62,6 +73,8 @@ class Widgets:
             )
             self.history = _buttons(gui, "Changes", "Undo", "Redo")
             self.save = gui.add_button("Save into checkpoint", icon=viser.Icon.DEVICE_FLOPPY)
+
+    def _add_look(self, gui: viser.GuiApi) -> None:
         with gui.add_folder("Look"):
             self.overlay_opacity = gui.add_slider("Overlay", 0.0, 1.0, 0.05, 0.6)
             self.min_confidence = gui.add_slider(
@@ -71,10 +84,6 @@ class Widgets:
             self.background = gui.add_dropdown(
                 "Background", get_args(Background), hint="of the output 'object'; a checkerboard is transparent"
             )
-        with gui.add_folder("Instances"):
-            self.table = gui.add_markdown(table)
-        self._name_shown: str | None = None
-        self._correcting = (self.search, self.rename, self.merge, self.absorb, self.save)
 
     def show_texts(self, status: str, table: str) -> None:
         """The first line, and the list of instances."""

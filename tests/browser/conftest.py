@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -50,8 +51,6 @@ def listens(port: int, host: str = "127.0.0.1") -> bool:
 
 
 def wait_for_port(process: Started, port: int) -> None:
-    import time
-
     end = time.monotonic() + PATIENCE
     # It listens long before all widgets are there.
     while not (listens(port) and READY in process.stdout + process.stderr):

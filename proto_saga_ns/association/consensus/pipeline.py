@@ -131,17 +131,22 @@ def merge_atoms(
     """
     same, both = count_agreement([mask_of_atoms(view) for view in atom_views], count)
     thetas = THETAS if options.theta is None else (options.theta,)
-    best: tuple[float, MergeTree, Instances] | None = None
-    highest = -1.0
-    for theta in thetas:
-        tree = _tree(same, both, theta)
-        clusters = tree.cut()
-        instances = find_instances(atom_views, clusters, options)
-        explained = self_agreement(atom_views, instances.of_cluster[clusters], options.visible_share)
-        if best is None or explained > highest:
-            best, highest = (theta, tree, instances), explained
-    assert best is not None
-    return best
+    return max((_merged(atom_views, same, both, theta, options) for theta in thetas), key=lambda found: found[0])[1:]
+
+
+def _merged(
+    atom_views: Sequence[csr_array],
+    same: UInt[np.ndarray, "K K"],
+    both: UInt[np.ndarray, "K K"],
+    theta: float,
+    options: ConsensusOptions,
+) -> tuple[float, float, MergeTree, Instances]:
+    """How well the instances of a theta explain the masks, the theta, the merges and the instances."""
+    tree = _tree(same, both, theta)
+    clusters = tree.cut()
+    instances = find_instances(atom_views, clusters, options)
+    explained = self_agreement(atom_views, instances.of_cluster[clusters], options.visible_share)
+    return explained, theta, tree, instances
 
 
 def _tree(same: UInt[np.ndarray, "K K"], both: UInt[np.ndarray, "K K"], theta: float) -> MergeTree:

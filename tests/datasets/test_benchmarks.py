@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from proto_saga_ns.data.benchmarks import Benchmark, find_benchmark, is_test_image
 from proto_saga_ns.data.dataparsers import BenchmarkDataConfig
+from proto_saga_ns.datasets.benchmarks import Benchmark, find_benchmark, is_test_image
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.standins.options import PRESETS, StandinOptions
 from proto_saga_ns.standins.write import write_standin

@@ -1,4 +1,4 @@
-"""Masks of phrases that are given, or made of boxes that are given."""
+"""Where masks of phrases come from: files, boxes that are given, or the text model."""
 
 from __future__ import annotations
 
@@ -52,6 +52,16 @@ def masks_in_boxes(file: Path, finder: TextFinder) -> TextMasks:
         return finder.find_in_boxes(rgb, boxes.get(phrase, np.zeros((0, 4)))).mask
 
     return find
+
+
+def masks_by_model(finder: TextFinder) -> TextMasks:
+    """Masks of what the text model finds.
+
+    Raises:
+        ProtoSagaError: an extra is not installed, or weights are missing or bad.
+    """
+    finder.load()
+    return lambda rgb, phrase: finder.find(rgb, phrase).mask
 
 
 def _read_boxes(file: Path) -> dict[str, Float[np.ndarray, "B 4"]]:

@@ -13,7 +13,9 @@ from typing import Literal
 from proto_saga_ns.errors import ProtoSagaError
 
 Benchmark = Literal["replica", "scannet", "lerf-mask", "mipnerf360"]
+REPLICA_TRAIN, REPLICA_TEST = "train_rgb_", "test_rgb_"
 SPLIT_FILES = ("train_split.txt", "test_split.txt")
+"""Of ScanNet, for training and for testing."""
 INTERVAL = 8
 """Of Mip-NeRF 360 every eighth image is for testing, the first one too."""
 
@@ -35,7 +37,7 @@ def find_benchmark(folder: Path, images: Sequence[Path]) -> Benchmark:
         return "lerf-mask"
     if all((folder / name).is_file() for name in SPLIT_FILES):
         return "scannet"
-    if images and all(path.name.startswith(("train_rgb_", "test_rgb_")) for path in images):
+    if images and all(path.name.startswith((REPLICA_TRAIN, REPLICA_TEST)) for path in images):
         return "replica"
     raise ProtoSagaError(
         f"{folder} looks like none of the benchmarks. Expected one of: "
@@ -58,21 +60,34 @@ def is_test_image(benchmark: Benchmark, folder: Path, images: Sequence[Path]) ->
     return _RULES[benchmark](folder, images)
 
 
+def frames_in_split(folder: Path, file: str) -> list[str]:
+    """Frames that a list of ScanNet's split names, in its order; none if there is no such list."""
+    path = folder / file
+    return path.read_text(encoding="utf-8", errors="replace").split() if path.is_file() else []
+
+
+def replica_truth_name(stem: str) -> str:
+    """File of the true instances of an image of Replica, by the image's stem."""
+    return f"{stem.replace('_rgb_', '_semantic_instance_')}.png"
+
+
 def _replica(folder: Path, images: Sequence[Path]) -> list[bool | None]:
     del folder
-    starts = {"train": False, "test": True}
-    return [starts.get(path.name.split("_", 1)[0]) for path in images]
+    return [_is_replica_test(path) for path in images]
+
+
+def _is_replica_test(image: Path) -> bool | None:
+    if image.name.startswith(REPLICA_TEST):
+        return True
+    return False if image.name.startswith(REPLICA_TRAIN) else None
 
 
 def _scannet(folder: Path, images: Sequence[Path]) -> list[bool | None]:
-    train, test = (_listed(folder / name) for name in SPLIT_FILES)
+    for name in SPLIT_FILES:
+        if not (folder / name).is_file():
+            raise ProtoSagaError(f"There is no {folder / name}, which lists the images of a split by name, one a line.")
+    train, test = ({Path(frame).stem for frame in frames_in_split(folder, name)} for name in SPLIT_FILES)
     return [True if path.stem in test else False if path.stem in train else None for path in images]
-
-
-def _listed(file: Path) -> set[str]:
-    if not file.is_file():
-        raise ProtoSagaError(f"There is no {file}, which lists the images of a split by name, one a line.")
-    return {Path(line.strip()).stem for line in file.read_text().split("\n") if line.strip()}
 
 
 def _lerf_mask(folder: Path, images: Sequence[Path]) -> list[bool | None]:
