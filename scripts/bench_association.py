@@ -24,7 +24,7 @@ import tyro
 from scipy.spatial import KDTree
 from torch import Tensor
 
-from proto_saga_ns.association import GAGA, Association, AssociationOptions, View, associate
+from proto_saga_ns.association import BANK, GAGA, Association, AssociationOptions, View, associate
 from proto_saga_ns.association.claims import claims
 from proto_saga_ns.association.memory_bank import MemoryBank
 
@@ -115,7 +115,7 @@ def main(quick: bool = False, threads: int = 0, output: Path = Path("results/ben
 
 def _table(target: Case, threads: int) -> Iterator[str]:
     """Lines as they become known, the size that must hold first."""
-    default = AssociationOptions()
+    default = BANK
     small = replace(target, gaussians=target.gaussians // 10, views=50)
     yield f"Budget: 1000k, 200, 100 in {BUDGET_SECONDS} s and {BUDGET_GIGABYTES} GB; {BUDGET_RATIO}x of Python sets."
     yield ""

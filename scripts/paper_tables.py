@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from proto_saga_ns.association import GAGA, PAPER, AssociationOptions
+from proto_saga_ns.association import BANK, GAGA, PAPER, AssociationOptions
 from proto_saga_ns.model.options import SceneOptions
 from proto_saga_ns.standins.options import Layout
 
@@ -64,8 +64,8 @@ _PAPER_MASKS = (
     Row("ours, both", PAPER, published=(43.8, 19.6, 48.5)),
 )
 _OWN = (
-    Row("ours, splinters dropped (the default)", AssociationOptions()),
-    Row("consensus (beyond the paper)", CONSENSUS),
+    Row("ours, splinters dropped", BANK),
+    Row("consensus (beyond the paper, the default)", CONSENSUS),
 )
 _DELTAS = (0.1, 0.2, 0.3)
 _DELTAS_ON_REPLICA = ((52.0, 49.3, 58.0), (51.7, 49.1, 57.2), (51.6, 49.5, 57.1))

@@ -20,9 +20,9 @@ import tyro
 from torch import Tensor
 
 from proto_saga_ns.association import (
+    BANK,
     GAGA,
     PAPER,
-    AssociationOptions,
     ConsensusOptions,
     associate,
     ground_truth_association,
@@ -109,8 +109,8 @@ def figures_of_ways(
         orders: random orders of views to try with the memory bank besides that of names.
     """
     yield "ground-truth association, prototypes", _by_prototypes(trained, _true_masks(trained))
-    shuffled = [AssociationOptions(view_order="seed", order_seed=seed) for seed in range(orders)]
-    banks = [("default", AssociationOptions()), ("paper", PAPER), ("Gaga", GAGA)]
+    shuffled = [replace(BANK, view_order="seed", order_seed=seed) for seed in range(orders)]
+    banks = [("default", BANK), ("paper", PAPER), ("Gaga", GAGA)]
     for name, options in [*banks, *((f"default, random order {seed}", way) for seed, way in enumerate(shuffled))]:
         model = trained.run.model
         found = associate(model.means, model.embeddings, trained.views, options, model.config.tau)

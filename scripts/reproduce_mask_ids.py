@@ -16,14 +16,14 @@ import torch
 import tyro
 from jaxtyping import Int
 
-from proto_saga_ns.association import Association, AssociationOptions, View, associate
+from proto_saga_ns.association import BANK, Association, AssociationOptions, View, associate
 from proto_saga_ns.cli.run import load_run
 from proto_saga_ns.model.association import training_views
 
 Ids = Int[np.ndarray, " L"]
 NEW_ID = 1000
 WAYS = {
-    "ignore": AssociationOptions(),
+    "ignore": BANK,
     "ignore, --min-views 0": AssociationOptions(min_views=0),
     "trust": AssociationOptions(mask_ids="trust", min_views=0),
     "seed": AssociationOptions(mask_ids="seed", min_views=0),

@@ -8,9 +8,10 @@ from proto_saga_ns.association.associate import (
 )
 from proto_saga_ns.association.claims import View
 from proto_saga_ns.association.mask_tracks import look_numbered_per_view
-from proto_saga_ns.association.options import GAGA, PAPER, AssociationOptions, ConsensusOptions
+from proto_saga_ns.association.options import BANK, GAGA, PAPER, AssociationOptions, ConsensusOptions
 
 __all__ = [
+    "BANK",
     "GAGA",
     "PAPER",
     "Association",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from typing import Literal
 
 
@@ -45,9 +45,10 @@ class ConsensusOptions:
 class AssociationOptions:
     """How masks of different views are found to show the same instance (Sec. 3.2)."""
 
-    strategy: Literal["memory-bank", "consensus"] = "memory-bank"
-    """memory-bank: view after view, as in the paper. consensus: all views at once, by which Gaussians lie in one mask
-    together in most of them; then only the options under consensus count"""
+    strategy: Literal["consensus", "memory-bank"] | None = None
+    """consensus: all views at once, by which Gaussians lie in one mask together in most of them; its options are theta
+    and those after it. memory-bank: view after view, as in the paper; all other options are its own. None takes
+    consensus, or the memory bank if any option of that is given"""
     mask_ids: Literal["ignore", "seed", "trust"] = "ignore"
     """what the ids in the mask files mean across views. ignore: nothing. trust: the same id is the same instance, and
     no memory bank is asked. seed: the same id is the same instance, and the memory bank joins ids that show one
@@ -78,8 +79,26 @@ class AssociationOptions:
     consensus: ConsensusOptions = field(default_factory=ConsensusOptions)
 
     def __post_init__(self) -> None:
-        if self.strategy == "consensus" and self.mask_ids != "ignore":
-            raise ValueError(f"consensus looks at no ids; mask_ids={self.mask_ids} needs strategy=memory-bank")
+        of_bank, of_consensus = self._changed()
+        if self.strategy == "consensus" and of_bank:
+            raise ValueError(f"{', '.join(of_bank)}: of the memory bank, means nothing to strategy=consensus")
+        if of_consensus and (of_bank or self.strategy == "memory-bank"):
+            given = ", ".join(["strategy"] if self.strategy else of_bank)
+            raise ValueError(f"{', '.join(of_consensus)}: of consensus, but {given} chooses the memory bank")
+
+    def with_strategy(self) -> AssociationOptions:
+        """The same, with the strategy that None stands for."""
+        meant = "memory-bank" if self._changed()[0] else "consensus"
+        return replace(self, strategy=self.strategy or meant)
+
+    def _changed(self) -> tuple[list[str], list[str]]:
+        """Options of the memory bank and of consensus that are not the defaults."""
+        bank = [item for item in fields(self) if item.name not in ("strategy", "consensus")]
+        default = ConsensusOptions()
+        return (
+            [item.name for item in bank if getattr(self, item.name) != item.default],
+            [name for name, value in vars(self.consensus).items() if value != getattr(default, name)],
+        )
 
     def required_views(self, num_views: int) -> int:
         """How many of ``num_views`` views an instance must be seen in to stay; at least one."""
@@ -87,7 +106,9 @@ class AssociationOptions:
         return max(chosen, 1)
 
 
-PAPER = AssociationOptions(min_views=0)
+BANK = AssociationOptions("memory-bank")
+"""The paper's memory bank without what it leaves behind in a few views only."""
+PAPER = AssociationOptions("memory-bank", min_views=0)
 """The paper's association: Eqs. 9-16 and nothing else."""
-GAGA = AssociationOptions(criteria="depth", rank_within="grid", growth="disjoint", score="sum", min_views=0)
+GAGA = replace(PAPER, criteria="depth", rank_within="grid", growth="disjoint", score="sum")
 """Gaga's association, by its published code."""

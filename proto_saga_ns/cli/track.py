@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,19 +10,29 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
+from proto_saga_ns.cli.track_results import (
+    VIDEO_FOLDER,
+    consistency,
+    evaluate,
+    remove_outdated,
+    say,
+    write_overlay,
+    write_points,
+    written,
+)
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.mastsam.settings import MastsamSettings
 from proto_saga_ns.segmenters.backends import AllSettings
 
 if TYPE_CHECKING:
     from proto_saga_ns.mastsam.frames import Camera
-    from proto_saga_ns.mastsam.sequence import ImageSequence, Progress, Track, Tracking
+    from proto_saga_ns.mastsam.image_sequence import ImageSequence
+    from proto_saga_ns.mastsam.sequence import Progress, Track, Tracking
 
     Settings = Any
 else:
     Settings = Annotated[AllSettings, tyro.conf.arg(name="")]
 
-_VIDEO_FOLDER = "frames"
 _IMAGES = "a folder of images, its transforms.json, or a video"
 
 
@@ -62,7 +71,7 @@ class TrackCommand:
 
         matcher, reason = self.mastsam.make_matcher()
         if reason:
-            _say(reason)
+            say(reason)
         options = self.mastsam.tracking
         with _progress() as progress:
             images = self._images(progress)
@@ -73,11 +82,11 @@ class TrackCommand:
         tracking = Tracking(sequence, matcher, options, self.output_dir / ".tracking", prompter)
         with _progress() as progress:
             tracking.run(progress)
-            _remove_outdated(self.output_dir, sequence)
+            remove_outdated(self.output_dir, sequence)
             tracks = write_tracks(tracking, sequence, self.output_dir, options.required_frames(len(images)))
-            _write_overlay(sequence, self.output_dir, progress)
+            write_overlay(sequence, self.output_dir, progress)
         if sequence.cameras is not None:
-            _write_points(tracking, sequence, self.output_dir)
+            write_points(tracking, sequence, self.output_dir)
         self._report(tracking, sequence, tracks, truths)
 
     @property
@@ -97,7 +106,7 @@ class TrackCommand:
             raise ProtoSagaError(f"{self.source} does not exist. Give {_IMAGES}.")
         if self._is_video:
             _refuse_to_overwrite(self.output_dir / "overlay.mp4", [self.source])
-            return extract_frames(self.source, self.output_dir / _VIDEO_FOLDER, selection, progress)
+            return extract_frames(self.source, self.output_dir / VIDEO_FOLDER, selection, progress)
         return select_images(self.source, selection)
 
     def _truths(self, images: Sequence[Path]) -> dict[str, Path]:
@@ -119,7 +128,7 @@ class TrackCommand:
         from proto_saga_ns.data.label_maps import SplitImages, label_maps_for
         from proto_saga_ns.data.mask_options import MaskOptions
         from proto_saga_ns.labels.images import data_folder
-        from proto_saga_ns.mastsam.sequence import ImageSequence
+        from proto_saga_ns.mastsam.image_sequence import ImageSequence
 
         folder = self.output_dir if self._is_video else data_folder(self.source)
         places = [path.parent for path in images]
@@ -152,7 +161,7 @@ class TrackCommand:
                 f"--order poses needs the poses of {self.source}, and {problem}. Give --order sequence or matches."
             )
         if cameras is None and has_file:
-            _say(f"Poses are not used: {problem}.")
+            say(f"Poses are not used: {problem}.")
         return cameras
 
     def _depths(self, images: Sequence[Path]) -> list[Path] | None:
@@ -180,13 +189,13 @@ class TrackCommand:
         table = Table(title=f"{len(tracks)} tracks in {len(sequence.images)} frames")
         table.add_column("figure")
         table.add_column("value", justify="right")
-        figures = _consistency(tracking, sequence, self.output_dir)
+        figures = consistency(tracking, sequence, self.output_dir)
         if truths:
-            figures |= _evaluate(self.output_dir, truths)
+            figures |= evaluate(self.output_dir, truths)
         for name, value in figures.items():
             table.add_row(name, f"{value:.2f}" if isinstance(value, float) else str(value))
         Console().print(table if figures else table.title)
-        _say(f"Label maps, {', '.join(_written(self.output_dir))} in {self.output_dir}")
+        say(f"Label maps, {', '.join(written(self.output_dir))} in {self.output_dir}")
 
 
 def _refuse_to_overwrite(output: Path, inputs: Sequence[Path]) -> None:
@@ -194,20 +203,6 @@ def _refuse_to_overwrite(output: Path, inputs: Sequence[Path]) -> None:
         raise ProtoSagaError(
             f"{output} is among what is read, and results would replace it. Give another folder with --output-dir."
         )
-
-
-def _remove_outdated(output: Path, sequence: ImageSequence) -> None:
-    """Of an earlier run on other frames: its label maps have other ids, and its points other places."""
-    from proto_saga_ns.mastsam.sequence import TRACKS
-
-    try:
-        earlier = json.loads((output / TRACKS).read_text(encoding="utf-8"))["frames"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return
-    for stem in set(earlier) - {path.stem for path in sequence.images}:
-        (output / f"{stem}.png").unlink(missing_ok=True)
-    if sequence.cameras is None:
-        (output / "points.ply").unlink(missing_ok=True)
 
 
 def _pinhole_cameras(file: Path, images: Sequence[Path]) -> list[Camera] | None:
@@ -221,72 +216,6 @@ def _pinhole_cameras(file: Path, images: Sequence[Path]) -> list[Camera] | None:
     cameras = [image.camera(*image_size(path)) for image, path in zip(found, images, strict=True)]
     known = [camera for camera in cameras if camera is not None]
     return known if len(known) == len(cameras) else None
-
-
-def _evaluate(output: Path, truths: dict[str, Path]) -> dict[str, Any]:
-    from proto_saga_ns.evaluation.instance import InstanceProtocol
-    from proto_saga_ns.labels import read_label_map
-
-    protocol = InstanceProtocol()
-    for stem, truth in truths.items():
-        protocol.add(read_label_map(truth), read_label_map(output / f"{stem}.png"))
-    return {"frames with truth": len(truths), **protocol.result().figures()}
-
-
-def _consistency(tracking: Tracking, sequence: ImageSequence, output: Path) -> dict[str, Any]:
-    """Of the written label maps, by the matches that were found already."""
-    from proto_saga_ns.evaluation.mask_consistency import mask_consistency
-    from proto_saga_ns.labels import read_label_map
-    from proto_saga_ns.mastsam.lazy_sequence import LazySequence
-
-    if len(sequence.images) < 2:
-        return {}
-    indices = tracking.path()
-    place = {sequence.images[index].stem: index for index in indices}
-    frames = LazySequence(indices, sequence.frame)
-    labels = LazySequence(indices, lambda index: read_label_map(output / f"{sequence.images[index].stem}.png"))
-    try:
-        found = mask_consistency(frames, labels, lambda a, b: tracking.matches(place[a.name], place[b.name]))
-    except ProtoSagaError as error:
-        # The tracks are there all the same: nothing can be compared.
-        _say(f"No figure for the consistency. {error}")
-        return {}
-    return found.figures()
-
-
-def _write_overlay(sequence: ImageSequence, output: Path, progress: Progress) -> None:
-    from proto_saga_ns.labels import read_label_map
-    from proto_saga_ns.mastsam.extract import frames_per_second
-    from proto_saga_ns.mastsam.overlay_video import overlay_video
-
-    step = progress("Drawing", len(sequence.images))
-    with overlay_video(output / "overlay.mp4", frames_per_second(output / _VIDEO_FOLDER)) as write:
-        for index, path in enumerate(sequence.images):
-            write(sequence.frame(index).image, read_label_map(output / f"{path.stem}.png"))
-            step()
-
-
-def _write_points(tracking: Tracking, sequence: ImageSequence, output: Path) -> None:
-    from proto_saga_ns.labels import read_label_map
-    from proto_saga_ns.mastsam.point_cloud import build_point_cloud, write_ply
-
-    assert sequence.cameras is not None
-    views = (
-        (sequence.frame(index).image, read_label_map(output / f"{path.stem}.png"))
-        for index, path in enumerate(sequence.images)
-    )
-    pairs = ((a, b, tracking.matches(a, b)) for a, b in tracking.pairs())
-    write_ply(output / "points.ply", build_point_cloud(pairs, sequence.cameras, views))
-
-
-def _written(output: Path) -> list[str]:
-    return [name for name in ("tracks.json", "overlay.mp4", "points.ply") if (output / name).is_file()]
-
-
-def _say(text: str) -> None:
-    from rich.console import Console
-
-    Console(soft_wrap=True).print(text, highlight=False, markup=False)
 
 
 @contextmanager

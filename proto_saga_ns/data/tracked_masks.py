@@ -18,7 +18,8 @@ from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.labels.cache import writable_root
 from proto_saga_ns.labels.folder import image_size
 from proto_saga_ns.mastsam.frames import Camera
-from proto_saga_ns.mastsam.sequence import ImageSequence, Progress, Tracking, write_tracks
+from proto_saga_ns.mastsam.image_sequence import ImageSequence
+from proto_saga_ns.mastsam.sequence import Progress, Tracking, write_tracks
 from proto_saga_ns.mastsam.work_folder import fingerprint
 
 _GL_TO_CV = np.diag([1.0, -1.0, -1.0, 1.0])

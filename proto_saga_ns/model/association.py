@@ -47,6 +47,7 @@ def segment_scene(
         ProtoSagaError: if the masks changed since training, or no mask shows any Gaussian.
     """
     views = training_views(model, datamanager)
+    options = options.with_strategy()
     association = associate_views(model, views, options)
     if not association.n_gaussians.any():
         raise ProtoSagaError(
@@ -55,7 +56,8 @@ def segment_scene(
         )
     pooled = pool_features(views, association.instance_of_mask)
     masks = classifier_masks(model, views, association, pooled, scene_options)
-    CONSOLE.log(f"{len(masks.ids)} instances from {sum(datamanager.labels_per_view)} masks of {len(views)} views")
+    masks_of_views = f"{sum(datamanager.labels_per_view)} masks of {len(views)} views"
+    CONSOLE.log(f"{len(masks.ids)} instances from {masks_of_views} by {options.strategy}")
     with_votes = scene_options.votes and scene_options.classifier == "prototypes"
     scene = SegmentedScene(
         masks=masks,
@@ -87,7 +89,7 @@ def training_views(model: ProtoSagaModel, datamanager: ProtoSagaDatamanager) -> 
 
 def associate_views(model: ProtoSagaModel, views: TrainingViews, options: AssociationOptions) -> Association:
     """Association with progress bars, and with a warning if ids are trusted that hardly can be."""
-    if options.strategy == "consensus":
+    if options.with_strategy().strategy == "consensus":
         return _by_consensus(model, views, options.consensus)
     if options.mask_ids != "ignore" and look_numbered_per_view(views.mask_ids):
         _warn_of_numbering(options)

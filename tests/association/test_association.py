@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proto_saga_ns.association import (
+    BANK,
     GAGA,
     PAPER,
     AssociationOptions,
@@ -158,7 +159,7 @@ def test_instances_are_numbered_without_gaps_and_counted_right(options: Associat
 
 def test_label_zero_stays_zero_and_views_without_masks_do_no_harm() -> None:
     means, embeddings, views = random_views(4, 0, empty=0)
-    association = associate(means, embeddings, views, AssociationOptions())
+    association = associate(means, embeddings, views, BANK)
     assert association.instance_of_mask[0].tolist() == [0]
     assert all(view[0] == 0 for view in association.instance_of_mask)
     assert association.num_instances >= int(views[1].label_map.max()) - 1
@@ -167,21 +168,21 @@ def test_label_zero_stays_zero_and_views_without_masks_do_no_harm() -> None:
 def test_a_mask_on_which_no_gaussian_falls_has_no_instance() -> None:
     means, embeddings, views = random_views(2, 0)
     behind = means * 0.01 + torch.tensor([0.0, 0.0, -50.0])
-    association = associate(behind, embeddings, views, AssociationOptions())
+    association = associate(behind, embeddings, views, BANK)
     assert association.num_instances == 0
     assert all((view == 0).all() for view in association.instance_of_mask)
 
 
 def test_the_same_view_twice_is_the_same_instances() -> None:
     means, embeddings, (view,) = random_views(1, 0)
-    for options in (AssociationOptions(), GAGA, AssociationOptions(criteria="probability")):
+    for options in (BANK, GAGA, AssociationOptions(criteria="probability")):
         first, second = associate(means, embeddings, [view, view], options).instance_of_mask
         assert first.tolist() == second.tolist()
 
 
 def test_zero_embeddings_are_ranked_without_a_crash() -> None:
     means, embeddings, views = random_views(3, 0)
-    assert associate(means, 0 * embeddings, views, AssociationOptions()).num_instances > 0
+    assert associate(means, 0 * embeddings, views, BANK).num_instances > 0
 
 
 def test_the_best_first_view_is_the_one_that_is_taken_apart_most() -> None:
@@ -199,7 +200,7 @@ def test_a_missing_classifier_is_an_error_only_where_it_is_needed() -> None:
     bare = View(view.name, view.viewmat, view.K, view.width, view.height, view.label_map)
     associate(means, embeddings, [bare], GAGA)
     with pytest.raises(ValueError, match="view0 has no classifier"):
-        associate(means, embeddings, [bare], AssociationOptions())
+        associate(means, embeddings, [bare], BANK)
 
 
 def test_ids_beyond_255_do_not_wrap() -> None:
@@ -219,7 +220,7 @@ def test_ground_truth_association_takes_the_majority() -> None:
 
 
 def test_small_captures_lose_nothing_by_default_and_large_ones_what_five_views_do_not_see() -> None:
-    required = [AssociationOptions().required_views(count) for count in (1, 9, 24, 60, 500)]
+    required = [BANK.required_views(count) for count in (1, 9, 24, 60, 500)]
     assert required == [1, 1, 2, 5, 5]
     assert PAPER.required_views(500) == GAGA.required_views(500) == 1
     assert AssociationOptions(min_views=7).required_views(9) == 7

@@ -85,7 +85,7 @@ def test_consensus_takes_no_ids(copy_of_run: TrainedRun) -> None:
     before = copy_of_run.checkpoint.read_bytes()
     options = ("--load-config", copy_of_run.config, "--strategy", "consensus", "--mask-ids", "trust")
     process = run("proto-saga", "associate", *options)
-    assert process.returncode == 2 and "needs strategy=memory-bank" in " ".join(process.stderr.split())
+    assert process.returncode == 2 and "mask_ids: of the memory bank" in " ".join(process.stderr.split())
     assert copy_of_run.checkpoint.read_bytes() == before
 
 

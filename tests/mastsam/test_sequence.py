@@ -21,7 +21,8 @@ from proto_saga_ns.labels import MAX_ID, read_label_map, write_label_map
 from proto_saga_ns.mastsam import sequence as sequence_module
 from proto_saga_ns.mastsam.carried import TrackedFrame
 from proto_saga_ns.mastsam.frames import Frame
-from proto_saga_ns.mastsam.sequence import TRACKS, ImageSequence, SequenceOptions, Tracking, write_tracks
+from proto_saga_ns.mastsam.image_sequence import ImageSequence
+from proto_saga_ns.mastsam.sequence import TRACKS, SequenceOptions, Tracking, write_tracks
 from tests.mastsam.scenes import camera
 from tests.mastsam.worlds import (
     OPTIONS,

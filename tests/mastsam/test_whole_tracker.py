@@ -12,11 +12,12 @@ import torch
 from PIL import Image
 
 from proto_saga_ns.labels import read_label_map, write_label_map
+from proto_saga_ns.mastsam.image_sequence import ImageSequence
 from proto_saga_ns.mastsam.matchers.mast3r import Mast3rMatcher, Mast3rSettings, find_checkout, import_mast3r
 from proto_saga_ns.mastsam.matchers.sift import SiftMatcher, SiftSettings
 from proto_saga_ns.mastsam.matches import Matcher
 from proto_saga_ns.mastsam.prompts import SamPrompter, SamPromptSettings
-from proto_saga_ns.mastsam.sequence import ImageSequence, SequenceOptions, Tracking, write_tracks
+from proto_saga_ns.mastsam.sequence import SequenceOptions, Tracking, write_tracks
 from tests.mastsam.scenes import DINING, dining
 from tests.mastsam.test_mast3r import THIN
 from tests.segmenters.tiny_models import save_tiny_sam

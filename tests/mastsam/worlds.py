@@ -16,9 +16,9 @@ from PIL import Image
 from proto_saga_ns.labels import write_label_map
 from proto_saga_ns.mastsam.carried import TrackedFrame
 from proto_saga_ns.mastsam.frames import Frame
+from proto_saga_ns.mastsam.image_sequence import ImageSequence
 from proto_saga_ns.mastsam.matches import Matches, pixels_of
 from proto_saga_ns.mastsam.prompts import PromptedMask, Prompter
-from proto_saga_ns.mastsam.sequence import ImageSequence
 from proto_saga_ns.mastsam.tracker import TrackerOptions, place_frame
 from proto_saga_ns.mastsam.visits import Visit, sequence_visits
 

@@ -9,7 +9,7 @@ import pytest
 from nerfstudio.cameras.cameras import Cameras
 from scipy.ndimage import distance_transform_edt
 
-from proto_saga_ns.association import AssociationOptions
+from proto_saga_ns.association import BANK
 from proto_saga_ns.cli.run import Run, load_run
 from proto_saga_ns.model.association import segment_scene
 from proto_saga_ns.model.cameras import CameraView
@@ -27,17 +27,16 @@ def loaded(trained_run: TrainedRun) -> Run:
 
 
 @pytest.fixture(scope="session")
-def voted_scene(loaded: Run) -> SegmentedScene:
-    """The scene by consensus, with votes on its Gaussians."""
-    options = AssociationOptions(strategy="consensus")
-    return segment_scene(loaded.model, loaded.pipeline.datamanager, options, SceneOptions())
+def banked_scene(loaded: Run) -> SegmentedScene:
+    """The scene by the memory bank, without votes."""
+    return segment_scene(loaded.model, loaded.pipeline.datamanager, BANK, SceneOptions())
 
 
 @pytest.fixture(params=["prototypes", "votes"])
-def run(request: pytest.FixtureRequest, loaded: Run, voted_scene: SegmentedScene) -> Iterator[Run]:
-    """With its scene, or with one that has votes; what a test puts in its place is taken out again."""
+def run(request: pytest.FixtureRequest, loaded: Run, banked_scene: SegmentedScene) -> Iterator[Run]:
+    """With its scene, or with one that has no votes; what a test puts in its place is taken out again."""
     scene = loaded.scene
-    loaded.model.scene = voted_scene if request.param == "votes" else scene
+    loaded.model.scene = banked_scene if request.param == "prototypes" else scene
     yield loaded
     loaded.model.scene = scene
 

@@ -12,7 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proto_saga_ns.association import AssociationOptions, ConsensusOptions, View, associate
+from proto_saga_ns.association import BANK, ConsensusOptions, View, associate
 from proto_saga_ns.association.consensus import (
     BlendedView,
     Consensus,
@@ -204,7 +204,7 @@ def test_objects_are_found_that_the_memory_bank_fuses() -> None:
     assert len(shown) > 0.9 * len(best)
     assert len(set(zip(ball[shown].tolist(), best[shown].tolist(), strict=True))) == num_objects
     assert found.association().num_instances == num_objects
-    bank = associate(gaussians["means"], embeddings, views, AssociationOptions())
+    bank = associate(gaussians["means"], embeddings, views, BANK)
     owners, members = bank.gaussian_sets
     sets = [set(ball[torch.from_numpy(members[owners == t])].tolist()) for t in range(1, bank.num_instances + 1)]
     assert not (len(sets) == num_objects and all(len(own) == 1 for own in sets))
