@@ -47,6 +47,9 @@ def segment_scene(
         ProtoSagaError: if the masks changed since training, or no mask shows any Gaussian.
     """
     views = training_views(model, datamanager)
+    options = settled_options(model, options)
+    if model.config.classifiers == "shared":
+        CONSOLE.log("One classifier was trained for all views: the ids of the masks are the instances.")
     association = associate_views(model, views, options)
     if not association.n_gaussians.any():
         raise ProtoSagaError(
@@ -76,17 +79,25 @@ def training_views(model: ProtoSagaModel, datamanager: ProtoSagaDatamanager) -> 
         ProtoSagaError: if there are other masks now than in training.
     """
     found, trained = datamanager.labels_per_view, model.view_classifiers.labels_per_view
-    if found != trained:
+    if not model.view_classifiers.fit(datamanager.view_label_maps.ids):
         raise ProtoSagaError(
             f"The masks in {datamanager.view_label_maps.source} have changed since training: {sum(found)} masks in "
-            f"{len(found)} views, the checkpoint has classifiers for {sum(trained)} in {len(trained)}. Restore "
-            "them, or train again."
+            f"{len(found)} views, the checkpoint has classifiers for {sum(trained)} (or other ids) in {len(trained)}. "
+            "Restore them, or train again."
         )
     return TrainingViews(model, datamanager)
 
 
+def settled_options(model: ProtoSagaModel, options: AssociationOptions) -> AssociationOptions:
+    """The options as they are, unless one classifier serves all views: then ids are instances, whatever was asked."""
+    if model.config.classifiers == "per-view":
+        return options
+    return replace(options, strategy="memory-bank", mask_ids="trust", min_views=0)
+
+
 def associate_views(model: ProtoSagaModel, views: TrainingViews, options: AssociationOptions) -> Association:
     """Association with progress bars, and with a warning if ids are trusted that hardly can be."""
+    options = settled_options(model, options)
     if options.strategy == "consensus":
         return _by_consensus(model, views, options.consensus)
     if options.mask_ids != "ignore" and look_numbered_per_view(views.mask_ids):
