@@ -11,8 +11,9 @@ import pytest
 
 from proto_saga_ns.standins.options import PRESETS, StandinOptions
 from proto_saga_ns.standins.write import write_standin
+from tests.scripts import SCRIPTS
 
-SCRIPT = Path(__file__).parent.parent / "scripts" / "reproduce_proto_saga.py"
+SCRIPT = SCRIPTS / "reproduce_proto_saga.py"
 
 
 def reproduce(folder: Path, data: Path, *arguments: str) -> str:
