@@ -1,28 +1,31 @@
-"""The tables of the Proto-SaGa paper: on its data sets where they are, else on rendered stand-ins that say so.
+"""The tables of both papers: on their data sets where they are, else on rendered stand-ins that say so.
 
-Every scene and seed is trained by the real ns-train and used for all rows that share the training. A finished cell (one
-row, scene and seed) is kept as a JSON file with its commands, versions, machine and time, and not done again: kill it,
-start it again, and it goes on. A cell that fails is named below its table and tried again at the next start. Writes
-table-N.md and table-N.tex; the curves of Figure 5 as PNG and SVG. See docs/reproduce.md.
+Every scene and seed is trained by the real ns-train and used for all rows that share the training; every video is
+tracked once for all rows that share the tracker. A finished cell (one row, scene and seed) is kept as a JSON file with
+its commands, versions, machine and time, and not done again: kill it, start it again, and it goes on. A cell that fails
+is named below its table and tried again at the next start. Writes table-N.md and table-N.tex; the curves of Figure 5 as
+PNG and SVG. See docs/reproduce.md.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import tyro
-from paper_tables import COLUMNS, TABLES, Table
-from table_cells import Job, Method, Outcome, Schedule, demo_scene, run_jobs
+from paper_tables import COLUMNS, TABLES, VIDEO_TABLES, Table
+from queues import Queue
+from table_cells import Job, Method, Schedule, demo_scene, run_jobs
 from table_text import Text, TextRow, latex, markdown, plot
+from video_tables import VideoOptions, video_text
 
 from proto_saga_ns.errors import ProtoSagaError, user_errors_end_the_process
 from proto_saga_ns.files import write_atomically
 from proto_saga_ns.standins.marks import find_mark
-from proto_saga_ns.standins.options import PRESETS, Preset, StandinOptions
+from proto_saga_ns.standins.options import PRESETS, Layout, Preset, StandinOptions
 from proto_saga_ns.standins.write import write_standin
 
 DEMO = "demo"
@@ -33,10 +36,11 @@ class Reproduce:
     """Run tables of the paper and print them beside the published figures."""
 
     table: tuple[str, ...] = ("1",)
-    """1 to 7, figure-5-lambda, figure-5-tau; or all"""
+    """1 to 7, figure-5-lambda, figure-5-tau of Proto-SaGa; I and II of MastSAM; or all"""
     data: Path | None = None
     """folder with the scenes, one folder each: in the layout of the table's data set, or in nerfstudio's format with
-    the truth of all views in instances/. Without it stand-ins are rendered"""
+    the truth of all views in instances/. Tables I and II: the folder of DAVIS or MOSE. Without it stand-ins are
+    rendered"""
     scenes: tuple[str, ...] = ()
     """names of some of these scenes; all if not given. Without --data: seeds of stand-ins (0 if not given), or demo for
     the scene that comes with the package"""
@@ -50,35 +54,43 @@ class Reproduce:
     """how bad the simulated masks of stand-ins are"""
     text_masks: Literal["model", "truth"] = "model"
     """Table 2: phrases by Grounding DINO and Segment Anything, or by the true masks of the first test view"""
-    engine: Literal["local", "ray"] = "local"
-    """local: one training after the other. ray: all scenes and seeds of a table at once, over the GPUs of a Ray cluster
-    (extra ray; the folders must be seen from all machines)"""
+    videos: VideoOptions = field(default_factory=VideoOptions)
+    """Tables I and II"""
+    queue: Annotated[Queue, tyro.conf.arg(name="")] = field(default_factory=Queue)
+    """what runs scenes and seeds, or sequences: one after the other on this machine, or many at once"""
     folder: Path = Path("results/proto_saga")
     """where stand-ins, runs, cells and tables are kept"""
 
     def run(self) -> bool:
         """Make the tables; whether they are whole."""
-        numbers = list(TABLES) if "all" in self.table else self.table
+        known = [*TABLES, *VIDEO_TABLES]
+        numbers = known if "all" in self.table else self.table
         for number in numbers:
-            if number not in TABLES:
-                raise ProtoSagaError(f"There is no table {number}. Expected some of {', '.join(TABLES)}, or all.")
-        return all([self._table(number, TABLES[number]) for number in numbers])
+            if number not in known:
+                raise ProtoSagaError(f"There is no table {number}. Expected some of {', '.join(known)}, or all.")
+        return all([self._table(number) for number in numbers])
 
-    def _table(self, number: str, table: Table) -> bool:
-        scenes = self._scenes(table)
-        schedule = Schedule(self.method, self.steps, self.text_masks, self.folder.resolve())
-        jobs = [Job(number, scene, seed) for scene in scenes for seed in range(self.seeds)]
-        text = self._text(number, table, scenes, schedule, run_jobs(jobs, schedule, self.engine))
+    def _table(self, number: str) -> bool:
+        text = self._text_of_videos(number) if number in VIDEO_TABLES else self._text_of_scenes(number)
         print(markdown(text), flush=True)
         write_atomically(self.folder / f"table-{number}.md", markdown(text).encode())
         write_atomically(self.folder / f"table-{number}.tex", latex(text).encode())
         if number.startswith("figure"):
-            plot(text, table.title, self.folder / number)
+            plot(text, TABLES[number].title, self.folder / number)
         return not text.missing
 
-    def _text(
-        self, number: str, table: Table, scenes: Sequence[Path], schedule: Schedule, outcomes: Sequence[Outcome]
-    ) -> Text:
+    def _text_of_videos(self, number: str) -> Text:
+        standins = [self._standin("davis", name) for name in self.scenes or ("0",)] if self.data is None else []
+        names = () if standins else self.scenes
+        data, folder = [self.data] if self.data is not None else standins, self.folder.resolve() / "videos"
+        text = video_text(number, VIDEO_TABLES[number], data, names, self.videos, self.queue, folder)
+        return replace(text, head=text.head + _marks(data))
+
+    def _text_of_scenes(self, number: str) -> Text:
+        table, schedule = TABLES[number], Schedule(self.method, self.steps, self.text_masks, self.folder.resolve())
+        scenes = self._scenes(table)
+        jobs = [Job(number, scene, seed) for scene in scenes for seed in range(self.seeds)]
+        outcomes = run_jobs(jobs, schedule, self.queue)
         cells, count = [cell for outcome in outcomes for cell in outcome.cells], len(outcomes)
         rows = tuple(
             TextRow(
@@ -91,8 +103,7 @@ class Reproduce:
             for row in table.rows
         )
         head = f"Table {number}: {table.title}. {len(scenes)} scenes x {self.seeds} seeds, {schedule.title}."
-        marks = sorted({mark for scene in scenes if (mark := _mark(scene)) is not None})
-        head += f" {'; '.join(marks)}: not comparable with the published figures." if marks else ""
+        head += _marks(scenes)
         return Text(head, COLUMNS[table.measure], rows, tuple(line for outcome in outcomes for line in outcome.missing))
 
     def _scenes(self, table: Table) -> list[Path]:
@@ -104,14 +115,22 @@ class Reproduce:
     def _own_scene(self, table: Table, name: str) -> Path:
         if name == DEMO:
             return demo_scene(self.folder / "scenes")
+        return self._standin(table.layout, name)
+
+    def _standin(self, layout: Layout, name: str) -> Path:
         if not name.isdigit():
             raise ProtoSagaError(
                 f"--scenes {name} is no seed of a stand-in and not {DEMO}. Scenes of your own need --data."
             )
-        scene = self.folder / "standins" / f"{table.layout}-{self.segmenter}-{name}"
-        options = StandinOptions(table.layout, seed=int(name))
+        scene = self.folder / "standins" / f"{layout}-{self.segmenter}-{name}"
+        options = StandinOptions(layout, seed=int(name))
         write_standin(scene, options, PRESETS[self.segmenter], self.segmenter)
         return scene
+
+
+def _marks(scenes: Sequence[Path]) -> str:
+    marks = sorted({mark for scene in scenes if (mark := _mark(scene)) is not None})
+    return f" {'; '.join(marks)}: not comparable with the published figures." if marks else ""
 
 
 def _mark(scene: Path) -> str | None:

@@ -10,11 +10,13 @@ import shlex
 import shutil
 import time
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from machines import machine, versions
 from paper_tables import COLUMNS, TABLES, Row, Table
+from queues import Queue, results
 from table_text import slug
 from training import train, training_command
 
@@ -250,25 +252,12 @@ def figures_of_masks(run: Run, row: Row, truth: Path) -> dict[str, float]:
     return dict(protocol.result().figures())
 
 
-def run_jobs(jobs: list[Job], schedule: Schedule, engine: Literal["local", "ray"]) -> list[Outcome]:
-    """Outcomes of all jobs, one after the other or by the machines of a Ray cluster."""
-    return [cells_of(job, schedule) for job in jobs] if engine == "local" else _with_ray(jobs, schedule)
+def run_jobs(jobs: list[Job], schedule: Schedule, queue: Queue) -> list[Outcome]:
+    """Outcomes of all jobs, in the order in which they end."""
+    return [_outcome(job, out) for job, out in results(jobs, partial(cells_of, schedule=schedule), queue)]
 
 
-def _with_ray(jobs: list[Job], schedule: Schedule) -> list[Outcome]:
-    try:
-        import ray
-        from ray.exceptions import RayError
-    except ImportError as error:
-        raise ProtoSagaError('Ray is not installed: pip install "proto_saga_ns[ray]", or --engine local.') from error
-    import torch
-
-    ray.init(ignore_reinit_error=True)
-    remote = ray.remote(num_cpus=1, num_gpus=int(torch.cuda.is_available()))(cells_of)
-    outcomes = []
-    for job, result in [(job, remote.remote(job, schedule)) for job in jobs]:
-        try:
-            outcomes.append(ray.get(result))
-        except RayError as error:  # a worker that died takes none of the others along
-            outcomes.append(Outcome([], [f"{job.scene.name}, seed {job.seed}: {type(error).__name__}"]))
-    return outcomes
+def _outcome(job: Job, out: Outcome | Exception) -> Outcome:
+    if isinstance(out, Outcome):
+        return out
+    return Outcome([], [f"{job.scene.name}, seed {job.seed}: {type(out).__name__}: {out}"])
