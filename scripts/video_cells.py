@@ -23,6 +23,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Literal
 
+import tyro
 from machines import machine, versions
 from paper_tables import Way
 from queues import Queue, results
@@ -58,12 +59,12 @@ class Settings:
     masks: Literal["auto", "folder", "sam", "sam2", "superpixel"] = "auto"
     """the masks of each frame. folder: Masks/ beside JPEGImages/, laid out alike. auto: that folder if there is one,
     else sam"""
-    track: bool = True
-    """whether masks are followed, or stay as they come"""
+    track: tyro.conf.Suppress[bool] = True
+    """whether masks are followed, or stay as they come; each row has its own"""
     merge_objects: bool = False
     """take all annotated objects for one, as DAVIS 2016 does"""
     mastsam: MastsamSettings = field(default_factory=MastsamSettings)
-    """how they are followed"""
+    """how they are followed; each row has its own matcher, prompts and initialisation"""
     sam: SamSettings = field(default_factory=SamSettings)
     """weights and settings of the masks and prompts of sam"""
     sam2: Sam2Settings = field(default_factory=Sam2Settings)
