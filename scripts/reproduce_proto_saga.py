@@ -68,7 +68,15 @@ class Reproduce:
         for number in numbers:
             if number not in known:
                 raise ProtoSagaError(f"There is no table {number}. Expected some of {', '.join(known)}, or all.")
-        return all([self._table(number) for number in numbers])
+        return all([self._tried(number) for number in numbers])
+
+    def _tried(self, number: str) -> bool:
+        """A table whose data are not there takes none of the others along."""
+        try:
+            return self._table(number)
+        except ProtoSagaError as error:
+            print(f"Table {number} cannot be made: {error}", file=sys.stderr, flush=True)
+            return False
 
     def _table(self, number: str) -> bool:
         text = self._text_of_videos(number) if number in VIDEO_TABLES else self._text_of_scenes(number)

@@ -79,7 +79,7 @@ def places_of(scene: Path, table: Table) -> Places:
     found = PLACES["nerfstudio" if (scene / "transforms.json").is_file() else table.layout]
     truth = found.training if table.measure == "training masks" else found.test
     if truth is None or not (scene / truth).is_dir() or (table.measure == "phrases") != (truth == "test_mask"):
-        needed = {"phrases": "the true masks of phrases (test_mask/)"}.get(table.measure, f"true instances ({truth}/)")
+        needed = {"phrases": "true masks of phrases (test_mask/)"}.get(table.measure, f"true instances ({truth}/)")
         raise ProtoSagaError(f"{scene} has no {needed} to compare with.")
     return found
 
