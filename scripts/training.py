@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import sysconfig
 from collections.abc import Sequence
 from pathlib import Path
+
+from proto_saga_ns.errors import ProtoSagaError
 
 
 def train_lite(data: Path, outputs: Path, name: str, seed: int, steps: int) -> Path:
@@ -35,14 +38,35 @@ def train(
         steps: how many.
         options: further ones of ns-train.
         parser: data parser and its options.
+
+    Raises:
+        ProtoSagaError: it ended with an error.
     """
-    script = Path(sysconfig.get_path("scripts")) / "ns-train"
-    arguments = [
+    beside = Path(sysconfig.get_path("scripts")) / "ns-train"
+    script = beside if beside.is_file() else shutil.which("ns-train") or beside
+    command = training_command(method, data, outputs, name, seed, steps, options, parser)
+    done = subprocess.run([sys.executable, script, *command], check=False, stdout=subprocess.DEVNULL)
+    if done.returncode:
+        raise ProtoSagaError(f"ns-train {name} of {data.name} ended with code {done.returncode}; it said why above.")
+    return outputs / data.name / method / name / "config.yml"
+
+
+def training_command(
+    method: str,
+    data: Path,
+    outputs: Path,
+    name: str,
+    seed: int,
+    steps: int,
+    options: Sequence[str] = (),
+    parser: Sequence[str] = (),
+) -> list[str]:
+    """The words behind ns-train, from the same arguments."""
+    words = [
         *(method, "--data", data, "--output-dir", outputs, "--experiment-name", data.name),
         *("--timestamp", name, "--machine.seed", seed, "--max-num-iterations", steps, "--vis", "tensorboard"),
         *("--steps-per-eval-image", 0, "--steps-per-eval-all-images", 0, "--logging.local-writer.enable", "False"),
         *options,
         *parser,
     ]
-    subprocess.run([sys.executable, script, *map(str, arguments)], check=True, stdout=subprocess.DEVNULL)
-    return outputs / data.name / method / name / "config.yml"
+    return [str(word) for word in words]

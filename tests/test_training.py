@@ -89,6 +89,33 @@ def test_ids_that_hold_across_views_are_instances_after_training(
     assert mask_ids == "seed" or of_views[0] == sorted(of_views[0])
 
 
+def test_one_classifier_for_all_views_is_the_classifier_of_the_scene(trained_run: TrainedRun, tmp_path: Path) -> None:
+    shared = ["--pipeline.model.classifiers", "shared", "--pipeline.model.lambda-neighbours", 2]
+    arguments = [*train_arguments(trained_run.scene.folder, tmp_path, 60), *shared]
+    refused = run("ns-train", *arguments)
+    assert refused.returncode == 2 and "as if each view numbered its own" in " ".join(refused.stderr.split())
+
+    truth, tracked = trained_run.scene.folder / "instances", tmp_path / "tracked"
+    for path in truth.glob("*.png"):
+        save_png(tracked / path.name, (10 * read_label_map(path)).astype("uint16"))
+    process = run("ns-train", *arguments, "nerfstudio-data", "--mask-dir", tracked)
+    assert process.returncode == 0, process.stdout + process.stderr
+    (checkpoint,) = tmp_path.rglob("step-*.ckpt")
+    state = model_state(checkpoint)
+    scene = scene_from_state(state["_extra_state"]["scene"])
+    rows = torch.nn.functional.normalize(state["view_classifiers.weights.0"].T, dim=1)
+    torch.testing.assert_close(scene.prototypes, rows)
+    assert state["view_classifiers.ids"].tolist() == [10 * number for number in range(1, NUM_INSTANCES + 1)]
+    assert scene.options["association"]["mask_ids"] == "trust"
+
+    config = checkpoint.parent.parent / "config.yml"
+    again = run("proto-saga", "associate", "--load-config", config)
+    assert again.returncode == 0 and "ids of the masks are the instances" in " ".join(again.stdout.split())
+    torch.testing.assert_close(
+        scene_from_state(model_state(checkpoint)["_extra_state"]["scene"]).prototypes, scene.prototypes
+    )
+
+
 def plain_splat(trained_run: TrainedRun, folder: Path) -> Path:
     """The run's Gaussians as a checkpoint that splatfacto would have written."""
     content = load(trained_run.checkpoint)

@@ -47,7 +47,9 @@ def segment_scene(
         ProtoSagaError: if the masks changed since training, or no mask shows any Gaussian.
     """
     views = training_views(model, datamanager)
-    options = options.with_strategy()
+    options = settled_options(model, options)
+    if model.config.classifiers == "shared":
+        CONSOLE.log("One classifier was trained for all views: the ids of the masks are the instances.")
     association = associate_views(model, views, options)
     if not association.n_gaussians.any():
         raise ProtoSagaError(
@@ -78,18 +80,26 @@ def training_views(model: ProtoSagaModel, datamanager: ProtoSagaDatamanager) -> 
         ProtoSagaError: if there are other masks now than in training.
     """
     found, trained = datamanager.labels_per_view, model.view_classifiers.labels_per_view
-    if found != trained:
+    if not model.view_classifiers.fit(datamanager.view_label_maps.ids):
         raise ProtoSagaError(
             f"The masks in {datamanager.view_label_maps.source} have changed since training: {sum(found)} masks in "
-            f"{len(found)} views, the checkpoint has classifiers for {sum(trained)} in {len(trained)}. Restore "
-            "them, or train again."
+            f"{len(found)} views, the checkpoint has classifiers for {sum(trained)} (or other ids) in {len(trained)}. "
+            "Restore them, or train again."
         )
     return TrainingViews(model, datamanager)
 
 
+def settled_options(model: ProtoSagaModel, options: AssociationOptions) -> AssociationOptions:
+    """The options with their strategy, unless one classifier serves all views: then ids are instances."""
+    if model.config.classifiers == "per-view":
+        return options.with_strategy()
+    return AssociationOptions("memory-bank", mask_ids="trust", min_views=0)
+
+
 def associate_views(model: ProtoSagaModel, views: TrainingViews, options: AssociationOptions) -> Association:
     """Association with progress bars, and with a warning if ids are trusted that hardly can be."""
-    if options.with_strategy().strategy == "consensus":
+    options = settled_options(model, options)
+    if options.strategy == "consensus":
         return _by_consensus(model, views, options.consensus)
     if options.mask_ids != "ignore" and look_numbered_per_view(views.mask_ids):
         _warn_of_numbering(options)

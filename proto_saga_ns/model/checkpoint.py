@@ -41,6 +41,16 @@ def check_shapes(parameters: nn.ParameterDict, state: Mapping[str, Tensor]) -> N
             )
 
 
+def check_classifiers(state: Mapping[str, Any], expected: str) -> None:
+    """Raise a ``ProtoSagaError`` if the checkpoint was trained with classifiers of the other kind."""
+    found = "shared" if "view_classifiers.counts" in state else "per-view"
+    if found != expected:
+        raise ProtoSagaError(
+            f"The checkpoint was trained with --pipeline.model.classifiers {found}, this configuration has {expected}. "
+            f"Give --pipeline.model.classifiers {found}, or train anew without --load-dir."
+        )
+
+
 @torch.no_grad()
 def resize_gaussians(parameters: nn.ParameterDict, count: int) -> None:
     """Make room for ``count`` Gaussians without replacing the parameters.

@@ -1,11 +1,24 @@
-"""View classifiers: one D x L_k matrix per training view (Eq. 6), thrown away after association."""
+"""What training classifies its views by: one D x L_k matrix per view (Eq. 6), or one matrix for all of them.
+
+Those of single views are thrown away after association. The shared one is Gaussian Grouping's way: the ids of the masks
+must hold across views, there is nothing to associate, and its columns are the classifier of novel views.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor, nn
+
+from proto_saga_ns.association import look_numbered_per_view
+from proto_saga_ns.errors import ProtoSagaError
+
+if TYPE_CHECKING:
+    from proto_saga_ns.model.proto_saga import ProtoSagaModelConfig
 
 
 class ViewClassifiers(nn.Module):
@@ -35,11 +48,23 @@ class ViewClassifiers(nn.Module):
             for count in labels_per_view
         )
 
+    def create_for(self, ids_per_view: Sequence[Int[np.ndarray, " L"]], device: torch.device | None = None) -> None:
+        """``create`` for views whose masks have these ids in their files; what the ids are, does not count."""
+        self.create([len(ids) for ids in ids_per_view], device)
+
+    def fit(self, ids_per_view: Sequence[Int[np.ndarray, " L"]]) -> bool:
+        """Whether they are those of views with as many masks."""
+        return [len(ids) for ids in ids_per_view] == self.labels_per_view
+
     def __len__(self) -> int:
         return len(self.weights)
 
     def __getitem__(self, view: int) -> nn.Parameter:
         return self.weights[view]
+
+    def task(self, view: int, label_map: Int[Tensor, "H W"]) -> tuple[Float[Tensor, "D L"], Int[Tensor, "H W"]]:
+        """The matrix that a training view is classified by, and its label map in columns of that, from 1."""
+        return self[view], label_map
 
     @property
     def labels_per_view(self) -> list[int]:
@@ -56,3 +81,108 @@ class ViewClassifiers(nn.Module):
         if sizes != self.labels_per_view:
             device = self.weights[0].device if len(self) else None
             self.create(sizes, device)
+
+
+class SharedClassifier(nn.Module):
+    """One D x T matrix for the masks of all training views: a column for each id, ascending.
+
+    It can be asked for the classifier of a view, D x L_k, like ``ViewClassifiers``.
+
+    Args:
+        embedding_dim: D.
+        ids_per_view: for every training view the ids of its masks; label l of a view has the id ``ids[l - 1]``.
+        init_scale: standard deviation of the initial weights.
+    """
+
+    ids: Int[Tensor, " T"]
+    columns: Int[Tensor, " M"]
+    counts: Int[Tensor, " V"]
+
+    def __init__(
+        self, embedding_dim: int, ids_per_view: Sequence[Int[np.ndarray, " L"]] = (), init_scale: float = 1e-3
+    ) -> None:
+        super().__init__()
+        self.embedding_dim = embedding_dim
+        self.init_scale = init_scale
+        self.create_for(ids_per_view)
+
+    def create_for(self, ids_per_view: Sequence[Int[np.ndarray, " L"]], device: torch.device | None = None) -> None:
+        """Replace it by a freshly initialised one for views whose masks have these ids."""
+        every = np.concatenate([np.zeros(0, np.int64), *ids_per_view])
+        ids, columns = np.unique(every, return_inverse=True)
+        self._set(len(ids), device)
+        for name, values in (("ids", ids), ("columns", columns), ("counts", [len(view) for view in ids_per_view])):
+            self.register_buffer(name, torch.as_tensor(values, dtype=torch.int64, device=device))
+
+    def fit(self, ids_per_view: Sequence[Int[np.ndarray, " L"]]) -> bool:
+        """Whether it is that of views whose masks have these ids."""
+        every = np.concatenate([np.zeros(0, np.int64), *ids_per_view])
+        same_counts = [len(ids) for ids in ids_per_view] == self.labels_per_view
+        return same_counts and np.array_equal(every, self.ids[self.columns].cpu().numpy())
+
+    def _set(self, count: int, device: torch.device | None) -> None:
+        weight = self.init_scale * torch.randn(self.embedding_dim, count, device=device)
+        self.weights = nn.ParameterList([nn.Parameter(weight)])
+
+    def __len__(self) -> int:
+        return len(self.counts)
+
+    def __getitem__(self, view: int) -> Float[Tensor, "D L"]:
+        return self.weights[0][:, self._columns_of(view)]
+
+    def _columns_of(self, view: int) -> Int[Tensor, " L"]:
+        if not 0 <= view < len(self):
+            raise IndexError(view)
+        return self.columns.split(self.labels_per_view)[view]
+
+    def task(self, view: int, label_map: Int[Tensor, "H W"]) -> tuple[Float[Tensor, "D T"], Int[Tensor, "H W"]]:
+        """All columns, and the label map of a training view in numbers of these, from 1."""
+        columns = self._columns_of(view)
+        return self.weights[0], torch.cat([columns.new_zeros(1), columns + 1])[label_map.long()]
+
+    def of_masks(self, views: Int[Tensor, " M"], labels: Int[Tensor, " M"]) -> Float[Tensor, "M D"]:
+        """The column of each mask, given its view and its label (from 1)."""
+        starts = self.counts.cumsum(0) - self.counts
+        places = starts[views.long()] + labels.long() - 1
+        return self.weights[0].T[self.columns[places.to(self.columns.device)]]
+
+    @property
+    def labels_per_view(self) -> list[int]:
+        """L_k of every view."""
+        return self.counts.tolist()
+
+    def match_state(self, state: Mapping[str, Tensor], prefix: str) -> None:
+        """Create a classifier of the size that stands in a state dict, unless it has that size already."""
+        saved, device = state[f"{prefix}weights.0"], self.weights[0].device
+        if saved.shape != self.weights[0].shape:
+            self._set(saved.shape[1], device)
+        for name in ("ids", "columns", "counts"):
+            self.register_buffer(name, state[f"{prefix}{name}"].to(device, copy=True))
+
+
+def check_classifiers(
+    config: ProtoSagaModelConfig, ids_per_view: Sequence[Int[np.ndarray, " L"]], trusted: bool
+) -> None:
+    """See whether the classifiers that are asked for can be trained on these masks.
+
+    Args:
+        config: that asks.
+        ids_per_view: for every training view the ids of its masks.
+        trusted: whether a person says that ids hold across views.
+
+    Raises:
+        ProtoSagaError: one classifier for all views, and ids that look like per-view numbering; or a loss that needs
+            one classifier, and there are many.
+    """
+    if config.classifiers == "per-view" and config.lambda_neighbours > 0:
+        raise ProtoSagaError(
+            f"--pipeline.model.lambda-neighbours is {config.lambda_neighbours}, but the classifiers of single views "
+            "have no classes in common. Give --pipeline.model.classifiers shared too, or leave it 0."
+        )
+    if config.classifiers == "shared" and not trusted and look_numbered_per_view(ids_per_view):
+        raise ProtoSagaError(
+            "--pipeline.model.classifiers shared takes masks with the same id for the same instance in every view, but "
+            "in almost every view the ids are 1, 2, 3, ... without a gap, as if each view numbered its own. Give "
+            "--mask-source mastsam after the data parser, which follows masks from view to view. If every view really "
+            "shows every instance: --pipeline.association.strategy memory-bank --pipeline.association.mask-ids trust."
+        )

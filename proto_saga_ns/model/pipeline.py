@@ -11,6 +11,7 @@ from nerfstudio.pipelines.base_pipeline import VanillaPipeline, VanillaPipelineC
 from proto_saga_ns.association import AssociationOptions
 from proto_saga_ns.data.datamanager import ProtoSagaDatamanager, ProtoSagaDatamanagerConfig
 from proto_saga_ns.errors import user_errors_end_the_process
+from proto_saga_ns.model.classifiers import check_classifiers
 from proto_saga_ns.model.options import SceneOptions
 from proto_saga_ns.model.proto_saga import ProtoSagaModel, ProtoSagaModelConfig
 from proto_saga_ns.viewer.panel import ObjectsPanel
@@ -41,7 +42,9 @@ class ProtoSagaPipeline(VanillaPipeline):
         with user_errors_end_the_process():
             super().__init__(config, *args, **kwargs)
             if self.test_mode == "val":
-                self.model.create_view_classifiers(self.datamanager.labels_per_view)
+                ids = self.datamanager.view_label_maps.ids
+                check_classifiers(config.model, ids, config.association.mask_ids == "trust")
+                self.model.create_view_classifiers(ids)
         self.objects_panel = ObjectsPanel(self)
 
     @property

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
+import numpy as np
 import torch
 from gsplat.strategy import DefaultStrategy
 from jaxtyping import Bool, Float, Int
@@ -19,8 +21,9 @@ from proto_saga_ns.cosine_softmax import cross_entropy
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.model import checkpoint
 from proto_saga_ns.model.cameras import CameraView, camera_view, downscaled_labels
-from proto_saga_ns.model.classifiers import ViewClassifiers
+from proto_saga_ns.model.classifiers import SharedClassifier, ViewClassifiers
 from proto_saga_ns.model.lpips import lpips_or_nan, without_lpips
+from proto_saga_ns.model.neighbours import INTERVAL, neighbour_divergence
 from proto_saga_ns.model.outputs import embedding_outputs, segmentation_outputs
 from proto_saga_ns.model.render import Gaussians, Rendered, render
 from proto_saga_ns.scene import EmbeddingColors, SegmentedScene
@@ -44,6 +47,14 @@ class ProtoSagaModelConfig(SplatfactoModelConfig):
     """standard deviation of the initial embeddings; only directions count, so small ones turn faster"""
     classifier_init_scale: float = 1e-3
     """standard deviation of the initial view classifiers"""
+    classifiers: Literal["per-view", "shared"] = "per-view"
+    """per-view: each training view has a classifier of its own, and masks are associated afterwards. shared: one
+    classifier for all views, as Gaussian Grouping has it; masks with the same id must show the same instance in every
+    view (--mask-source mastsam, or masks of another tracker), nothing is associated, and the rows of the classifier
+    are the prototypes"""
+    lambda_neighbours: float = 0.0
+    """classifiers shared: weight of the divergence between the class probabilities of nearby Gaussians, every fifth
+    step; 2 in Gaussian Grouping"""
     segmentation_moves_geometry: bool = True
     """whether the cross entropy also trains means, shapes and opacities, as in the paper; without it a step costs a
     second rasterization"""
@@ -79,7 +90,8 @@ class ProtoSagaModel(SplatfactoModel):
             self.gauss_params["features_dc"] = Parameter(self._encode_colors(colors))
         self.strategy.verbose = False
         self.gauss_params["embeddings"] = Parameter(self._new_embeddings(self.num_points))
-        self.view_classifiers = ViewClassifiers(self.config.embedding_dim, init_scale=self.config.classifier_init_scale)
+        kind = SharedClassifier if self.config.classifiers == "shared" else ViewClassifiers
+        self.view_classifiers = kind(self.config.embedding_dim, init_scale=self.config.classifier_init_scale)
         self.scene: SegmentedScene | None = None
         self.schedule_offset = 0
         self.is_imported_splat = False
@@ -106,9 +118,13 @@ class ProtoSagaModel(SplatfactoModel):
         """(N, D)"""
         return self.gauss_params["embeddings"]
 
-    def create_view_classifiers(self, labels_per_view: list[int]) -> None:
-        """Give every training view its classifier; to be called before the optimizers are built."""
-        self.view_classifiers.create(labels_per_view, self.device)
+    def create_view_classifiers(self, ids_per_view: Sequence[Int[np.ndarray, " L"]]) -> None:
+        """Give every training view its classifier; to be called before the optimizers are built.
+
+        Args:
+            ids_per_view: for every view the ids of its masks in their file.
+        """
+        self.view_classifiers.create_for(ids_per_view, self.device)
 
     def get_gaussian_param_groups(self) -> dict[str, list[Parameter]]:
         groups = super().get_gaussian_param_groups()
@@ -239,7 +255,7 @@ class ProtoSagaModel(SplatfactoModel):
     ) -> tuple[Tensor, Tensor]:
         """L_CE (Eq. 7) of one training view and the share of labelled pixels that its classifier gets right."""
         labels = downscaled_labels(label_map.to(self.device), self._get_downscale_factor())
-        return cross_entropy(features, self.view_classifiers[view], labels, self.config.tau)
+        return cross_entropy(features, *self.view_classifiers.task(view, labels), self.config.tau)
 
     def get_loss_dict(
         self, outputs: dict[str, Tensor], batch: dict[str, Any], metrics_dict: dict[str, Any] | None = None
@@ -248,6 +264,10 @@ class ProtoSagaModel(SplatfactoModel):
         if metrics_dict is not None and "ce" in metrics_dict:
             losses["ce_loss"] = self.config.lambda_ce * metrics_dict["ce"]
             metrics_dict["ce"] = metrics_dict["ce"].detach()
+        if self.training and self.config.lambda_neighbours > 0 and self.step % INTERVAL == 0:
+            weights = self.view_classifiers.weights[0]
+            divergence = neighbour_divergence(self.means, self.embeddings, weights, self.config.tau)
+            losses["neighbour_loss"] = self.config.lambda_neighbours * divergence
         return losses
 
     def get_image_metrics_and_images(
@@ -289,6 +309,7 @@ class ProtoSagaModel(SplatfactoModel):
         if self.is_imported_splat:
             state = self._completed_splat(state)
         checkpoint.check_shapes(self.gauss_params, state)
+        checkpoint.check_classifiers(state, self.config.classifiers)
         checkpoint.resize_gaussians(self.gauss_params, len(state["gauss_params.means"]))
         self.view_classifiers.match_state(state, "view_classifiers.")
         self.step = self.config.sh_degree * self.config.sh_degree_interval + self.schedule_offset

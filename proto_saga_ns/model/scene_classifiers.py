@@ -22,6 +22,7 @@ from proto_saga_ns.alternatives import (
 )
 from proto_saga_ns.association import Association, apply_association
 from proto_saga_ns.mask_table import MaskTable
+from proto_saga_ns.model.classifiers import SharedClassifier
 
 if TYPE_CHECKING:
     from proto_saga_ns.model.options import SceneOptions
@@ -44,7 +45,7 @@ def classifier_masks(
         options: which classifier.
     """
     if options.classifier == "prototypes":
-        return masks
+        return _own_classifier(model, masks)
     if options.classifier == "trained":
         weights = F.normalize(_train(model, views, association, options).cpu(), dim=1)
         return replace(masks, features=F.pad(weights, (0, 0, 1, 0))[masks.part.long()])
@@ -53,6 +54,14 @@ def classifier_masks(
     else:
         clusters = hdbscan_prototypes(_features(views, options.seed), seed=options.seed)
     return MaskTable.without_views(clusters.prototypes, range(1, len(clusters.prototypes) + 1))
+
+
+def _own_classifier(model: ProtoSagaModel, masks: MaskTable) -> MaskTable:
+    """The masks themselves, or, if training had one classifier for all views, with its rows for their features."""
+    if not isinstance(model.view_classifiers, SharedClassifier):
+        return masks
+    rows = model.view_classifiers.of_masks(masks.view, masks.label)
+    return replace(masks, features=F.normalize(rows, dim=1).detach().cpu())
 
 
 def _features(views: TrainingViews, seed: int) -> Float[Tensor, "S D"]:

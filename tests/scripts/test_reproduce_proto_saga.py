@@ -11,14 +11,15 @@ import pytest
 
 from proto_saga_ns.standins.options import PRESETS, StandinOptions
 from proto_saga_ns.standins.write import write_standin
+from tests.scripts import SCRIPTS
 
-SCRIPT = Path(__file__).parent.parent / "scripts" / "reproduce_proto_saga.py"
+SCRIPT = SCRIPTS / "reproduce_proto_saga.py"
 
 
 def reproduce(folder: Path, data: Path, *arguments: str) -> str:
     options = ("--method", "proto-saga-lite", "--steps", "60", "--seeds", "1", "--data", data, "--folder", folder)
     command = [sys.executable, SCRIPT, *options, *arguments]
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False, timeout=300)
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -39,7 +40,7 @@ def test_a_killed_sweep_goes_on_where_it_was(data: Path, tmp_path: Path) -> None
     text = table[0].read_text()
     assert text.startswith("Table 3") and "STAND-IN" in text and "not comparable" in text
     assert "(42.8)" in text and text in first and r"\toprule" in table[1].read_text()
-    cells = sorted((tmp_path / "cells" / "table-3").iterdir())
+    cells = sorted((tmp_path / "cells" / "table-3" / "office").iterdir())
     cell = json.loads(cells[0].read_text())
     assert len(cells) == 5 and cell["scene"] == "office" and cell["versions"]["nerfstudio"]
     (config,) = tmp_path.glob("outputs/office/proto-saga-lite/*/config.yml")
