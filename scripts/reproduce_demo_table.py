@@ -72,8 +72,8 @@ def _seed(seed: int, steps: int, folder: Path) -> dict[str, dict[str, float]]:
         start = time.perf_counter()
         scene = way(run)
         seconds = time.perf_counter() - start
-        result, psnr = evaluate_views(run.model, scene, run.cameras("test"), DINING / "instances")
-        rows[name] = {**result.figures(), "PSNR": psnr, "seconds": seconds, "training seconds": training_seconds}
+        result, quality = evaluate_views(run.model, scene, run.cameras("test"), DINING / "instances")
+        rows[name] = {**result.figures(), **quality.figures(), "seconds": seconds, "training seconds": training_seconds}
         print(seed, name, {column: round(rows[name][column], 1) for column in COLUMNS}, flush=True)
     finished.write_text(json.dumps(rows, indent=1))
     return rows

@@ -172,8 +172,8 @@ class Reproduce:
         truth = scene / TRUTH[table.layout]
         if table.measure == "phrases":
             return self._figures_of_phrases(run, segmented, truth)
-        result, psnr = evaluate_views(run.model, segmented, run.cameras("test"), truth)
-        return {**result.figures(), "PSNR": psnr}
+        result, quality = evaluate_views(run.model, segmented, run.cameras("test"), truth)
+        return {**result.figures(), **quality.figures()}
 
     def _figures_of_phrases(self, run: Run, scene: SegmentedScene, truth: Path) -> dict[str, float]:
         masks = masks_by_model(TextFinder()) if self.text_masks == "model" else masks_in_folder(truth / "0")
