@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
+
+import tyro
 
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.report.sheets import Format
@@ -24,14 +27,14 @@ class Panels:
     ground truth they are matched with the first run's.
     """
 
-    load_config: tuple[Path, ...]
-    """config.yml of a training run; several to compare them"""
+    load_config: Annotated[tuple[Path, ...], tyro.conf.UseAppendAction]
+    """config.yml of a training run; given again for every run that is compared with it"""
     output_dir: Path
     """folder for the pictures; made if it is not there. Pictures of the same names are replaced"""
     ground_truth: Path | None = None
     """folder of label maps with the true instance ids, one for every test view"""
     names: tuple[str, ...] = ()
-    """several runs: what stands over their columns, one name a run; else the names of the folders that they lie in"""
+    """several runs: what stands over their columns, in their order; else the names of the folders that they lie in"""
     views: int = 4
     """test views to show at most, evenly spread, and as many training views"""
     stems: tuple[str, ...] = ()
@@ -86,7 +89,7 @@ def run_names(configs: tuple[Path, ...], names: tuple[str, ...]) -> list[str]:
 def _check_arguments(arguments: Panels) -> None:
     """What can be known before a run is loaded."""
     if not arguments.load_config:
-        raise ProtoSagaError("--load-config names no run. Expected a config.yml, or several to compare them.")
+        raise ProtoSagaError("Give --load-config RUN/config.yml, and again for every run to compare it with.")
     for name, least in (("views", 1), ("longest", 16)):
         if getattr(arguments, name) < least:
             raise ProtoSagaError(f"--{name} is {getattr(arguments, name)}. Expected {least} or more.")

@@ -114,7 +114,8 @@ class _Layout:
         self.words: list[_Words] = []
         self._y = GAP
         self._print(sheet.marks, RED)
-        for block in sheet.blocks:
+        for index, block in enumerate(sheet.blocks):
+            self._y += GAP if index else 0
             self._block(block)
         self._print(sheet.notes, GREY)
         self.height = self._y
@@ -150,10 +151,11 @@ def _fitting(wanted: float, texts: Sequence[tuple[str, float]]) -> float:
 
 
 def _length(text: str, size: float) -> float:
-    from matplotlib.textpath import TextPath
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import TextToPath
 
-    # A little more than the glyphs, so that neighbours do not touch.
-    return float(TextPath((0, 0), text, size=size).get_extents().width) + size
+    width, _, _ = TextToPath().get_text_width_height_descent(text, FontProperties(size=size), ismath=False)
+    return float(width) + size  # a little more than the glyphs, so that neighbours do not touch
 
 
 def _height(row: Row) -> int:

@@ -122,7 +122,7 @@ def test_info_lists_every_instance(trained_run: TrainedRun) -> None:
 
 
 COMMANDS = ("segment", "associate", "evaluate", "info", "masks", "convert-masks", "demo", "export", "find", "render")
-COMMANDS += ("data", "make-standin", "report", "track")
+COMMANDS += ("data", "make-standin", "panels", "report", "track")
 
 
 @pytest.mark.parametrize("words", [[], *([name] for name in COMMANDS)])
