@@ -247,9 +247,10 @@ def _print(figures: Figures, protocol: str) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    console, marks = Console(soft_wrap=True), figures.get(STANDIN, ())
+    console, marks = Console(), figures.get(STANDIN, ())
     for label in marks:
-        console.print(f"{label}: these figures say nothing about any data set.", style="bold red", markup=False)
+        said = f"{label}: these figures say nothing about any data set."
+        console.print(said, style="bold red", markup=False, highlight=False, soft_wrap=True)
     table = Table(title=f"{protocol} protocol" + (", STAND-IN" if marks else ""))
     table.add_column("figure")
     table.add_column("value", justify="right")

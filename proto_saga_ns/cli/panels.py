@@ -42,7 +42,7 @@ class Panels:
     longest: int = 480
     """pixels of the longer side of a picture at most; larger ones are scaled down"""
     format: Format = "png"
-    """of the files; pdf and svg have captions as text of any size, for LaTeX"""
+    """of the files; in pdf and svg captions stay sharp at any size, for LaTeX"""
     data: Path | None = None
     """where the data lies now, if it has moved since training"""
 
