@@ -68,8 +68,8 @@ def _figures(run: Run, way: Callable[[Run], SegmentedScene]) -> dict[str, float]
     start = time.perf_counter()
     scene = way(run)
     seconds = time.perf_counter() - start
-    result, psnr = evaluate_views(run.model, scene, run.cameras("test"), DINING / "instances")
-    return {**result.figures(), "PSNR": psnr, "seconds": seconds}
+    result, quality = evaluate_views(run.model, scene, run.cameras("test"), DINING / "instances")
+    return {**result.figures(), **quality.figures(), "seconds": seconds}
 
 
 def _way(options: AssociationOptions, classifier: Classifier = "prototypes") -> Callable[[Run], SegmentedScene]:

@@ -231,8 +231,8 @@ def _figures(table: Table, row: Row, run: Run, scene: Path, places: Places, sche
     truth = scene / places.test
     if table.measure == "phrases":
         return _figures_of_phrases(run, segmented, truth, schedule)
-    result, psnr = evaluate_views(run.model, segmented, run.cameras("test"), truth)
-    return {**result.figures(), "PSNR": psnr}
+    result, quality = evaluate_views(run.model, segmented, run.cameras("test"), truth)
+    return {**result.figures(), **quality.figures()}
 
 
 def _figures_of_phrases(run: Run, scene: SegmentedScene, truth: Path, schedule: Schedule) -> dict[str, float]:

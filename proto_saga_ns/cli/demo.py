@@ -56,10 +56,10 @@ class Demo:
         return out / "outputs" / "dining" / METHOD / "demo" / "config.yml"
 
     def _pictures(self, config: Path, out: Path) -> None:
-        from proto_saga_ns.cli.panels import write_panels
+        from proto_saga_ns.cli.demo_views import write_demo_views
         from proto_saga_ns.cli.run import load_run
 
-        write_panels(load_run(config), DINING / "instances", out)
+        write_demo_views(load_run(config), DINING / "instances", out)
 
 
 def _run(program: str, *arguments: object) -> None:

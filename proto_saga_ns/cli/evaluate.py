@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 
 from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.standins.marks import mark_labels
 from proto_saga_ns.text.options import TextOptions
 
 if TYPE_CHECKING:
@@ -19,14 +20,16 @@ if TYPE_CHECKING:
 
 Protocol = Literal["instance", "best-mask", "consistency", "lerf-mask"]
 Figures = dict[str, Any]
+STANDIN = "stand-in"
+"""Among the figures: the marks of the stand-ins that were measured."""
 
 
 @dataclass
 class Evaluate:
     """Measure label maps by a published protocol, most often against ground truth.
 
-    Either of a training run (--load-config: its test views are segmented, and PSNR is reported too) or of a folder of
-    PNG label maps (--predictions), file by file with the same stem.
+    Either of a training run (--load-config: its test views are segmented, and PSNR, SSIM and LPIPS are reported too) or
+    of a folder of PNG label maps (--predictions), file by file with the same stem.
     """
 
     ground_truth: Path | None = None
@@ -71,10 +74,21 @@ class Evaluate:
         from proto_saga_ns.files import write_json
 
         _check_arguments(self)
-        figures = _PROTOCOLS[self.protocol](self)
+        marks = mark_labels(self._paths())
+        figures = _marked(_PROTOCOLS[self.protocol](self), marks)
         _print(figures, self.protocol)
         if self.json is not None:
-            write_json(self.json, figures)
+            write_json(self.json, {name: value for name, value in figures.items() if value is not None})
+
+    def _paths(self) -> list[Path]:
+        given = (self.ground_truth, self.load_config, self.predictions, self.data, self.text_masks, self.boxes)
+        return [path for path in given if path is not None]
+
+
+def _marked(figures: Figures, marks: Sequence[str]) -> Figures:
+    """Figures with the marks of stand-ins before all others, if there are any."""
+    labels = sorted({*marks, *figures.pop(STANDIN, ())})
+    return {STANDIN: labels, **figures} if labels else figures
 
 
 def _instance(arguments: Evaluate) -> Figures:
@@ -117,7 +131,8 @@ def _lerf_mask(arguments: Evaluate) -> Figures:
     min_share = arguments.text.min_share
     result = evaluate_phrases(run.model, run.scene, run.cameras("test"), ground_truth, text_masks, min_share)
     _say_what_is_missing(result)
-    return {**result.figures(), "chosen": {phrase: list(ids) for phrase, ids in result.chosen.items()}}
+    figures = {**result.figures(), "chosen": {phrase: list(ids) for phrase, ids in result.chosen.items()}}
+    return _marked(figures, mark_labels([run.data]))
 
 
 def _text_masks(arguments: Evaluate) -> TextMasks:
@@ -199,10 +214,12 @@ def _of_folder(predictions: Path, ground_truth: Path) -> Figures:
 def _of_run(config: Path, data: Path | None, ground_truth: Path) -> Figures:
     from proto_saga_ns.cli.run import load_run
     from proto_saga_ns.model.evaluate import evaluate_views
+    from proto_saga_ns.model.image_quality import FIGURES
 
     run = load_run(config, data)
-    result, psnr = evaluate_views(run.model, run.scene, run.cameras("test"), ground_truth)
-    return {**result.figures(), "PSNR": psnr}
+    result, quality = evaluate_views(run.model, run.scene, run.cameras("test"), ground_truth)
+    figures = {**result.figures(), **dict.fromkeys(FIGURES), **quality.figures()}
+    return _marked(figures, mark_labels([run.data]))
 
 
 def _match_frames(name: str | None) -> MatchFrames:
@@ -222,17 +239,26 @@ def _match_frames(name: str | None) -> MatchFrames:
     return lambda a, b: filter_matches(matcher.match(a, b), a, b)
 
 
+# Lengths may be tiny, percentages are not; SSIM and LPIPS are between 0 and 1.
+_FORMATS = {"epsilon": ".2g", "SSIM": ".4f", "LPIPS": ".4f"}
+
+
 def _print(figures: Figures, protocol: str) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=f"{protocol} protocol")
+    console, marks = Console(), figures.get(STANDIN, ())
+    for label in marks:
+        said = f"{label}: these figures say nothing about any data set."
+        console.print(said, style="bold red", markup=False, highlight=False, soft_wrap=True)
+    table = Table(title=f"{protocol} protocol" + (", STAND-IN" if marks else ""))
     table.add_column("figure")
     table.add_column("value", justify="right")
     for name, value in figures.items():
         if isinstance(value, float):
-            # Lengths may be tiny, percentages are not.
-            table.add_row(name, f"{value:.2g}" if name == "epsilon" else f"{value:.2f}")
+            table.add_row(name, f"{value:{_FORMATS.get(name, '.2f')}}")
         elif isinstance(value, int):
             table.add_row(name, str(value))
-    Console().print(table)
+        elif value is None:
+            table.add_row(name, "no weights: see above")
+    console.print(table)

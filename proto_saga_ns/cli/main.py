@@ -15,6 +15,7 @@ from proto_saga_ns.cli.export import Export
 from proto_saga_ns.cli.find import Find
 from proto_saga_ns.cli.info import Info
 from proto_saga_ns.cli.masks import Masks
+from proto_saga_ns.cli.panels import Panels
 from proto_saga_ns.cli.render import Render
 from proto_saga_ns.cli.report import Report
 from proto_saga_ns.cli.segment import Segment
@@ -28,6 +29,7 @@ Command = (
     | Annotated[Render, tyro.conf.subcommand("render")]
     | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
     | Annotated[Report, tyro.conf.subcommand("report")]
+    | Annotated[Panels, tyro.conf.subcommand("panels")]
     | Annotated[Find, tyro.conf.subcommand("find")]
     | Annotated[Export, tyro.conf.subcommand("export")]
     | Annotated[Info, tyro.conf.subcommand("info")]

@@ -1,54 +1,102 @@
-"""Pictures of novel views: photo, rendering and segmentation side by side."""
+"""``proto-saga panels``: pictures of views for papers and slides."""
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Annotated
 
-import numpy as np
-from PIL import Image, ImageDraw
+import tyro
 
-from proto_saga_ns.colors import colorize
-from proto_saga_ns.labels import read_label_map
-
-if TYPE_CHECKING:
-    from jaxtyping import Float, UInt8
-
-    from proto_saga_ns.cli.run import Run
-
-TITLE_HEIGHT = 18
-SHOWN = {"rgb": "novel view", "segmentation": "instances", "segmentation_overlay": "overlay"}
+from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.report.sheets import Format
 
 
-def write_panels(run: Run, ground_truth: Path, out: Path, rows: int = 6) -> None:
-    """Write ``views/<stem>.png`` for every test view, and the first ``rows`` of them below each other in ``views.png``.
+@dataclass
+class Panels:
+    """Write pictures of a run for papers and slides, what was made of a view side by side; or compare several runs.
 
-    Args:
-        run: a run with a segmented scene.
-        ground_truth: label maps of the true instances, shown in the last column in colours of their own.
-        out: where to write.
+    Of one run: OUTPUT-DIR/train/<image stem>.png (photo, the view's masks in colours of their own, associated masks,
+    rendering, segmentation), OUTPUT-DIR/test/<image stem>.png (photo, rendering, segmentation; with ground truth that
+    and the errors), and all of them in OUTPUT-DIR/overview.png. An instance has one colour in all views.
+
+    Of several runs on the same data: OUTPUT-DIR/compared/<image stem>.png (photo, the segmentation by each run, ground
+    truth), and all of them in OUTPUT-DIR/compared.png. Instances have the colour of the true one that they are matched
+    with one to one over all test views, by the instance protocol, and are hatched in grey without a match. Without
+    ground truth they are matched with the first run's.
     """
-    panels = []
-    (out / "views").mkdir(parents=True, exist_ok=True)
-    for path, camera, image in run.cameras("test"):
-        outputs = run.model.get_outputs_for_camera(camera)
-        columns = {"photo": _to_uint8(image.cpu().numpy())}
-        columns |= {title: _to_uint8(outputs[name].cpu().numpy()) for name, title in SHOWN.items()}
-        columns["ground truth"] = colorize(read_label_map(ground_truth / f"{path.stem}.png"))
-        panels.append(_row(columns))
-        Image.fromarray(panels[-1]).save(out / "views" / f"{path.stem}.png")
-    Image.fromarray(np.concatenate(panels[:rows])).save(out / "views.png")
+
+    load_config: Annotated[tuple[Path, ...], tyro.conf.UseAppendAction]
+    """config.yml of a training run; given again for every run that is compared with it"""
+    output_dir: Path
+    """folder for the pictures; made if it is not there. Pictures of the same names are replaced"""
+    ground_truth: Path | None = None
+    """folder of label maps with the true instance ids, one for every test view"""
+    names: tuple[str, ...] = ()
+    """several runs: what stands over their columns, in their order; else the names of the folders that they lie in"""
+    views: int = 4
+    """test views to show at most, evenly spread, and as many training views"""
+    stems: tuple[str, ...] = ()
+    """the views to show, in place of evenly spread ones: names of images without folder and ending"""
+    longest: int = 480
+    """pixels of the longer side of a picture at most; larger ones are scaled down"""
+    format: Format = "png"
+    """of the files; in pdf and svg captions stay sharp at any size, for LaTeX"""
+    data: Path | None = None
+    """where the data lies now, if it has moved since training"""
+
+    def run(self) -> None:
+        from rich.console import Console
+
+        _check_arguments(self)
+        names = run_names(self.load_config, self.names)
+
+        from proto_saga_ns.cli.panel_contents import Wanted, sheets_of_run, sheets_of_runs
+        from proto_saga_ns.cli.run import load_run
+        from proto_saga_ns.files import write_atomically
+        from proto_saga_ns.report.sheets import draw_sheet
+
+        wanted = Wanted(self.ground_truth, self.views, self.stems, self.longest)
+        if len(self.load_config) == 1:
+            sheets = sheets_of_run(load_run(self.load_config[0], self.data), wanted)
+        else:
+            runs = (load_run(config, self.data) for config in self.load_config)
+            sheets = sheets_of_runs(names, runs, wanted)
+        console = Console(soft_wrap=True, highlight=False, markup=False)
+        for name, sheet in sheets.items():
+            file = self.output_dir / f"{name}.{self.format}"
+            content = draw_sheet(sheet, self.format)
+            write_atomically(file, content)
+            console.print(f"{file} ({len(content) / 1e3:.0f} kB)")
 
 
-def _row(columns: dict[str, UInt8[np.ndarray, "H W 3"]]) -> UInt8[np.ndarray, "H2 W2 3"]:
-    height, width = next(iter(columns.values())).shape[:2]
-    row = Image.new("RGB", (width * len(columns), height + TITLE_HEIGHT), "white")
-    draw = ImageDraw.Draw(row)
-    for index, (title, image) in enumerate(columns.items()):
-        row.paste(Image.fromarray(image), (index * width, TITLE_HEIGHT))
-        draw.text((index * width + 4, 3), title, fill="black")
-    return np.asarray(row)
+def run_names(configs: tuple[Path, ...], names: tuple[str, ...]) -> list[str]:
+    """What stands over the column of each run: the given names, or those of the folders.
+
+    Raises:
+        ProtoSagaError: not one name a run, or two are the same.
+    """
+    if names and len(names) != len(configs):
+        raise ProtoSagaError(f"--names has {len(names)} names for {len(configs)} runs. Give one name a run, in order.")
+    chosen = list(names) or [config.resolve().parent.name for config in configs]
+    name, count = Counter(chosen).most_common(1)[0]
+    if count > 1:
+        raise ProtoSagaError(f"{count} of the runs are called {name}. Give each a name of its own with --names.")
+    return chosen
 
 
-def _to_uint8(image: Float[np.ndarray, "H W 3"]) -> UInt8[np.ndarray, "H W 3"]:
-    return (image.clip(0, 1) * 255).round().astype(np.uint8)
+def _check_arguments(arguments: Panels) -> None:
+    """What can be known before a run is loaded."""
+    if not arguments.load_config:
+        raise ProtoSagaError("Give --load-config RUN/config.yml, and again for every run to compare it with.")
+    for name, least in (("views", 1), ("longest", 16)):
+        if getattr(arguments, name) < least:
+            raise ProtoSagaError(f"--{name} is {getattr(arguments, name)}. Expected {least} or more.")
+    if arguments.names and len(arguments.load_config) == 1:
+        raise ProtoSagaError("--names is for the columns of several runs, and --load-config names one. Leave it out.")
+    if arguments.ground_truth is not None and not arguments.ground_truth.is_dir():
+        raise ProtoSagaError(
+            f"--ground-truth {arguments.ground_truth} is not a folder; expected one with a PNG label map for every "
+            "test view. Check the path."
+        )

@@ -8,18 +8,17 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from rich.console import Console
 from rich.progress import track
 
 import proto_saga_ns
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.evaluation import InstanceProtocol, psnr
+from proto_saga_ns.evaluation import InstanceProtocol
 from proto_saga_ns.labels import read_label_map
-from proto_saga_ns.labels.images import data_folder
 from proto_saga_ns.labels.report.page import evenly_spread
 from proto_saga_ns.model.association import training_views
 from proto_saga_ns.model.evaluate import truth_of_view
+from proto_saga_ns.model.image_quality import ImageQuality
 from proto_saga_ns.model.segmentation import SegmentedView, segment_view
 from proto_saga_ns.report.figures import Confidences, Overlaps, TrueInstance
 from proto_saga_ns.report.page import Figure, Page, PanelRow, PredictedRow, TrueRow
@@ -39,6 +38,8 @@ LONGEST_PANEL, SHORTEST_PANEL = 480, 160
 FULL_VIEWS = 12
 TRAINING_VIEWS = 3
 WORST = 6
+DIGITS = {"PSNR": 2, "SSIM": 4, "LPIPS": 4}
+"""After the point."""
 PACKAGES = ("torch", "nerfstudio", "gsplat")
 
 
@@ -48,11 +49,11 @@ class Seen:
 
     Attributes:
         views: those that the report shows, small.
-        psnrs: of all views in dB.
+        quality: of the renderings of all views; None without ground truth.
     """
 
     views: list[SeenView] = field(default_factory=list)
-    psnrs: list[float] = field(default_factory=list)
+    quality: ImageQuality | None = None
     confidences: Confidences = field(default_factory=Confidences)
     overlaps: Overlaps = field(default_factory=Overlaps)
     crops: LargestCrops = field(default_factory=LargestCrops)
@@ -85,7 +86,7 @@ def make_page(run: Run, ground_truth: Path | None, views: int, command: str) -> 
     measured = None if ground_truth is None else _measure(seen)
     matched = {} if measured is None else measured.matched
     training, notes = _training_rows(run, longest)
-    data = _data(run)
+    data = run.data
     mark = find_mark(data) or (None if ground_truth is None else find_mark(ground_truth))
     return Page(
         title=f"{run.config.experiment_name} · {run.config.method_name} · {run.config.timestamp}",
@@ -121,18 +122,19 @@ def see_test_views(run: Run, ground_truth: Path | None, shown: int, longest: int
     Raises:
         ProtoSagaError: a view has no ground truth, which is found before anything is segmented.
     """
-    views, seen, scene = run.named_cameras("test"), Seen(), run.scene
+    views, scene = run.named_cameras("test"), run.scene
     truths = [None if ground_truth is None else truth_of_view(path, ground_truth) for path, _, _ in views]
+    seen = Seen(quality=None if ground_truth is None else ImageQuality())
     chosen = evenly_spread(len(views), shown)
     for index, (path, camera, photo) in enumerate(track(views, "Segmenting views")):
         segmented = segment_view(run.model, scene, camera)
         view = _seen_view(path, photo, segmented, truths[index])
         seen.confidences.add(view.labels, segmented.confidence.cpu().numpy())
-        if view.truth is not None:
+        if seen.quality is not None and view.truth is not None:
+            seen.quality.add(segmented.rgb, photo)
             seen.protocol.add(view.truth, view.labels)
             seen.overlaps.add(view.truth, view.labels)
             seen.crops.add(view)
-            seen.psnrs.append(psnr(segmented.rgb.cpu(), photo.cpu()))
         if index in chosen:
             seen.views.append(view.at_most(longest))
     return seen
@@ -156,7 +158,8 @@ def _measure(seen: Seen) -> Measured:
         Figure(name, _text(value), _text(void_free.get(name)))
         for name, value in replace(result, without_void=None).figures().items()
     ]
-    figures.append(Figure("PSNR", _text(float(np.mean(seen.psnrs)))))
+    quality = {} if seen.quality is None else seen.quality.figures()
+    figures += [Figure(name, f"{value:.{DIGITS[name]}f}") for name, value in quality.items()]
     if inner is None:
         return Measured(figures, {}, {}, [])
     return Measured(figures, inner.matched, inner.iou, seen.overlaps.true_instances(inner))
@@ -232,11 +235,6 @@ def _facts(run: Run, data: Path) -> dict[str, str]:
         "proto_saga_ns": proto_saga_ns.__version__,
         **{name: metadata.version(name) for name in PACKAGES},
     }
-
-
-def _data(run: Run) -> Path:
-    config: Any = run.pipeline.datamanager.dataparser.config
-    return data_folder(config.data).resolve()
 
 
 def _options(scene: SegmentedScene) -> dict[str, str]:

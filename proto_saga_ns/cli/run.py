@@ -42,6 +42,14 @@ class Run:
         return self.pipeline.model
 
     @property
+    def data(self) -> Path:
+        """Folder of the data set, absolute."""
+        from proto_saga_ns.labels.images import data_folder
+
+        config: Any = self.pipeline.datamanager.dataparser.config
+        return data_folder(config.data).resolve()
+
+    @property
     def scene(self) -> SegmentedScene:
         """The segmentation in the checkpoint.
 

@@ -1,4 +1,4 @@
-"""The instance protocol and PSNR on views of a trained model."""
+"""The instance protocol, PSNR, SSIM and LPIPS on views of a trained model."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 from rich.progress import track
 
 from proto_saga_ns.datasets.benchmarks import replica_truth_name
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.evaluation import InstanceProtocol, InstanceResult, psnr
+from proto_saga_ns.evaluation import InstanceProtocol, InstanceResult
 from proto_saga_ns.labels import read_label_map
+from proto_saga_ns.model.image_quality import ImageQuality
 from proto_saga_ns.model.segmentation import segment_view
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def evaluate_views(
     scene: SegmentedScene,
     views: Iterable[tuple[Path, Cameras, Tensor]],
     ground_truth: Path,
-) -> tuple[InstanceResult, float]:
+) -> tuple[InstanceResult, ImageQuality]:
     """Segment views and compare them with ``ground_truth/<image stem>.png``.
 
     Args:
@@ -38,18 +38,18 @@ def evaluate_views(
         ground_truth: folder of label maps with the true instance ids.
 
     Returns:
-        The result of the instance protocol, and the mean PSNR in dB.
+        The result of the instance protocol, and how close the views are to the images.
 
     Raises:
         ProtoSagaError: if a view has no ground truth.
     """
-    protocol, psnrs = InstanceProtocol(), []
+    protocol, quality = InstanceProtocol(), ImageQuality()
     for path, camera, image in track(list(views), "Evaluating views"):
         truth = truth_of_view(path, ground_truth)
         shown = segment_view(model, scene, camera)
         protocol.add(read_label_map(truth), shown.labels)
-        psnrs.append(psnr(shown.rgb.cpu(), image.cpu()))
-    return protocol.result(), float(np.mean(psnrs))
+        quality.add(shown.rgb, image)
+    return protocol.result(), quality
 
 
 def truth_of_view(image: Path, ground_truth: Path) -> Path:

@@ -103,9 +103,10 @@ def evaluate_phrases(
         for phrase in track(phrases, description="Finding phrases", console=CONSOLE, transient=True)
     }
     result = PhraseResult(PhraseProtocol(), PhraseProtocol(), chosen, _without(truths, views))
-    for (_, camera), masks in zip(track(views, description="Comparing views", transient=True), truths, strict=True):
+    cameras = [camera for _, camera in views]
+    for index, masks in enumerate(track(truths, description="Comparing views", transient=True)):
         if masks:
-            _compare(_show(model, scene, camera), scene.ids, masks, result)
+            _compare(_show(model, scene, cameras[index]) if index else first, scene.ids, masks, result)
     return result
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,15 @@ def find_mark(path: Path) -> Mark | None:
             options = content["options"]
             return Mark(str(options["layout"]), int(options["seed"]), str(content["segmenter_preset"]))
     return None
+
+
+def mark_labels(paths: Iterable[Path]) -> list[str]:
+    """Labels of the stand-ins that any of these files or folders lie in, each once.
+
+    Raises:
+        ProtoSagaError: a damaged mark.
+    """
+    return sorted({mark.label for path in paths if (mark := find_mark(path)) is not None})
 
 
 def read_mark(folder: Path) -> dict[str, Any]:

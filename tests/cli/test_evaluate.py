@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from proto_saga_ns.cli import evaluate
-from proto_saga_ns.cli.evaluate import Evaluate
+from proto_saga_ns.cli.evaluate import STANDIN, Evaluate, Protocol
 from proto_saga_ns.evaluation.mask_consistency import MatchFrames
 from proto_saga_ns.labels import write_label_map
 from proto_saga_ns.mastsam.frames import Frame
@@ -98,3 +98,38 @@ def test_consistency_by_matches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert figures["consistency"] == figures["consistency (cosine of masks)"] == pytest.approx(100 * 4 / 12)
     assert (figures["pairs of frames"], names) == (1, ["sift"])
     assert "mIoU" not in figures
+
+
+@pytest.mark.parametrize("protocol", ["instance", "best-mask", "consistency"])
+@pytest.mark.parametrize("marked", ["maps", "truth"])
+def test_figures_of_a_stand_in_are_marked_loudly(
+    protocol: Protocol, marked: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    maps, truth = write_maps(tmp_path / "maps", [TRUTH, LOST]), write_maps(tmp_path / "truth", [TRUTH, TRUTH])
+    data = write_wall(tmp_path / "wall", depth=True) if protocol == "consistency" else None
+    options = Evaluate(truth, None, maps, protocol, tmp_path / "figures.json", data)
+    options.run()
+    said = capsys.readouterr().out
+    assert "STAND-IN" not in said and STANDIN not in json.loads((tmp_path / "figures.json").read_text())
+    mark_as_standin(tmp_path / marked, seed=3)
+    options.run()
+    said = " ".join(capsys.readouterr().out.split())
+    label = "STAND-IN (rendered, scannet layout, seed 3, segmenter default)"
+    assert f"{label}: these figures say nothing about any data set." in said
+    assert f"{protocol} protocol, STAND-IN" in said
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    assert figures[STANDIN] == [label] and next(iter(figures)) == STANDIN
+
+
+def test_every_stand_in_is_named_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    maps, truth = write_maps(tmp_path / "maps", [TRUTH]), write_maps(tmp_path / "truth", [TRUTH])
+    mark_as_standin(maps, seed=3)
+    mark_as_standin(truth, seed=4)
+    Evaluate(truth, None, maps, "instance").run()
+    said = capsys.readouterr().out
+    assert said.count("seed 3") == said.count("seed 4") == 1
+
+
+def mark_as_standin(folder: Path, seed: int) -> None:
+    mark = {"options": {"layout": "scannet", "seed": seed}, "segmenter_preset": "default"}
+    (folder / "standin.json").write_text(json.dumps(mark))

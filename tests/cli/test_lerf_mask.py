@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from proto_saga_ns.cli.evaluate import STANDIN, Evaluate
 from proto_saga_ns.cli.run import load_run
 from proto_saga_ns.evaluation.lerf_mask import covered_instances
 from proto_saga_ns.evaluation.mask_scores import boundary_iou, iou
 from proto_saga_ns.labels import read_label_map
-from proto_saga_ns.model.segmentation import segment_view
+from proto_saga_ns.model import evaluate_phrases
+from proto_saga_ns.model.segmentation import render_view, segment_view
 from tests.commands import Finished, run
 from tests.conftest import TrainedRun
 from tests.scenes import BOXES, FLOOR, SPHERES
@@ -111,6 +113,30 @@ def test_given_boxes_and_the_text_model(trained_run: TrainedRun, truth: Path, sa
         figures = figures_of(evaluate(trained_run, *common, *options), file)
         assert 0 <= figures["mIoU"] <= 100 and figures["phrases"] == 3
         assert any(figures["chosen"].values())
+
+
+def test_every_view_is_rendered_once_and_data_that_is_a_stand_in_is_named(
+    trained_run: TrainedRun,
+    truth: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    rendered = []
+
+    def counted(*arguments: Any, **options: Any) -> Any:
+        rendered.append(arguments)
+        return render_view(*arguments, **options)
+
+    monkeypatch.setattr(evaluate_phrases, "render_view", counted)
+    data, file = tmp_path / "room", tmp_path / "f.json"
+    shutil.copytree(trained_run.scene.folder, data)
+    mark = {"options": {"layout": "lerf-mask", "seed": 3}, "segmenter_preset": "default"}
+    (data / "standin.json").write_text(json.dumps(mark))
+    Evaluate(truth, trained_run.config, None, "lerf-mask", file, data, text_masks=truth / "0").run()
+    assert len(rendered) == len(trained_run.scene.test_paths)
+    (label,) = json.loads(file.read_text())[STANDIN]
+    assert "seed 3" in label and label in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
