@@ -57,7 +57,7 @@ class Measured:
 
 
 def main(runs: tuple[Path, ...] = (), output: Path = Path("results/confidence")) -> None:
-    """Measure, print the tables, draw the diagram of the first run of each scene.
+    """Measure, print the tables, draw the reliability diagrams.
 
     Args:
         runs: config.yml of each; by default those of the demo table for three seeds. Their data holds true label maps
@@ -74,8 +74,11 @@ def main(runs: tuple[Path, ...] = (), output: Path = Path("results/confidence"))
     print(text)
     output.mkdir(parents=True, exist_ok=True)
     (output / "table.md").write_text(text)
-    first = {f"{each.scene}, {each.strategy}": each.pixels for each in reversed(found)}
-    (output / "reliability.png").write_bytes(reliability_diagram(dict(sorted(first.items()))))
+    for scene in dict.fromkeys(each.scene for each in found):
+        # Of the first run of each scene.
+        drawn = {f"{each.run}, {each.strategy}": each.pixels for each in found if each.scene == scene}
+        first = dict(list(drawn.items())[: len(STRATEGIES)])
+        (output / f"{scene}.png").write_bytes(reliability_diagram(first))
 
 
 @torch.no_grad()
@@ -115,7 +118,8 @@ def _row(measured: Measured, others: Sequence[Measured] = ()) -> str:
     figures = pixels.figures()
     values = [measured.figures["mIoU"], 100 * share @ pixels.accuracy, 100 * share @ pixels.confidence, figures["ECE"]]
     values += [_ece_with_map(measured, others), figures["Brier score"]]
-    return f"| {measured.run} | {measured.strategy} | {' | '.join(f'{value:.1f}' for value in values)} |"
+    cells = ["-" if np.isnan(value) else f"{value:.1f}" for value in values]
+    return f"| {measured.run} | {measured.strategy} | {' | '.join(cells)} |"
 
 
 def _ece_with_map(measured: Measured, found: Sequence[Measured]) -> float:
