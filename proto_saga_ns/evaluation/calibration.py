@@ -13,12 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
+from proto_saga_ns.evaluation.contingency import index_ids
 from proto_saga_ns.labels import resize_label_map
 
 BINS = 15
 """Of equal width, as in the source of the expected calibration error."""
-_ID_BITS = 32
-_PREDICTED = (1 << _ID_BITS) - 1
 
 
 @dataclass(frozen=True)
@@ -93,7 +92,7 @@ class CalibrationProtocol:
 
     def __init__(self, bins: int = BINS) -> None:
         self._bins = bins
-        self._sums: defaultdict[int, Float[np.ndarray, "B 3"]] = defaultdict(lambda: np.zeros((bins, 3)))
+        self._sums: defaultdict[tuple[int, int], Float[np.ndarray, "B 3"]] = defaultdict(lambda: np.zeros((bins, 3)))
 
     def add(
         self,
@@ -110,17 +109,18 @@ class CalibrationProtocol:
             raise ValueError(f"labels are {prediction.shape}, confidence is {confidence.shape}")
         prediction, confidence = (resize_label_map(given, *truth.shape) for given in (prediction, confidence))
         claimed = (truth > 0) & (prediction > 0)
-        pairs = (truth[claimed].astype(np.int64) << _ID_BITS) + prediction[claimed]
-        found, place = np.unique(pairs, return_inverse=True)
-        for pair, sums in zip(
-            found.tolist(), bin_sums(confidence[claimed], place, len(found), self._bins), strict=True
-        ):
-            self._sums[pair] += sums
+        true_ids, true_place = index_ids(truth[claimed])
+        predicted_ids, predicted_place = index_ids(prediction[claimed])
+        found, place = index_ids(true_place * len(predicted_ids) + predicted_place)
+        sums = bin_sums(confidence[claimed], place, len(found), self._bins)
+        for pair, of_pair in zip(found.tolist(), sums, strict=True):
+            row, column = divmod(pair, len(predicted_ids))
+            self._sums[int(true_ids[row]), int(predicted_ids[column])] += of_pair
 
     @property
     def claimed(self) -> set[int]:
         """Predicted ids that some pixel outside the void has."""
-        return {pair & _PREDICTED for pair in self._sums}
+        return {predicted for _, predicted in self._sums}
 
     def result(self, matched: Mapping[int, int]) -> Reliability:
         """Of all frames so far.
@@ -129,7 +129,7 @@ class CalibrationProtocol:
             matched: predicted id of each true instance that has a match (``InstanceResult.matched``).
         """
         nothing = np.zeros((self._bins, 3))
-        right = (sums for pair, sums in self._sums.items() if matched.get(pair >> _ID_BITS) == pair & _PREDICTED)
+        right = (sums for (true, predicted), sums in self._sums.items() if matched.get(true) == predicted)
         return Reliability.of_sums(sum(self._sums.values(), nothing), sum(right, nothing))
 
 
