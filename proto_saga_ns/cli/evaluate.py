@@ -14,6 +14,7 @@ from proto_saga_ns.standins.marks import mark_labels
 from proto_saga_ns.text.options import TextOptions
 
 if TYPE_CHECKING:
+    from proto_saga_ns.evaluation.calibration import Reliability
     from proto_saga_ns.evaluation.mask_consistency import MatchFrames
     from proto_saga_ns.model.evaluate_phrases import PhraseResult
     from proto_saga_ns.text.sources import TextMasks
@@ -47,6 +48,9 @@ class Evaluate:
     what phrases choose in the first test view)"""
     json: Path | None = None
     """also write the figures to this file"""
+    reliability: Path | None = None
+    """instance, with --load-config: also draw the reliability diagram into this PNG file: of the pixels of each
+    confidence, how many are right"""
     data: Path | None = None
     """consistency: folder of posed images (transforms.json), with depth maps if there are any. --load-config: where the
     data lies now, if it has moved since training"""
@@ -96,7 +100,9 @@ def _instance(arguments: Evaluate) -> Figures:
         raise ProtoSagaError("Give either --load-config of a training run or --predictions DIR, not both.")
     ground_truth = _given(arguments, "ground_truth")
     if arguments.load_config is not None:
-        return _of_run(arguments.load_config, arguments.data, ground_truth)
+        return _of_run(arguments.load_config, arguments.data, ground_truth, arguments.reliability)
+    if arguments.reliability is not None:
+        raise ProtoSagaError("--reliability needs --load-config: label maps in a folder have no confidence.")
     return _of_folder(_given(arguments, "predictions"), ground_truth)
 
 
@@ -170,7 +176,7 @@ _PROTOCOLS: dict[Protocol, Callable[[Evaluate], Figures]] = {
 }
 
 _FITTING: dict[Protocol, tuple[str, ...]] = {
-    "instance": ("ground_truth", "load_config", "predictions", "data"),
+    "instance": ("ground_truth", "load_config", "predictions", "data", "reliability"),
     "best-mask": ("ground_truth", "predictions", "merge_objects"),
     "consistency": (
         *("ground_truth", "predictions", "data"),
@@ -211,15 +217,27 @@ def _of_folder(predictions: Path, ground_truth: Path) -> Figures:
     return evaluate_folders(predictions, ground_truth).figures()
 
 
-def _of_run(config: Path, data: Path | None, ground_truth: Path) -> Figures:
+def _of_run(config: Path, data: Path | None, ground_truth: Path, diagram: Path | None) -> Figures:
     from proto_saga_ns.cli.run import load_run
+    from proto_saga_ns.evaluation.calibration import CalibrationProtocol
     from proto_saga_ns.model.evaluate import evaluate_views
     from proto_saga_ns.model.image_quality import FIGURES
 
-    run = load_run(config, data)
-    result, quality = evaluate_views(run.model, run.scene, run.cameras("test"), ground_truth)
-    figures = {**result.figures(), **dict.fromkeys(FIGURES), **quality.figures()}
-    return _marked(figures, mark_labels([run.data]))
+    run, calibration = load_run(config, data), CalibrationProtocol()
+    result, quality = evaluate_views(run.model, run.scene, run.cameras("test"), ground_truth, calibration)
+    inner = result.without_void
+    reliability = calibration.result({} if inner is None else inner.matched)
+    if diagram is not None:
+        _draw(reliability, diagram)
+    figures = {**result.figures(), **dict.fromkeys(FIGURES), **quality.figures(), **reliability.figures()}
+    return _marked({**figures, "reliability": reliability.to_json()}, mark_labels([run.data]))
+
+
+def _draw(reliability: Reliability, file: Path) -> None:
+    from proto_saga_ns.evaluation.reliability_diagram import reliability_diagram
+    from proto_saga_ns.files import write_atomically
+
+    write_atomically(file, reliability_diagram({"confidence of the test views": reliability}))
 
 
 def _match_frames(name: str | None) -> MatchFrames:

@@ -201,6 +201,8 @@ def _predicted_rows(scene: SegmentedScene, confidences: Confidences, measured: M
                 confidence=confidences.mean(instance.id),
                 truth=truth,
                 iou=None if truth is None or measured is None else measured.iou[truth],
+                agreement=instance.agreement,
+                is_doubtful=instance.is_doubtful,
             )
         )
     return sorted(rows, key=lambda row: (row.iou is None, row.iou, -row.pixels, row.id))

@@ -38,8 +38,8 @@ class Contingency:
         if min(truth.min(initial=0), prediction.min(initial=0)) < 0:
             raise ValueError("ids in label maps are never negative")
         prediction = resize_label_map(prediction, *truth.shape)
-        truth_ids, truth_index = _index_ids(truth.reshape(-1))
-        prediction_ids, prediction_index = _index_ids(prediction.reshape(-1))
+        truth_ids, truth_index = index_ids(truth.reshape(-1))
+        prediction_ids, prediction_index = index_ids(prediction.reshape(-1))
         cells = truth_index * len(prediction_ids) + prediction_index
         counts = np.bincount(cells, minlength=len(truth_ids) * len(prediction_ids))
         counts = counts.reshape(len(truth_ids), len(prediction_ids))
@@ -73,7 +73,7 @@ class Contingency:
         )
 
 
-def _index_ids(labels: Int[np.ndarray, " N"]) -> tuple[Int64[np.ndarray, " K"], Int64[np.ndarray, " N"]]:
+def index_ids(labels: Int[np.ndarray, " N"]) -> tuple[Int64[np.ndarray, " K"], Int64[np.ndarray, " N"]]:
     """The ids that occur, ascending, and for each pixel the place of its id among them."""
     # Counting is several times as fast as the sort in np.unique, and ids are 16-bit.
     ids = np.flatnonzero(np.bincount(labels))

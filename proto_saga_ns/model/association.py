@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from jaxtyping import Int32
+from jaxtyping import Int, Int32
 from nerfstudio.utils.rich_utils import CONSOLE
 from rich.progress import track
+from torch import Tensor
 
 from proto_saga_ns.association import (
     Association,
@@ -20,8 +21,9 @@ from proto_saga_ns.association import (
     look_numbered_per_view,
 )
 from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.mask_agreement import MaskAgreement
 from proto_saga_ns.mask_table import MaskedView, MaskTable
-from proto_saga_ns.model.gaussian_votes import vote
+from proto_saga_ns.model.gaussian_votes import segmented_views, vote_with
 from proto_saga_ns.model.render import Gaussians
 from proto_saga_ns.model.scene_classifiers import classifier_masks
 from proto_saga_ns.model.segmentation import TrainingViews
@@ -70,7 +72,31 @@ def segment_scene(
         min_alpha=model.config.min_alpha,
         options={"association": asdict(options), "scene": asdict(scene_options)},
     )
-    return replace(scene, gaussians=vote(model, views, scene))
+    # Clusters are no instances of masks, which then can agree with nothing.
+    return _as_views_show_it(model, views, scene, association.instance_of_mask if masks.view_names else None)
+
+
+def _as_views_show_it(
+    model: ProtoSagaModel,
+    views: TrainingViews,
+    scene: SegmentedScene,
+    instance_of_mask: Sequence[Int32[np.ndarray, " L+1"]] | None,
+) -> SegmentedScene:
+    """The scene with an instance for each Gaussian, and how far its instances agree with their masks.
+
+    The training views are segmented once for both.
+    """
+    counted = MaskAgreement()
+
+    def label_maps() -> Iterator[Int[Tensor, "H W"]]:
+        for index, labels in enumerate(segmented_views(views, scene)):
+            if instance_of_mask is not None:
+                counted.add(labels.cpu().numpy(), instance_of_mask[index][views.label_map(index).numpy()])
+            yield labels
+
+    gaussians = vote_with(model, views, label_maps())
+    agreement = {} if instance_of_mask is None else {part: counted.share(part) for part in scene.masks.ids}
+    return replace(scene, gaussians=gaussians, agreement=agreement)
 
 
 def training_views(model: ProtoSagaModel, datamanager: ProtoSagaDatamanager) -> TrainingViews:

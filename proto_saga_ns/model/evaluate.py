@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from nerfstudio.cameras.cameras import Cameras
     from torch import Tensor
 
+    from proto_saga_ns.evaluation.calibration import CalibrationProtocol
     from proto_saga_ns.model.proto_saga import ProtoSagaModel
     from proto_saga_ns.scene import SegmentedScene
 
@@ -28,6 +29,7 @@ def evaluate_views(
     scene: SegmentedScene,
     views: Iterable[tuple[Path, Cameras, Tensor]],
     ground_truth: Path,
+    calibration: CalibrationProtocol | None = None,
 ) -> tuple[InstanceResult, ImageQuality]:
     """Segment views and compare them with ``ground_truth/<image stem>.png``.
 
@@ -36,6 +38,7 @@ def evaluate_views(
         scene: its segmentation.
         views: image file, camera and image (H, W, 3, in [0, 1]) of each.
         ground_truth: folder of label maps with the true instance ids.
+        calibration: is given every view with its confidence, too.
 
     Returns:
         The result of the instance protocol, and how close the views are to the images.
@@ -45,10 +48,12 @@ def evaluate_views(
     """
     protocol, quality = InstanceProtocol(), ImageQuality()
     for path, camera, image in track(list(views), "Evaluating views"):
-        truth = truth_of_view(path, ground_truth)
+        truth = read_label_map(truth_of_view(path, ground_truth))
         shown = segment_view(model, scene, camera)
-        protocol.add(read_label_map(truth), shown.labels)
+        protocol.add(truth, shown.labels)
         quality.add(shown.rgb, image)
+        if calibration is not None:
+            calibration.add(truth, shown.labels, shown.confidence.cpu().numpy())
     return protocol.result(), quality
 
 

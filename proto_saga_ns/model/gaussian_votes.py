@@ -13,7 +13,7 @@ from proto_saga_ns.model.render import Gaussians
 from proto_saga_ns.rasterize.contributions import contributions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from jaxtyping import Int
     from torch import Tensor
@@ -33,7 +33,7 @@ def vote(model: ProtoSagaModel, views: TrainingViews, scene: SegmentedScene) -> 
         An instance for each of the model's Gaussians, inside a crop box or not. Those that no training view shows
         belong to none.
     """
-    return vote_with(model, views, (_segmented(views, scene, index) for index in _progress(len(views))))
+    return vote_with(model, views, segmented_views(views, scene))
 
 
 def vote_with(
@@ -49,10 +49,9 @@ def vote_with(
     return elect(votes.total(), len(gaussians.means))
 
 
-def _segmented(views: TrainingViews, scene: SegmentedScene, index: int) -> Int[Tensor, "H W"]:
-    rendered = views.render(index, scene=scene)
-    return scene.segment(rendered.features, rendered.alpha[..., 0], rendered.votes)[0]
-
-
-def _progress(count: int) -> Iterable[int]:
-    return track(range(count), description="Giving Gaussians to instances", console=CONSOLE, transient=True)
+def segmented_views(views: TrainingViews, scene: SegmentedScene) -> Iterator[Int[Tensor, "H W"]]:
+    """Instance ids of the pixels of each training view, with a progress bar."""
+    indices = range(len(views))
+    for index in track(indices, description="Giving Gaussians to instances", console=CONSOLE, transient=True):
+        rendered = views.render(index, scene=scene)
+        yield scene.segment(rendered.features, rendered.alpha[..., 0], rendered.votes)[0]

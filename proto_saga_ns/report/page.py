@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from proto_saga_ns.mask_agreement import DOUBT
+
 
 @dataclass(frozen=True)
 class Panel:
@@ -51,6 +53,8 @@ class PredictedRow:
         confidence: mean over its pixels in the test views, in [0, 1]; None if it is in none of them.
         truth: the true instance that it is matched with; None without a match.
         iou: with that.
+        agreement: share of the training views in which its pixels and its masks agree; None if that is not known.
+        is_doubtful: whether that is so little that it may be no object.
     """
 
     id: int
@@ -62,6 +66,8 @@ class PredictedRow:
     confidence: float | None
     truth: int | None = None
     iou: float | None = None
+    agreement: float | None = None
+    is_doubtful: bool = False
 
 
 @dataclass(frozen=True)
@@ -126,4 +132,5 @@ def render_page(page: Page) -> str:
 
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     template = environment.from_string(Path(__file__).with_name("page.html").read_text(encoding="utf-8"))
-    return template.render({item.name: getattr(page, item.name) for item in fields(page)}, worst=page.worst)
+    content = {item.name: getattr(page, item.name) for item in fields(page)}
+    return template.render(content, worst=page.worst, doubt=DOUBT)

@@ -15,6 +15,7 @@ from torch import Tensor
 from proto_saga_ns.colors import color_table, instance_colors
 from proto_saga_ns.cosine_softmax import DEFAULT_TAU
 from proto_saga_ns.gaussian_instances import GaussianInstances
+from proto_saga_ns.mask_agreement import DOUBTFUL
 from proto_saga_ns.mask_table import MaskTable
 from proto_saga_ns.prototypes import DEFAULT_MIN_ALPHA, classify, probabilities
 from proto_saga_ns.scene.cuts import Cut, cut_parts
@@ -36,6 +37,8 @@ class Instance:
         pixels: of its masks in the training views.
         n_views: training views that contain it.
         n_gaussians: Gaussians that belong to it; 0 if that is not known.
+        agreement: share of the training views that show it in which its pixels and its masks agree, in [0, 1]
+            (``mask_agreement``); None if that was never counted, or a person has made the instance what it is.
     """
 
     id: int
@@ -43,6 +46,7 @@ class Instance:
     pixels: int = 0
     n_views: int = 0
     n_gaussians: int = 0
+    agreement: float | None = None
 
     def __post_init__(self) -> None:
         if not self.name:
@@ -53,6 +57,11 @@ class Instance:
         """8-bit RGB, a function of the id alone."""
         r, g, b = (int(value) for value in instance_colors(np.array([self.id]))[0])
         return r, g, b
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether it agrees with its masks in so few views that it may be no object."""
+        return self.agreement is not None and self.agreement < DOUBTFUL
 
 
 @dataclass(frozen=True)
@@ -71,6 +80,7 @@ class SegmentedScene:
         owners: the instance of a part; a part that is not in here is an instance of its own, with its own id. The id
             of an instance is that of one of its parts.
         names: of instances that were given one, by id.
+        agreement: of parts with their masks (``mask_agreement``); empty if that was never counted.
         display: what is shown, and how.
         tau: temperature of the confidence.
         min_alpha: pixels with less accumulated opacity stay unlabelled.
@@ -84,6 +94,7 @@ class SegmentedScene:
     cuts: tuple[Cut, ...] = ()
     owners: Mapping[int, int] = field(default_factory=dict)
     names: Mapping[int, str] = field(default_factory=dict)
+    agreement: Mapping[int, float] = field(default_factory=dict)
     display: Display = field(default_factory=Display)
     tau: float = DEFAULT_TAU
     min_alpha: float = DEFAULT_MIN_ALPHA
@@ -141,9 +152,17 @@ class SegmentedScene:
         """In the order of their ids."""
         counts = self._gaussian_counts()
         return tuple(
-            Instance(number, self.names.get(number, ""), *self.size(self.parts(number)), counts.get(number, 0))
+            Instance(
+                *(number, self.names.get(number, ""), *self.size(self.parts(number)), counts.get(number, 0)),
+                self._agreement_of(number),
+            )
             for number in self.ids
         )
+
+    def _agreement_of(self, instance_id: int) -> float | None:
+        """None of what was merged or cut: a person knows better than the masks."""
+        is_corrected = self.parts(instance_id) != (instance_id,) or any(cut.part == instance_id for cut in self.cuts)
+        return None if is_corrected else self.agreement.get(instance_id)
 
     def size(self, parts: Iterable[int]) -> tuple[int, int]:
         """Pixels over all views, and number of views, of the masks of some parts."""

@@ -39,6 +39,7 @@ def scene_to_state(scene: SegmentedScene) -> dict[str, Tensor | str]:
         "cuts": [(cut.part, cut.new_part) for cut in scene.cuts],
         "owners": sorted(scene.owners.items()),
         "names": sorted(scene.names.items()),
+        "agreement": sorted(scene.agreement.items()),
         "view_names": scene.masks.view_names,
         "display": asdict(scene.display),
     }
@@ -66,6 +67,8 @@ def scene_from_state(state: Mapping[str, Any]) -> SegmentedScene:
             cuts=tuple(Cut(a, b, state[f"cuts.{number}"]) for number, (a, b) in enumerate(text["cuts"])),
             owners={int(part): int(owner) for part, owner in text["owners"]},
             names={int(number): str(name) for number, name in text["names"]},
+            # Scenes that were saved before this was counted have none.
+            agreement={int(part): float(share) for part, share in text.get("agreement", ())},
             display=_display(text["display"]),
             **{key: text[key] for key in ("tau", "min_alpha", "options")},
         )

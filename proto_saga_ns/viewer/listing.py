@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from proto_saga_ns.mask_agreement import DOUBT
 from proto_saga_ns.scene import Instance, SegmentedScene
 
 MAX_ROWS = 40
+DOUBT_MARK = "(?)"
 _SPECIAL = re.compile(r"^(?=import\b|export\b).|[\\`*_{}\[\]()#+\-.!|<>~&$\"']")
 
 
@@ -32,19 +34,25 @@ def chosen_id(entry: str) -> int:
 
 
 def table(scene: SegmentedScene) -> str:
-    """Markdown table of the largest and of the selected instances; selected ones bold, hidden ones struck through."""
+    """Markdown table of the largest and of the selected instances.
+
+    Selected ones are bold, hidden ones struck through; doubtful ones have a mark, which is explained below.
+    """
     instances = by_size(scene)
     display = scene.display
     shown = [i for rank, i in enumerate(instances) if rank < MAX_ROWS or i.id in display.selected]
     rows = [_row(instance, display.selected, display.hidden) for instance in shown]
     more = len(instances) - len(shown)
     head = ["| | name | pixels |", "|---|---|---|"]
-    return "\n".join([*head, *rows]) + (f"\n\n… and {more} smaller ones" if more else "")
+    notes = [f"… and {more} smaller ones"] if more else []
+    if any(instance.is_doubtful for instance in shown):
+        notes.append(harmless(f"{DOUBT_MARK} doubtful: {DOUBT}"))
+    return "\n\n".join(["\n".join([*head, *rows]), *notes])
 
 
 def _row(instance: Instance, selected: Sequence[int], hidden: Sequence[int]) -> str:
     r, g, b = instance.color
-    name = harmless(choice(instance))
+    name = harmless(choice(instance) + (f" {DOUBT_MARK}" if instance.is_doubtful else ""))
     shown = f"**{name}**" if instance.id in selected else f"~~{name}~~" if instance.id in hidden else name
     return f"| `#{r:02x}{g:02x}{b:02x}` | {shown} | {short_count(instance.pixels)} |"
 
@@ -71,6 +79,9 @@ def summary(scene: SegmentedScene, unsaved: int, display_changed: bool) -> str:
     hidden = [number for number in scene.display.hidden if number]
     if hidden:
         parts.append(f"**{len(hidden)}** hidden")
+    doubtful = sum(instance.is_doubtful for instance in scene.instances)
+    if doubtful:
+        parts.append(f"**{doubtful}** doubtful")
     if unsaved:
         parts.append(f"**{unsaved}** unsaved change{'s' if unsaved > 1 else ''}")
     elif display_changed:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.mask_agreement import DOUBT
 from proto_saga_ns.scene import corrections
 from proto_saga_ns.scene.editor import Editor
 from proto_saga_ns.viewer.listing import by_size
@@ -224,5 +225,6 @@ class Session:
         selected = self.scene.display.selected
         if len(selected) == 1:
             instance = self.scene.instance(selected[0])
-            return f"{instance.id}: {instance.name}, {instance.pixels:,} pixels in {instance.n_views} views."
+            doubt = f" Doubtful: {DOUBT}." if instance.is_doubtful else ""
+            return f"{instance.id}: {instance.name}, {instance.pixels:,} pixels in {instance.n_views} views.{doubt}"
         return f"{len(selected)} instances selected." if selected else "Nothing is selected."

@@ -40,12 +40,17 @@ def test_evaluating_a_run_and_its_label_maps_gives_the_same_figures(trained_run:
     folder = tmp_path / "maps"
     run("proto-saga", "segment", "--load-config", trained_run.config, "--output-dir", folder)
     files = [tmp_path / "run.json", tmp_path / "folder.json"]
-    sources = [("--load-config", trained_run.config), ("--predictions", folder)]
+    diagram = tmp_path / "reliability.png"
+    sources = [("--load-config", trained_run.config, "--reliability", diagram), ("--predictions", folder)]
     for source, file in zip(sources, files, strict=True):
         process = run("proto-saga", "evaluate", *source, "--ground-truth", truth, "--json", file)
         assert process.returncode == 0, process.stderr
     of_run, of_folder = (json.loads(file.read_text()) for file in files)
     quality = {name: of_run.pop(name) for name in FIGURES if name in of_run}  # LPIPS only where its weights are
+    error, brier, bins = (of_run.pop(name) for name in ("ECE", "Brier score", "reliability"))
+    assert 0 < error < 20 and 0 < brier < 20 and diagram.read_bytes().startswith(b"\x89PNG")
+    labelled = sum(int((read_label_map(path) > 0).sum()) for path in folder.glob("*.png"))
+    assert sum(row["pixels"] for row in bins) == labelled, "the room has no void"
     assert of_run == of_folder
     assert (
         quality["PSNR"] > 20
@@ -54,6 +59,12 @@ def test_evaluating_a_run_and_its_label_maps_gives_the_same_figures(trained_run:
         and of_run["precision"] > 70
         and of_run["recall"] > 70
     )
+
+
+def test_label_maps_have_no_reliability(tmp_path: Path) -> None:
+    options = ("--predictions", tmp_path, "--ground-truth", tmp_path, "--reliability", tmp_path / "a.png")
+    process = run("proto-saga", "evaluate", *options)
+    assert process.returncode == 2 and "--reliability needs --load-config" in process.stderr
 
 
 @pytest.mark.parametrize("classifier", ["prototypes", "kmeans", "hdbscan", "trained"])
@@ -80,6 +91,7 @@ def test_associate_by_consensus_saves_votes_that_segment(copy_of_run: TrainedRun
     state = torch.load(copy_of_run.checkpoint, map_location="cpu", weights_only=True)["pipeline"]
     scene = scene_from_state(state["_model._extra_state"]["scene"])
     assert scene.options["association"]["strategy"] == "consensus"
+    assert not any(instance.is_doubtful for instance in scene.instances)
     assert scene.votes is not None and len(scene.votes) == len(state["_model.gauss_params.means"])
     truth, figures = copy_of_run.scene.folder / "instances", tmp_path / "figures.json"
     process = run("proto-saga", "evaluate", "--load-config", config, "--ground-truth", truth, "--json", figures)
@@ -119,6 +131,7 @@ def test_info_lists_every_instance(trained_run: TrainedRun) -> None:
     process = run("proto-saga", "info", "--load-config", trained_run.config)
     assert process.returncode == 0
     assert all(f"instance {number}" in process.stdout for number in range(1, NUM_INSTANCES + 1))
+    assert "agreement" in process.stdout and "unknown" not in process.stdout
 
 
 COMMANDS = ("segment", "associate", "evaluate", "info", "masks", "convert-masks", "demo", "export", "find", "render")

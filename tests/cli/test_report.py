@@ -68,7 +68,7 @@ def test_every_true_instance_is_accounted_for(with_truth: ParsedPage, trained_ru
     figures = {row[0]: row[2] for row in with_truth.tables["figures"]}
     assert ious == sorted(ious) and sum(ious) / len(ious) == pytest.approx(float(figures["mIoU"]), abs=0.06)
     assert all(row[5].endswith(".") for row in rows)
-    matched = {row[1]: row[7] for row in with_truth.tables["instances"][1:] if row[7].isdigit()}
+    matched = {row[1]: row[8] for row in with_truth.tables["instances"][1:] if row[8].isdigit()}
     assert matched == {row[3]: row[0] for row in rows if row[3].isdigit()}
 
 

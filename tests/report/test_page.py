@@ -30,7 +30,7 @@ def some_page() -> Page:
         test_views=[row],
         training_views=[row],
         predicted=[
-            PredictedRow(3, NASTY, "#123456", 10, 20, 30, 0.5, 9, 0.25),
+            PredictedRow(3, NASTY, "#123456", 10, 20, 30, 0.5, 9, 0.25, 0.6),
             PredictedRow(12345, "plain", "#000000", 0, 0, 0, None),
         ],
         true_instances=[TrueRow(9, 77, 2, 3, 0.25, NASTY, row), TrueRow(8, 1, 1, None, 0.5, "All well.")],
@@ -65,8 +65,8 @@ def test_the_same_content_gives_the_same_page() -> None:
 def test_rows_of_the_tables() -> None:
     page = parse(render_page(some_page()))
     assert page.tables["instances"][1:] == [
-        ["", "3", NASTY, "10", "20", "30", "0.50", "9", "25.0"],
-        ["", "12345", "plain", "0", "0", "0", NONE, NONE, NONE],
+        ["", "3", NASTY, "10", "20", "30", "60", "0.50", "9", "25.0"],
+        ["", "12345", "plain", "0", "0", "0", NONE, NONE, NONE, NONE],
     ]
     assert page.tables["truth"][1:] == [
         ["9", "77", "2", "3", "25.0", NASTY],
@@ -74,8 +74,15 @@ def test_rows_of_the_tables() -> None:
     ]
 
 
-@pytest.mark.parametrize(("figures", "heads"), [((), 7), ((Figure("mIoU", "1.00"),), 9)])
+@pytest.mark.parametrize(("figures", "heads"), [((), 8), ((Figure("mIoU", "1.00"),), 10)])
 def test_without_ground_truth_there_is_no_word_of_it(figures: tuple[Figure, ...], heads: int) -> None:
     page = parse(render_page(replace(some_page(), figures=figures, true_instances=())))
     assert [len(row) for row in page.tables["instances"]] == [heads] * 3
     assert ("ground truth" in page.text) == bool(figures) and "worst" not in page.text
+
+
+def test_doubtful_instances_are_marked_and_explained() -> None:
+    rows = [PredictedRow(1, "chair", "#123456", 1, 2, 3, 0.5, agreement=0.25, is_doubtful=True)]
+    page = parse(render_page(replace(some_page(), predicted=rows)))
+    assert page.tables["instances"][1][2:7] == ["chair ?", "1", "2", "3", "25"]
+    assert "doubtful" in page.text and "doubtful" not in parse(render_page(some_page())).text

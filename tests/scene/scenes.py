@@ -71,7 +71,7 @@ def random_votes_in_view(seed: int, parts: int, height: int = 8, width: int = 9)
 
 def same_segmentation(first: SegmentedScene, second: SegmentedScene) -> bool:
     """Whether two scenes are equal in everything but their displays."""
-    plain = ("owners", "names", "tau", "min_alpha", "options")
+    plain = ("owners", "names", "agreement", "tau", "min_alpha", "options")
     return (
         all(getattr(first, name) == getattr(second, name) for name in plain)
         and same_tensors(first.masks, second.masks)

@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 
 from proto_saga_ns.colors import colorize
 from proto_saga_ns.gaussian_instances import GaussianInstances
+from proto_saga_ns.mask_agreement import DOUBTFUL
 from proto_saga_ns.mask_table import MaskTable
 from proto_saga_ns.prototypes import classify
 from proto_saga_ns.scene import EmbeddingColors, Instance, SegmentedScene
+from proto_saga_ns.scene.cuts import Cut
 from tests.scene.scenes import DIM, random_features, random_scene, random_votes, random_votes_in_view, scene_of
 
 
@@ -144,6 +146,16 @@ def test_colours_are_those_of_label_maps() -> None:
     assert Instance(3).color == tuple(colorize(np.array([[3]]))[0, 0])
 
 
+def test_agreement_is_that_of_instances_as_association_left_them() -> None:
+    scene = random_scene(agreement={1: 0.1, 2: DOUBTFUL, 3: 0.9}, owners={5: 4})
+    assert [instance.agreement for instance in scene.instances] == [0.1, DOUBTFUL, 0.9, None]
+    assert [instance.is_doubtful for instance in scene.instances] == [True, False, False, False]
+    merged = replace(scene, owners={1: 2})
+    assert [instance.agreement for instance in merged.instances[:2]] == [None, 0.9]
+    cut = replace(scene, cuts=(Cut(1, 6, torch.randn(2, DIM)),))
+    assert [cut.instance(number).agreement for number in (1, 2, 6)] == [None, DOUBTFUL, None]
+
+
 def test_instances_have_default_names() -> None:
     scene = replace(unit_scene(), names={2: "lamp"})
     assert [instance.name for instance in scene.instances] == ["instance 1", "lamp", "instance 3"]
@@ -153,7 +165,7 @@ def test_the_json_says_what_people_ask() -> None:
     content = json.loads(json.dumps(unit_scene().to_json()))
     first = content["instances"][0]
     assert first == {
-        **{"id": 1, "name": "instance 1", "pixels": 10, "n_views": 1, "n_gaussians": 0},
+        **{"id": 1, "name": "instance 1", "pixels": 10, "n_views": 1, "n_gaussians": 0, "agreement": None},
         "color": [230, 159, 0],
     }
     assert content["options"] == {"criteria": "both", "delta": 0.1}

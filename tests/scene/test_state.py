@@ -42,6 +42,7 @@ def saved_and_loaded(scene: SegmentedScene) -> SegmentedScene:
     gaussians=st.sampled_from([None, 0, 7]),
     owners=st.sampled_from([{}, {3: 2}, {1: 2, 3: 2, 4: 5}]),
     names=st.dictionaries(st.sampled_from([2, 5]), st.text(min_size=1)),
+    agreement=st.dictionaries(st.integers(1, 5), st.floats(0, 1)),
     display=displays,
     tau=st.floats(0.1, 100),
     min_alpha=st.floats(0, 1),
@@ -62,6 +63,7 @@ def test_a_scene_survives_a_checkpoint_in_every_field(seed: int, gaussians: int 
         "cuts",
         "owners",
         "names",
+        "agreement",
         "display",
         "tau",
         "min_alpha",
@@ -112,7 +114,15 @@ def test_a_scene_that_lacks_something_is_refused(key: str) -> None:
         scene_from_state(state)
 
 
-@pytest.mark.parametrize("key", sorted(json.loads(str(scene_to_state(random_scene())["json"]))))
+def test_a_scene_from_before_agreement_was_counted_has_none() -> None:
+    scene = random_scene(agreement={1: 0.25, 2: 1.0})
+    assert saved_and_loaded(scene).instance(1).is_doubtful
+    older = scene_from_state(with_text(lambda text: text.pop("agreement")))
+    assert [instance.agreement for instance in older.instances] == [None] * len(older.ids)
+    assert not any(instance.is_doubtful for instance in older.instances)
+
+
+@pytest.mark.parametrize("key", sorted({*json.loads(str(scene_to_state(random_scene())["json"]))} - {"agreement"}))
 def test_a_text_that_lacks_something_is_refused(key: str) -> None:
     with pytest.raises(ProtoSagaError, match="damaged"):
         scene_from_state(with_text(lambda text: text.pop(key)))
@@ -154,6 +164,8 @@ def test_a_damaged_scene_is_refused(broken: dict[str, Any]) -> None:
         {"owners": [1]},
         {"names": [["a", "lamp"]]},
         {"names": 3},
+        {"agreement": [[1, "much"]]},
+        {"agreement": [1]},
         {"display": None},
         {"display": {"selected": [], "hidden": [], "unknown": 1}},
         {"display": {"selected": [], "hidden": [], "background": "pink"}},

@@ -30,14 +30,16 @@ NASTY = [
 names = st.one_of(st.text(max_size=30), st.lists(st.sampled_from(NASTY), max_size=3).map(" ".join))
 
 
-def scene_of(pixels: dict[int, int], names: dict[int, str] | None = None) -> SegmentedScene:
+def scene_of(
+    pixels: dict[int, int], names: dict[int, str] | None = None, agreement: dict[int, float] | None = None
+) -> SegmentedScene:
     """Instances of given sizes, each seen in one view."""
     count = len(pixels)
     part = torch.tensor(list(pixels), dtype=torch.int32)
     label = torch.arange(1, count + 1, dtype=torch.int32)
     sizes = torch.tensor(list(pixels.values()), dtype=torch.int64)
     masks = MaskTable(torch.zeros_like(part), label, sizes, torch.rand(count, 4), part, ("view",))
-    return SegmentedScene(masks, EmbeddingColors.fit(torch.randn(20, 4)), names=names or {})
+    return SegmentedScene(masks, EmbeddingColors.fit(torch.randn(20, 4)), names=names or {}, agreement=agreement or {})
 
 
 @given(names)
@@ -99,3 +101,13 @@ def test_the_summary_says_what_is_not_saved() -> None:
     assert summary(scene, 1, True).endswith("**1** unsaved change")
     assert summary(scene, 2, False).endswith("**2** unsaved changes")
     assert summary(scene, 0, True).endswith("look not saved")
+
+
+def test_doubtful_instances_are_marked_and_explained() -> None:
+    sure = scene_of({1: 5, 2: 3}, agreement={1: 0.8, 2: 0.9})
+    assert "?" not in html.unescape(table(sure)) and "doubtful" not in summary(sure, 0, False)
+    scene = scene_of({1: 5, 2: 3, 3: 2}, {2: "lamp"}, {1: 0.8, 2: 0.1})
+    lines = html.unescape(table(scene)).splitlines()
+    assert [line for line in lines if "(?)" in line] == [lines[3], lines[-1]]
+    assert "2: lamp (?)" in lines[3] and "less than 40% of the training views" in lines[-1]
+    assert summary(scene, 0, False) == "**3** instances · **1** doubtful"
