@@ -119,24 +119,17 @@ def _true_labels(room: BallRoom, viewmat: Float[Tensor, "4 4"]) -> Int[np.ndarra
     rotation, eye = viewmat[:3, :3].numpy(), -(viewmat[:3, :3].T @ viewmat[:3, 3]).numpy()
     y, x = np.mgrid[COARSER / 2 : HEIGHT : COARSER, COARSER / 2 : WIDTH : COARSER]
     rays = np.stack([(x - WIDTH / 2) / FOCAL, (y - HEIGHT / 2) / FOCAL, np.ones_like(x)], axis=-1) @ rotation
+    rays /= np.linalg.norm(rays, axis=-1, keepdims=True)
     to_walls = (np.copysign(ROOM, rays) - eye) / rays
     nearest, label = to_walls.min(axis=-1), to_walls.argmin(axis=-1)
     label = 2 * label + (np.take_along_axis(rays, label[..., None], -1)[..., 0] > 0)
-    for ball, (center, radius) in enumerate(zip(room.centers, room.radii, strict=True)):
-        distance = _distance_to_ball(rays, center - eye, radius)
-        closer = distance < nearest
+    for ball, (center, radius) in enumerate(zip(room.centers - eye, room.radii, strict=True)):
+        along = rays @ center
+        root = along**2 - (center @ center - radius**2)
+        distance = np.where((root > 0) & (along > 0), along - np.sqrt(np.maximum(root, 0)), np.inf)
+        closer = (distance > 0) & (distance < nearest)
         nearest[closer], label[closer] = distance[closer], WALLS + ball
     return label + 1
-
-
-def _distance_to_ball(
-    rays: Float[np.ndarray, "h w 3"], center: Float[np.ndarray, 3], radius: float
-) -> Float[np.ndarray, "h w"]:
-    """In lengths of each ray; infinite where it misses."""
-    along, squared = rays @ center, (rays**2).sum(axis=-1)
-    root = along**2 - squared * (center @ center - radius**2)
-    distance = (along - np.sqrt(np.maximum(root, 0))) / squared
-    return np.where((root > 0) & (distance > 0), distance, np.inf)
 
 
 def noisy_masks(truth: Int[np.ndarray, "h w"], count: int, rng: np.random.Generator) -> Int[np.ndarray, "h w"]:

@@ -9,11 +9,12 @@ bench_consensus.png beside it.
 
 from __future__ import annotations
 
+import json
 import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
@@ -91,6 +92,7 @@ class Measured:
 def main(
     sizes: tuple[int, ...] = tuple(range(len(SIZES))),
     doubling: bool = True,
+    resume: bool = False,
     output: Path = Path("results/bench_consensus.md"),
 ) -> None:
     """Time consensus.
@@ -98,21 +100,29 @@ def main(
     Args:
         sizes: which of the six sizes, 0 (45k Gaussians, 60 views) to 5 (1M Gaussians, 200 views).
         doubling: whether 300k Gaussians and 60 views are compared with twice the Gaussians and twice the views.
-        output: Markdown file to write; the picture has the same name.
+        resume: whether sizes are left out that an earlier run has measured and written to bench_consensus.json.
+        output: Markdown file to write; the picture and the JSON file have the same name.
     """
-    wanted = dict.fromkeys([*(SIZES[index] for index in sizes), *(DOUBLED if doubling else ())])
-    measured = {}
-    for case in wanted:
-        measured[case] = in_process_of_its_own(measure, case)
-        print(case, measured[case], flush=True)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    measured = _known(output.with_suffix(".json")) if resume else {}
+    for case in dict.fromkeys([*(SIZES[index] for index in sizes), *(DOUBLED if doubling else ())]):
+        if case not in measured:
+            measured[case] = in_process_of_its_own(measure, case)
+            print(case, measured[case], flush=True)
+            rows = [[asdict(case), asdict(row)] for case, row in measured.items()]
+            output.with_suffix(".json").write_text(json.dumps(rows))
     chosen = {SIZES[index]: measured[SIZES[index]] for index in sizes}
     lines = ["`python scripts/bench_consensus.py`, one thread", "", *_table(chosen), "", *_memory_table(chosen)]
     lines += ["", *_growth_table([(case, measured[case]) for case in DOUBLED])] if doubling else []
     text = "\n".join(lines)
     print(text)
-    output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(text + "\n")
     draw(chosen, output.with_suffix(".png"))
+
+
+def _known(file: Path) -> dict[Case, Measured]:
+    rows = json.loads(file.read_text()) if file.exists() else []
+    return {Case(**case): Measured(**row) for case, row in rows}
 
 
 def measure(case: Case) -> Measured:
