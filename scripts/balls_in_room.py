@@ -61,9 +61,9 @@ def ball_room(gaussians: int, seed: int = 0) -> BallRoom:
     opacities = 1 / (1 + np.exp(-0.5 - 1.8 * rng.standard_normal(gaussians)))
     codes = rng.standard_normal((len(density), EMBEDDING_DIM))
     embeddings = codes[instance] + 0.5 * rng.standard_normal((gaussians, EMBEDDING_DIM))
-    columns = (means, _turns_to(normals), scales, opacities)
-    geometry = tuple(torch.from_numpy(column.astype(np.float32)) for column in columns)
-    return BallRoom(centers, radii, geometry, embeddings.astype(np.float32))
+    arrays = (means, _turns_to(normals), scales, opacities)
+    points, turns, sizes, opaque = (torch.from_numpy(array.astype(np.float32)) for array in arrays)
+    return BallRoom(centers, radii, (points, turns, sizes, opaque), embeddings.astype(np.float32))
 
 
 def _on_surfaces(
