@@ -237,7 +237,7 @@ def _memory_table(rows: dict[Case, Measured]) -> Iterator[str]:
 
 
 def _growth_table(rows: dict[Case, Measured]) -> Iterator[str]:
-    yield f"The stages that look at Gaussians (all but {', '.join(OF_ATOMS)}): linear if the last column is constant."
+    yield f"The stages that look at Gaussians (all but {'; '.join(OF_ATOMS)}): linear if the last column is constant."
     yield ""
     yield "| Gaussians x views | visible x views | CPU seconds | microseconds for each visible Gaussian of a view |"
     yield "|---|---|---|---|"
