@@ -216,12 +216,13 @@ def _gigabytes(name: str) -> float:
 def _table(rows: dict[Case, Measured]) -> Iterator[str]:
     yield f"CPU seconds, {MASKS} masks a view, {WIDTH}x{HEIGHT}; {BALLS + WALLS} true instances."
     yield ""
-    columns = [*STAGES, REST, "**sum**", "clock", "visible a view", "atoms", "instances"]
+    columns = [*STAGES, REST, "**sum**", "clock", "peak GB", "visible a view", "atoms", "instances"]
     yield f"| Gaussians x views | {' | '.join(columns)} |"
     yield f"|---|{'---|' * len(columns)}"
     for case, row in rows.items():
         cells = [f"{value:.1f}" for value in row.seconds.values()]
-        cells += [f"**{sum(row.seconds.values()):.1f}**", f"{row.clock:.0f}", _short(row.visible)]
+        cells += [f"**{sum(row.seconds.values()):.1f}**", f"{row.clock:.0f}"]
+        cells += [f"{max(row.gigabytes.values()):.2f}", _short(row.visible)]
         yield f"| {case} | {' | '.join([*cells, str(row.atoms), str(row.instances)])} |"
 
 
