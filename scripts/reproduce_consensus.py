@@ -136,7 +136,10 @@ def find_in_stages(trained: Trained, options: ConsensusOptions, seconds: dict[st
     theta, tree, instances = _timed(
         seconds, "merging and choice of theta", lambda: merge_atoms(atom_views, atoms.count, options)
     )
-    votes = _timed(seconds, "votes", lambda: count_votes(views, instances, len(means), options.pure, options.top_votes))
+    votes = _timed(
+        *(seconds, "votes"),
+        lambda: count_votes(views, atom_views, atoms, instances, options.pure, options.top_votes),
+    )
     return Consensus(instances, votes, atoms, atom_views, tree, theta)
 
 

@@ -2,7 +2,8 @@
 
 Scipy links distances, of which the smallest counts and none is missing for being negative; here evidence for and
 against adds up, and pairs without evidence count as zero. Average linkage never links a new cluster more strongly
-than both of its halves were linked, so the strongest link of each row stays valid until one of its ends is merged.
+than both of its halves were linked. So the strongest link of each row stays valid until one of its ends is merged, and
+is no weaker than what comes then: it is looked for again only when the row's turn comes.
 """
 
 from __future__ import annotations
@@ -11,6 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
+
+LEAST_FULL = 0.75
+"""Share of the rows below which the matrix is closed up."""
+ROWS_AT_A_TIME = 64
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,7 @@ def agglomerate(evidence: Float[np.ndarray, "K K"], above: float = -np.inf) -> M
         kept, gone, linkage = links.strongest()
         if not linkage > above:
             break
-        merges.append((kept, gone, linkage))
+        merges.append((links.leaves[kept], links.leaves[gone], linkage))
         links.merge(kept, gone)
     columns = np.array(merges, dtype=np.float64).reshape(-1, 3)
     pairs = columns[:, :2].astype(np.int64)
@@ -67,22 +72,32 @@ def agglomerate(evidence: Float[np.ndarray, "K K"], above: float = -np.inf) -> M
 
 
 class _Links:
-    """Sums of evidence between clusters, and the strongest link of each."""
+    """Sums of evidence between clusters, and the strongest link of each.
+
+    Attributes:
+        leaves: the smallest leaf of each cluster, ascending.
+    """
 
     def __init__(self, sums: Float[np.ndarray, "K K"]) -> None:
-        self._sums = sums
+        count = len(sums)
+        self.leaves = np.arange(count)
+        self._sums, self._left = sums, count
         np.fill_diagonal(sums, -np.inf)
-        self._sizes = np.ones(len(sums))
-        self._barred = np.zeros(len(sums))  # -inf for clusters that are gone; cheaper than writing to their columns
-        self._partner = sums.argmax(axis=1) if len(sums) else np.zeros(0, dtype=np.int64)
-        self._strength = sums[np.arange(len(sums)), self._partner]
+        self._sizes = np.ones(count)
+        self._barred = np.zeros(count)  # -inf for clusters that are gone; cheaper than writing to their columns
+        self._partner = sums.argmax(axis=1) if count else np.zeros(0, dtype=np.int64)
+        self._strength = sums[np.arange(count), self._partner]  # no link is stronger; of some rows none is as strong
+        self._stale = np.zeros(count, dtype=bool)  # those rows
 
     def strongest(self) -> tuple[int, int, float]:
-        row = int(self._strength.argmax())
+        """Both ends of the strongest link, and how strong it is."""
         # A link has two ends, and the first of equal rows is the smaller end.
+        while self._stale[row := int(self._strength.argmax())]:
+            self._refresh(row)
         return row, int(self._partner[row]), float(self._strength[row])
 
     def merge(self, kept: int, gone: int) -> None:
+        """Add one cluster to another, which may change the places of all."""
         sums = self._sums
         sums[kept] += sums[gone]
         sums[kept, kept] = -np.inf
@@ -90,12 +105,29 @@ class _Links:
         self._barred[gone] = -np.inf
         self._sizes[kept] += self._sizes[gone]
         self._strength[gone] = -np.inf
-        self._partner[gone] = gone
-        stale = (self._partner == kept) | (self._partner == gone)
-        stale[[kept, gone]] = True, False
-        self._refresh(np.flatnonzero(stale))
+        self._stale |= (self._partner == kept) | (self._partner == gone)
+        self._refresh(kept)
+        self._left -= 1
+        if self._left <= len(sums) * LEAST_FULL:
+            self._close_up()
 
-    def _refresh(self, rows: Int[np.ndarray, " R"]) -> None:
-        means = self._sums[rows] / (self._sizes[rows, None] * self._sizes) + self._barred
-        self._partner[rows] = means.argmax(axis=1)
-        self._strength[rows] = means[np.arange(len(rows)), self._partner[rows]]
+    def _refresh(self, row: int) -> None:
+        means = self._sizes * self._sizes[row]
+        np.divide(self._sums[row], means, out=means)
+        means += self._barred
+        self._partner[row] = partner = means.argmax()
+        self._strength[row] = means[partner]
+        self._stale[row] = False
+
+    def _close_up(self) -> None:
+        """Forget clusters that are gone. The matrix stays in the same memory; no row moves past one not yet read."""
+        left = np.flatnonzero(self._barred == 0)
+        memory = self._sums.reshape(-1)
+        for start in range(0, len(left), ROWS_AT_A_TIME):
+            rows = self._sums[left[start : start + ROWS_AT_A_TIME]][:, left]
+            memory[start * len(left) : start * len(left) + rows.size] = rows.reshape(-1)
+        self._sums = memory[: len(left) ** 2].reshape(len(left), len(left))
+        self._partner = np.searchsorted(left, self._partner[left])
+        self.leaves, self._sizes, self._strength, self._stale, self._barred = (
+            column[left] for column in (self.leaves, self._sizes, self._strength, self._stale, self._barred)
+        )

@@ -15,6 +15,8 @@ MIN_LABELLED_PIXELS = 1
 MIN_LABELLED_SHARE = Fraction(3, 10)
 MIN_MASK_SHARE = Fraction(1, 2)
 UNSEEN = 0
+ROWS_AT_A_TIME = 16
+"""Of a matrix of pairs of atoms: few enough to stay in the processor's cache."""
 
 
 def mask_of_atoms(view: csr_array) -> Int[np.ndarray, " K"]:
@@ -64,7 +66,10 @@ def count_agreement(
 
 
 def signed_evidence(
-    same: UInt[np.ndarray, "K K"], both: UInt[np.ndarray, "K K"], theta: float
+    same: UInt[np.ndarray, "K K"],
+    both: UInt[np.ndarray, "K K"],
+    theta: float,
+    out: Float[np.ndarray, "K K"] | None = None,
 ) -> tuple[Float[np.ndarray, "K K"], int]:
     """``same - theta * both`` as whole numbers, and what they were multiplied by to be whole.
 
@@ -74,10 +79,12 @@ def signed_evidence(
         same: views in which two atoms lie in one mask.
         both: views that observe both.
         theta: taken as the nearest fraction with a denominator of at most 1000.
+        out: is filled and returned if it is given: new memory costs more than what is written into it.
     """
     share = Fraction(theta).limit_denominator(1000)
-    evidence = same.astype(np.float64)
-    for row, counts in zip(evidence, both, strict=True):  # a row at a time, for want of memory
-        row *= share.denominator
-        row -= np.multiply(counts, share.numerator, dtype=np.float64)
+    evidence = np.empty(same.shape) if out is None else out
+    for start in range(0, len(evidence), ROWS_AT_A_TIME):  # not all at once, for want of memory
+        rows = slice(start, start + ROWS_AT_A_TIME)
+        np.multiply(same[rows], share.denominator, out=evidence[rows], dtype=np.float64)
+        evidence[rows] -= np.multiply(both[rows], share.numerator, dtype=np.float64)
     return evidence, share.denominator

@@ -82,7 +82,7 @@ def find_consensus(
     atoms = group_gaussians(means, embeddings, views, options, progress)
     atom_views = [atom_units(views[index], atoms.of_gaussian, atoms.count) for index in progress(range(len(views)))]
     theta, tree, instances = merge_atoms(atom_views, atoms.count, options)
-    votes = count_votes(views, instances, len(means), options.pure, options.top_votes, progress)
+    votes = count_votes(views, atom_views, atoms, instances, options.pure, options.top_votes, progress)
     return Consensus(instances, votes, atoms, atom_views, tree, theta)
 
 
@@ -131,26 +131,27 @@ def merge_atoms(
     """
     same, both = count_agreement([mask_of_atoms(view) for view in atom_views], count)
     thetas = THETAS if options.theta is None else (options.theta,)
-    return max((_merged(atom_views, same, both, theta, options) for theta in thetas), key=lambda found: found[0])[1:]
+    work_space = np.empty((count, count))
+    return max(
+        (_merged(atom_views, _tree(same, both, theta, work_space), theta, options) for theta in thetas),
+        key=lambda found: found[0],
+    )[1:]
 
 
 def _merged(
-    atom_views: Sequence[csr_array],
-    same: UInt[np.ndarray, "K K"],
-    both: UInt[np.ndarray, "K K"],
-    theta: float,
-    options: ConsensusOptions,
+    atom_views: Sequence[csr_array], tree: MergeTree, theta: float, options: ConsensusOptions
 ) -> tuple[float, float, MergeTree, Instances]:
     """How well the instances of a theta explain the masks, the theta, the merges and the instances."""
-    tree = _tree(same, both, theta)
     clusters = tree.cut()
     instances = find_instances(atom_views, clusters, options)
     explained = self_agreement(atom_views, instances.of_cluster[clusters], options.visible_share)
     return explained, theta, tree, instances
 
 
-def _tree(same: UInt[np.ndarray, "K K"], both: UInt[np.ndarray, "K K"], theta: float) -> MergeTree:
+def _tree(
+    same: UInt[np.ndarray, "K K"], both: UInt[np.ndarray, "K K"], theta: float, work_space: Float[np.ndarray, "K K"]
+) -> MergeTree:
     """All merges; the linkage is in views."""
-    evidence, scale = signed_evidence(same, both, theta)
+    evidence, scale = signed_evidence(same, both, theta, work_space)
     tree = agglomerate(evidence)
     return replace(tree, linkage=tree.linkage / scale)

@@ -9,7 +9,8 @@ from proto_saga_ns.association.claims import Views
 from proto_saga_ns.association.consensus.blended_views import RememberedViews
 from proto_saga_ns.rasterize.contributions import Contributions, contributions
 
-MAX_BYTES = 1 << 29
+MAX_BYTES = 1 << 30
+"""Enough for 200 views of a million Gaussians."""
 
 
 def blend_views(

@@ -2,64 +2,108 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
-from jaxtyping import Float, Int32
+from jaxtyping import Float, Int
 from scipy.sparse import coo_array, csr_array
 
 from proto_saga_ns.association.claims import Progress
-from proto_saga_ns.association.consensus.blended_views import BlendedView, BlendedViews
+from proto_saga_ns.association.consensus.atoms import Atoms
+from proto_saga_ns.association.consensus.blended_views import BlendedViews
 from proto_saga_ns.association.consensus.mask_instances import Instances
 from proto_saga_ns.votes import Votes
 
+NO_PLACE = -1
+
 
 def count_votes(
-    views: BlendedViews, instances: Instances, num_gaussians: int, pure: float, top: int, progress: Progress = iter
+    views: BlendedViews,
+    atom_views: Sequence[csr_array],
+    atoms: Atoms,
+    instances: Instances,
+    pure: float,
+    top: int,
+    progress: Progress = iter,
 ) -> Votes:
     """Add up the votes of all masks that are pure enough.
 
-    A mask votes for its instance with the weight of the Gaussian in it times its purity. Memory is linear in the
-    different pairs of a Gaussian and an instance.
+    A mask votes for its instance with the weight of the Gaussian in it times its purity. A Gaussian can only be voted
+    for by masks that its atom lies in: there is a place for each instance of these, and views are added in place.
+    Memory is linear in places.
 
     Args:
         views: blend weights.
+        atom_views: (K, L + 1) weights of atoms in labels, of the same views.
+        atoms: of the Gaussians.
         instances: of the masks.
-        num_gaussians: N.
         pure: purity above which a mask votes.
         top: F.
         progress: wrapped around the view indices.
     """
-    shape = (num_gaussians, len(instances.support) + 1)
-    total = csr_array(shape, dtype=np.int64)
+    elected = [np.where(purity > pure, ids, 0) for ids, purity in zip(instances.of_mask, instances.purity, strict=True)]
+    places = _places(atom_views, elected, atoms.count, len(instances.support))
+    counts = (places != NO_PLACE).sum(axis=1)[atoms.of_gaussian]
+    starts = np.append(0, counts.cumsum())
+    units = np.zeros(starts[-1], dtype=np.int64)
     for index in progress(range(len(views))):
-        total = total + _votes_of_view(views[index], instances.of_mask[index], instances.purity[index], pure, shape)
-    return _largest(coo_array(total), num_gaussians, top)
+        view = views[index]
+        place = places[atoms.of_gaussian[view.gaussians], elected[index][view.labels]]
+        voting = place != NO_PLACE
+        # Whole units again, so that sums stay exact.
+        weights = np.rint(view.units[voting] * instances.purity[index][view.labels[voting]]).astype(np.int64)
+        np.add.at(units, starts[view.gaussians[voting]] + place[voting], weights)
+    used = np.flatnonzero(units)
+    gaussians = np.searchsorted(starts, used, side="right") - 1
+    ids = _instances(places)[atoms.of_gaussian[gaussians], used - starts[gaussians]]
+    return _largest(gaussians, ids, units[used], len(atoms.of_gaussian), top)
 
 
-def _votes_of_view(
-    view: BlendedView,
-    of_mask: Int32[np.ndarray, " L+1"],
-    purity: Float[np.ndarray, " L+1"],
-    pure: float,
-    shape: tuple[int, int],
-) -> csr_array:
-    ids = np.where(purity > pure, of_mask, 0)[view.labels]
-    voting = ids > 0
-    # Whole units again, so that sums stay exact.
-    units = np.rint(view.units[voting] * purity[view.labels[voting]]).astype(np.int64)
-    return csr_array(coo_array((units, (view.gaussians[voting], ids[voting])), shape=shape))
+def _places(
+    atom_views: Sequence[csr_array], elected: Sequence[Int[np.ndarray, " L+1"]], num_atoms: int, num_instances: int
+) -> Int[np.ndarray, "K+1 T+1"]:
+    """The place of each instance (from 1) among those that any mask elects with weight of an atom, in their order.
+
+    The last row is of Gaussians without atom (-1).
+    """
+    found = np.zeros((num_atoms + 1, num_instances + 1), dtype=bool)
+    for view, ids in zip(atom_views, elected, strict=True):
+        atoms, labels = coo_array(view).coords
+        found[atoms, ids[labels]] = True
+    found[:, 0] = False
+    return np.where(found, found.cumsum(axis=1) - 1, NO_PLACE)
 
 
-def _largest(total: coo_array, num_gaussians: int, top: int) -> Votes:
-    """The ``top`` largest entries of each row as shares of the row's sum; the smallest ids among equals."""
-    rows, ids = total.coords
-    sums = np.bincount(rows, total.data, num_gaussians)
-    order = np.lexsort((ids, -total.data, rows))
-    rows, ids, units = rows[order], ids[order], total.data[order]
-    rank = np.arange(len(rows)) - np.searchsorted(rows, np.arange(num_gaussians))[rows]
-    kept = (rank < top) & (units > 0)
-    labels = np.zeros((num_gaussians, top), dtype=np.int32)
-    shares = np.zeros((num_gaussians, top), dtype=np.float32)
-    labels[rows[kept], rank[kept]] = ids[kept]
-    shares[rows[kept], rank[kept]] = units[kept] / sums[rows[kept]]
+def _instances(places: Int[np.ndarray, "K+1 T+1"]) -> Int[np.ndarray, "K+1 T+1"]:
+    """The instance at each place of each atom."""
+    rows, ids = np.nonzero(places != NO_PLACE)
+    instances = np.zeros_like(places)
+    instances[rows, places[rows, ids]] = ids
+    return instances
+
+
+def _largest(
+    rows: Int[np.ndarray, " E"], ids: Int[np.ndarray, " E"], units: Int[np.ndarray, " E"], count: int, top: int
+) -> Votes:
+    """The ``top`` largest entries of each row as shares of the row's sum; the smallest ids among equals.
+
+    Args:
+        rows: ascending.
+        ids: ascending within each row.
+        units: above 0.
+        count: of rows.
+        top: F.
+    """
+    sums: Float[np.ndarray, " N"] = np.bincount(rows, units, count)
+    labels = np.zeros((count, top), dtype=np.int32)
+    shares = np.zeros((count, top), dtype=np.float32)
+    for rank in range(top):
+        firsts = np.flatnonzero(np.diff(rows, prepend=-1))
+        best = np.maximum.reduceat(units, firsts) if len(firsts) else units
+        chosen = np.flatnonzero(units == np.repeat(best, np.diff(firsts, append=len(rows))))
+        chosen = chosen[np.diff(rows[chosen], prepend=-1) > 0]
+        labels[rows[chosen], rank] = ids[chosen]
+        shares[rows[chosen], rank] = units[chosen] / sums[rows[chosen]]
+        rows, ids, units = (np.delete(column, chosen) for column in (rows, ids, units))
     return Votes(torch.from_numpy(labels), torch.from_numpy(shares))

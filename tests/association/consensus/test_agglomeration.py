@@ -6,9 +6,11 @@ from fractions import Fraction
 from itertools import pairwise
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from proto_saga_ns.association.consensus import agglomeration
 from proto_saga_ns.association.consensus.agglomeration import agglomerate
 
 
@@ -65,6 +67,18 @@ def test_stopping_gives_the_same_clusters_as_cutting(count: int, seed: int) -> N
     stopped, whole = agglomerate(evidence.copy(), above=0.0), agglomerate(evidence)
     assert len(stopped.kept) == (whole.linkage > 0).sum()
     assert stopped.cut().tolist() == whole.cut().tolist()
+
+
+@pytest.mark.parametrize("rows_at_a_time", [1, 7, 64])
+def test_closing_up_the_matrix_changes_nothing(rows_at_a_time: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    evidence = random_evidence(150, 3, seed=1)
+    monkeypatch.setattr(agglomeration, "LEAST_FULL", 0.0)
+    never = agglomerate(evidence.copy())
+    monkeypatch.setattr(agglomeration, "LEAST_FULL", 0.9)
+    monkeypatch.setattr(agglomeration, "ROWS_AT_A_TIME", rows_at_a_time)
+    often = agglomerate(evidence.copy())
+    assert (often.kept == never.kept).all() and (often.gone == never.gone).all()
+    assert (often.linkage == never.linkage).all()
 
 
 def test_clusters_are_numbered_in_the_order_of_their_first_leaves() -> None:

@@ -104,9 +104,9 @@ def test_a_view_is_remembered_as_long_as_there_is_room() -> None:
 
     def make(index: int) -> Contributions:
         asked.append(index)
-        return Contributions(torch.arange(5), torch.ones(5), torch.full((5,), 0.5 + index))
+        return Contributions(torch.arange(5), torch.ones(5, dtype=torch.int32), torch.full((5,), 0.5 + index))
 
-    views = RememberedViews(make, [2, 2, 2], max_bytes=130)
+    views = RememberedViews(make, [2, 2, 2], max_bytes=2 * (4 + 5 + 20))
     for _ in range(2):
         assert [float(views[index].units[0]) for index in range(3)] == [(0.5 + index) * 2**20 for index in range(3)]
     assert asked == [0, 1, 2, 2]

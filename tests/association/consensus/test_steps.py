@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
 from proto_saga_ns.association.consensus.agreement import count_agreement, mask_of_atoms, signed_evidence
-from proto_saga_ns.association.consensus.blended_views import UNITS_PER_PIXEL, atom_units, survey
+from proto_saga_ns.association.consensus.atoms import NO_ATOM, Atoms
+from proto_saga_ns.association.consensus.blended_views import UNITS_PER_PIXEL, BlendedView, atom_units, survey
 from proto_saga_ns.association.consensus.mask_instances import Instances, find_instances
 from proto_saga_ns.association.consensus.votes import count_votes
 from proto_saga_ns.association.options import ConsensusOptions
@@ -70,6 +71,19 @@ def test_agreement_is_counted_as_in_loops(num_atoms: int, num_labels: int, num_v
             assert Fraction(int(evidence[a, b]), scale) == together - Fraction(2, 5) * len(seen)
 
 
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, 40), st.sampled_from([0.3, 0.35, 1 / 3, 0.123]), SEEDS)
+def test_evidence_is_of_whole_numbers_and_fills_old_memory(num_atoms: int, theta: float, seed: int) -> None:
+    both = np.random.default_rng(seed).integers(0, 256, (num_atoms, num_atoms)).astype(np.uint8)
+    same = both // 2
+    used = np.full((num_atoms, num_atoms), np.nan)
+    evidence, scale = signed_evidence(same, both, theta, used)
+    expected = scale * same.astype(int) - round(theta * scale) * both.astype(int)
+    assert evidence is used and (evidence == expected).all()
+    assert abs(round(theta * scale) / scale - theta) < 1e-3
+    assert (signed_evidence(same, both, theta)[0] == expected).all()
+
+
 def test_more_views_than_a_byte_holds_are_counted() -> None:
     same, both = count_agreement([np.array([1, 1, 2])] * 300, 3)
     assert same[0, 1] == both[0, 2] == 300
@@ -121,6 +135,12 @@ def test_instances_of_masks_agree_with_loops(num_atoms: int, num_labels: int, nu
     assert totals == sorted(totals, reverse=True)
 
 
+def random_atoms(views: list[BlendedView], num_gaussians: int, rng: np.random.Generator) -> Atoms:
+    """Three atoms; Gaussians that no view shows have none."""
+    shown = np.isin(np.arange(num_gaussians), np.concatenate([view.gaussians for view in views]))
+    return Atoms(np.where(shown, rng.integers(0, 3, num_gaussians), NO_ATOM), 3)
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.integers(1, 12), st.integers(1, 6), st.integers(1, 4), SEEDS)
 def test_votes_agree_with_loops(num_gaussians: int, num_labels: int, top: int, seed: int) -> None:
@@ -129,13 +149,15 @@ def test_votes_agree_with_loops(num_gaussians: int, num_labels: int, top: int, s
     of_mask = [np.concatenate([[0], rng.integers(0, 4, num_labels - 1)]).astype(np.int32) for _ in views]
     purity = [rng.random(num_labels) for _ in views]
     instances = Instances(np.zeros(0, np.int32), of_mask, purity, np.ones(3), np.ones(3))
+    atoms = random_atoms(views, num_gaussians, rng)
+    atom_views = [atom_units(view, atoms.of_gaussian, atoms.count) for view in views]
     expected = np.zeros((num_gaussians, 4))
     for view, ids, shares in zip(views, of_mask, purity, strict=True):
         for gaussian, label, units in zip(view.gaussians, view.labels, view.units, strict=True):
             if shares[label] > 0.5 and ids[label]:
                 expected[gaussian, ids[label]] += units * shares[label]
     expected /= np.maximum(expected.sum(axis=1, keepdims=True), 1)
-    votes = count_votes(views, instances, num_gaussians, 0.5, top)
+    votes = count_votes(views, atom_views, atoms, instances, 0.5, top)
     assert votes.labels.shape == votes.shares.shape == (num_gaussians, top)
     kept = np.where(expected >= np.sort(expected, axis=1)[:, -top, None], expected, 0)
     np.testing.assert_allclose(votes.channels((1, 2, 3)), kept[:, 1:], atol=1e-5)
