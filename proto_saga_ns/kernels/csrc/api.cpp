@@ -79,9 +79,10 @@ SPLAT_API void splat_harmonics_backward(int64_t n, const Harmonics* in, const fl
   harmonics_backward(n, *in, upstream, directions, coefficients, threads);
 }
 
-SPLAT_API void splat_nearest(int64_t items, int dim, int count, const float* features, const float* weights, float tau,
-                             const int32_t* groups, int32_t* rows, float* confidences, int threads) {
-  nearest(items, dim, count, features, weights, tau, groups, rows, confidences, threads);
+SPLAT_API void splat_nearest(int64_t items, int dim, int count, int64_t stride, const float* features,
+                             const float* weights, float tau, const int32_t* groups, int32_t* rows,
+                             float* confidences, int threads) {
+  nearest(items, dim, count, stride, features, weights, tau, groups, rows, confidences, threads);
 }
 
 SPLAT_API void splat_own_log_probability(int64_t items, int dim, int count, const float* features,

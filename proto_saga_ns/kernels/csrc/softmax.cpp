@@ -17,10 +17,10 @@ struct Ranked : Group {
 
   using Group::Group;
 
-  // `inside` features one after another; lanes from there on have the last one.
-  void load(const float* from, int inside) {
+  // `inside` features, `stride` from one to the next; lanes from there on have the last one.
+  void load(const float* from, int64_t stride, int inside) {
     const float* lanes[kLanes];
-    for (int lane = 0; lane < kLanes; ++lane) lanes[lane] = from + int64_t(std::min(lane, inside - 1)) * dim;
+    for (int lane = 0; lane < kLanes; ++lane) lanes[lane] = from + stride * std::min(lane, inside - 1);
     Group::load(lanes);
     measure();
   }
@@ -65,7 +65,7 @@ class Backward {
 
   // Takes `inside` features, at least one of them labelled; writes their gradients.
   void add(const float* features, const int32_t* labels, int inside, float* feature_gradient) {
-    group_.load(features, inside);
+    group_.load(features, group_.dim, inside);
     group_.score(weights_);
     const Floats inverse = Floats(1.f) / larger(group_.length, min_length_);
     const Floats sum = exponentiate(inverse);
@@ -149,10 +149,10 @@ class Backward {
 
 }  // namespace
 
-void nearest(int64_t items, int dim, int count, const float* features, const float* weights, float tau,
+void nearest(int64_t items, int dim, int count, int64_t stride, const float* features, const float* weights, float tau,
              const int32_t* groups, int32_t* rows, float* confidences, int threads) {
   for_groups(items, dim, count, threads, [&](Ranked& group, int64_t start, int inside) {
-    group.load(features + start * dim, inside);
+    group.load(features + start * stride, stride, inside);
     group.score(weights);
     const Mask known = group.has_direction();
     const Floats scale = Floats(tau) / select(known, group.length, 1.f);
@@ -178,7 +178,7 @@ void nearest(int64_t items, int dim, int count, const float* features, const flo
 void own_log_probability(int64_t items, int dim, int count, const float* features, const float* weights, float tau,
                          const int32_t* rows, float* result, int threads) {
   for_groups(items, dim, count, threads, [&](Ranked& group, int64_t start, int inside) {
-    group.load(features + start * dim, inside);
+    group.load(features + start * dim, dim, inside);
     group.score(weights);
     const Floats scale = Floats(tau) / select(group.has_direction(), group.length, 1.f);
     alignas(64) float scales[kLanes], sums[kLanes], best[kLanes];
