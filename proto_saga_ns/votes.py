@@ -75,8 +75,7 @@ def classify_with_votes(
     kernels, others by PyTorch.
 
     Args:
-        features: rendered feature map, any scale. What is not a number counts as zero, and a feature without
-            direction by its votes alone.
+        features: rendered feature map, any scale. Where it is zero or not finite, votes alone decide.
         votes: rendered shares of the Gaussians' votes; column ``t - 1`` belongs to label ``t``.
         prototypes: row ``t - 1`` belongs to label ``t``; a zero one counts by its votes alone.
         alpha: accumulated opacity in [0, 1].
@@ -112,7 +111,9 @@ def joint_probabilities(
 ) -> Float[Tensor, "*shape T"]:
     """Probability (Eq. 19) times votes, of each label, as shares of all; see ``classify_with_votes``."""
     votes = votes.dense() if isinstance(votes, TileVotes) else votes
-    likeness = (F.normalize(features.nan_to_num(), dim=-1) @ (tau * F.normalize(prototypes, dim=1)).T).softmax(dim=-1)
+    finite = features.isfinite().all(dim=-1, keepdim=True)
+    directions = F.normalize(features.where(finite, features.new_zeros(())), dim=-1)
+    likeness = (directions @ (tau * F.normalize(prototypes, dim=1)).T).softmax(dim=-1)
     known = prototypes.norm(dim=1) > MIN_LENGTH
     products = torch.where(known, likeness, likeness.new_tensor(1 / len(prototypes))) * (votes + DOUBT)
     return products / products.sum(dim=-1, keepdim=True)

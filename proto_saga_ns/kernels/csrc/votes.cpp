@@ -41,9 +41,8 @@ class Jury {
   }
 
  private:
-  // Unit lengths, zero for what has no direction. What is not a number counts as zero.
+  // Unit lengths, zero for what has no direction.
   void normalise() {
-    for (Floats& feature : group_.features) feature = select(feature >= feature, feature, 0.f);
     group_.measure();
     const Mask finite = group_.length < kHuge;
     const Floats inverse = Floats(1.f) / larger(select(finite, group_.length, 1.f), kShortest);
