@@ -110,13 +110,13 @@ def rendered_view(seed: int, labels: int, size: tuple[int, int] = (23, 19), dim:
 def assert_kernels_agree_with_torch(view: RenderedView, min_alpha: float = 0.5) -> None:
     settings = {"tau": view.tau, "min_alpha": min_alpha, "groups": view.groups}
     labels, confidence = classify_with_votes(view.features, view.votes, view.prototypes, view.alpha, **settings)
-    doubles = (each.double() for each in (view.features, view.votes.dense(), view.prototypes))
-    slow = classify_with_votes(*doubles, view.alpha, **settings)
+    features, votes, prototypes = (each.double() for each in (view.features, view.votes.dense(), view.prototypes))
+    slow = classify_with_votes(features, votes, prototypes, view.alpha, **settings)
     assert labels.shape == confidence.shape == view.alpha.shape and labels.dtype == torch.int32
     assert torch.equal(labels == 0, slow[0] == 0) and not confidence[labels == 0].any()
     if not len(view.prototypes):
         return
-    shares = joint_probabilities(view.features.double(), view.votes.dense().double(), view.prototypes.double(), view.tau)
+    shares = joint_probabilities(features, votes, prototypes, view.tau)
     winners, others = (each.clamp_min(1).long()[..., None] - 1 for each in (labels, slow[0]))
     nearly = (shares.gather(-1, winners) - shares.gather(-1, others))[..., 0]
     torch.testing.assert_close(nearly, torch.zeros_like(nearly), atol=1e-5, rtol=0)  # another label only in a tie
