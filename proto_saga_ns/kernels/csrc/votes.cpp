@@ -14,30 +14,45 @@ namespace {
 
 constexpr float kShortest = 1e-12f;  // shorter features are not stretched to unit length
 
-// What classifier and votes say together about sixteen pixels.
+// What is said of a tile's block: for each of some labels the votes of the lanes.
+struct BlockVotes {
+  const int32_t* labels;
+  const float* lanes;
+  int count;
+
+  Floats of(int k) const { return Floats::load(lanes + kLanes * k); }
+};
+
+// What classifier and votes say together about sixteen pixels. Most labels have no votes in a block: theirs is the
+// weight that the classifier gives them, times the doubt.
 class Jury {
  public:
   Floats confidence;
   Ints winner;
 
   explicit Jury(const Classifier& classifier)
-      : group_(classifier.dim, classifier.count), votes_(classifier.count), known_(classifier.count),
-        classifier_(classifier) {
+      : group_(classifier.dim, classifier.count), classifier_(classifier) {
     for (int t = 0; t < classifier.count; ++t) {
       const float* row = classifier.weights + int64_t(t) * classifier.dim;
-      known_[t] = std::any_of(row, row + classifier.dim, [](float weight) { return weight != 0.f; });
+      const bool known = std::any_of(row, row + classifier.dim, [](float weight) { return weight != 0.f; });
+      (known ? known_ : unknown_).push_back(t);
     }
   }
 
-  // `votes` of the lanes for each of some labels.
-  void decide(const float* const features[kLanes], int num_labels, const int32_t* labels, const float* votes) {
+  void decide(const float* const features[kLanes], const BlockVotes& votes) {
     group_.load(features);
     normalise();
     group_.score(classifier_.weights);
-    std::fill(votes_.begin(), votes_.end(), Floats(classifier_.doubt));
-    for (int k = 0; k < num_labels; ++k) votes_[labels[k]] += Floats::load(votes + kLanes * k);
-    const Floats total = multiply();
-    confidence = share_of_winner() / total;
+    const Floats doubt(classifier_.doubt);
+    Floats total = weigh() * doubt;
+    largest_ = largest_ * doubt;
+    for (int k = 0; k < votes.count; ++k) {
+      const Floats& weight = group_.scores[votes.labels[k]];
+      const Floats more = weight * votes.of(k);
+      total += more;
+      consider(votes.labels[k], more + weight * doubt);
+    }
+    confidence = (classifier_.groups == nullptr ? largest_ : of_winner(votes)) / total;
   }
 
  private:
@@ -49,47 +64,55 @@ class Jury {
     for (Floats& feature : group_.features) feature = select(finite, feature * inverse, 0.f);
   }
 
-  // Makes products of the scores, finds the largest of them, and returns their sum.
-  Floats multiply() {
-    std::vector<Floats>& products = group_.scores;
-    Floats best = products[0], sum = 0.f, total = 0.f;
-    for (const Floats& score : products) best = larger(best, score);
-    for (Floats& score : products) {
-      score = exp_negative_wide((best - score) * Floats(classifier_.tau));
-      sum += score;
-    }
-    const Floats unknown = sum * Floats(1.f / classifier_.count);
-    largest_ = -1.f;
-    winner = Ints(0);
-    for (int t = 0; t < classifier_.count; ++t) {
-      const Floats product = (known_[t] ? products[t] : unknown) * votes_[t];
-      const Mask higher = product > largest_;
-      products[t] = product;
-      total += product;
-      largest_ = select(higher, product, largest_);
+  // Makes weights of the scores, finds the largest, and returns their sum.
+  Floats weigh() {
+    std::vector<Floats>& weights = group_.scores;
+    const Floats tau(classifier_.tau);
+    Floats best(-2.f), sum = 0.f;  // below any cosine
+    winner = Ints(-1);
+    for (const int t : known_) {
+      const Mask higher = weights[t] > best;
+      best = select(higher, weights[t], best);
       winner = select(higher, Ints(t), winner);
     }
-    return total;
+    const Floats top = unknown_.empty() ? best : larger(best, 0.f);
+    for (const int t : known_) sum += weights[t] = exp_negative_wide((top - weights[t]) * tau);
+    largest_ = known_.empty() ? Floats(-1.f) : exp_negative_wide((top - best) * tau);
+    if (unknown_.empty()) return sum;
+    const float number = float(unknown_.size());
+    const Floats mean = (sum + Floats(number) * exp_negative_wide(top * tau)) * Floats(1.f / classifier_.count);
+    for (const int t : unknown_) weights[t] = mean;
+    consider(unknown_[0], mean);
+    return sum + Floats(number) * mean;
   }
 
-  Floats share_of_winner() const {
-    if (classifier_.groups == nullptr) return largest_;
+  // The first of equals wins.
+  void consider(int row, const Floats& product) {
+    const Mask higher = (product > largest_) | ((product >= largest_) & (winner >= row + 1));
+    largest_ = select(higher, product, largest_);
+    winner = select(higher, Ints(row), winner);
+  }
+
+  // The sum of the products of the winner's group.
+  Floats of_winner(const BlockVotes& votes) const {
     alignas(64) int32_t winners[kLanes];
-    alignas(64) float of_winner[kLanes];
+    alignas(64) float groups[kLanes];
     winner.store(winners);
-    for (int lane = 0; lane < kLanes; ++lane) of_winner[lane] = float(classifier_.groups[winners[lane]]);
-    const Floats winning = Floats::load(of_winner);
-    Floats won = 0.f;
-    for (int t = 0; t < classifier_.count; ++t) {
-      const Floats own = float(classifier_.groups[t]);
-      won += select((own >= winning) & (own <= winning), group_.scores[t], 0.f);
-    }
-    return won;
+    for (int lane = 0; lane < kLanes; ++lane) groups[lane] = float(classifier_.groups[winners[lane]]);
+    const Floats winning = Floats::load(groups);
+    const auto if_won = [&](int row, const Floats& product) {
+      const Floats own = float(classifier_.groups[row]);
+      return select((own >= winning) & (own <= winning), product, 0.f);
+    };
+    Floats without_votes = 0.f, with_votes = 0.f;
+    for (int t = 0; t < classifier_.count; ++t) without_votes += if_won(t, group_.scores[t]);
+    for (int k = 0; k < votes.count; ++k)
+      with_votes += if_won(votes.labels[k], group_.scores[votes.labels[k]] * votes.of(k));
+    return without_votes * Floats(classifier_.doubt) + with_votes;
   }
 
   Group group_;
-  std::vector<Floats> votes_;
-  std::vector<char> known_;
+  std::vector<int> known_, unknown_;  // rows with weights, and without
   const Classifier& classifier_;
   Floats largest_;
 };
@@ -108,7 +131,7 @@ void classify_block(const Tile& tile, int block, const VoteMap& votes, const Vie
   alignas(64) float shares[kLanes] = {};
   if (seen) {
     const float* own = votes.values + kLanes * (kBlocks * tile.begin + block * tile.count);
-    jury.decide(features, int(tile.count), votes.labels + tile.begin, own);
+    jury.decide(features, {votes.labels + tile.begin, own, int(tile.count)});
     jury.winner.store(winners);
     jury.confidence.store(shares);
   }
