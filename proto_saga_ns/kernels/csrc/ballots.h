@@ -1,6 +1,7 @@
 // The votes of the Gaussians of one tile: working memory of one thread, kept from tile to tile.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -38,37 +39,43 @@ class Ballots {
  public:
   LabelPlaces labels;
 
-  explicit Ballots(int count) : labels(count) {}
+  explicit Ballots(const Votes& given) : labels(given.count), given_(given) {}
 
-  void fill(const Votes& votes, const int32_t* entries, const Tile& tile) {
+  void fill(const int32_t* entries, const Tile& tile) {
     labels.clear();
-    votes_.clear();
-    ends_.assign(1, 0);
+    votes_.resize(given_.slots * tile.count);
+    Vote* vote = votes_.data();
     for (int64_t k = 0; k < tile.count; ++k) {
-      const int64_t first = int64_t(votes.slots) * entries[tile.begin + k];
-      for (int slot = 0; slot < votes.slots; ++slot) {
-        const int32_t row = votes.rows[first + slot];
-        if (row >= 0) votes_.push_back({kLanes * labels.place(row), votes.shares[first + slot]});
+      const int64_t first = int64_t(given_.slots) * entries[tile.begin + k];
+      for (int slot = 0; slot < given_.slots; ++slot, ++vote) {
+        const int32_t row = given_.rows[first + slot];
+        *vote = {row < 0 ? -1 - slot : labels.place(row), row < 0 ? 0.f : given_.shares[first + slot]};
       }
-      ends_.push_back(votes_.size());
     }
+    sums_.resize(given_.slots + labels.rows.size());
   }
 
-  // Adds what the Gaussian at this place of the tile's list says to the lanes of each label.
-  void count(int32_t place, const Floats& weight, float* lanes) const {
-    for (const Vote* vote = votes_.data() + ends_[place]; vote != votes_.data() + ends_[place + 1]; ++vote) {
-      float* own = lanes + vote->offset;
-      (Floats::load(own) + weight * Floats(vote->share)).store(own);
-    }
+  void clear() { std::fill(sums_.begin(), sums_.end(), Floats(0.f)); }
+
+  // Counts the votes of the Gaussian at this place of the tile's list. Those for no label are counted as well, apart:
+  // nobody could foretell where to leave the loop.
+  void count(int32_t place, const Floats& weight) {
+    const Vote* vote = votes_.data() + int64_t(given_.slots) * place;
+    Floats* sums = sums_.data() + given_.slots;
+    for (int slot = 0; slot < given_.slots; ++slot) sums[vote[slot].label] += weight * Floats(vote[slot].share);
   }
+
+  // What was counted for each label of the tile.
+  const Floats* sums() const { return sums_.data() + given_.slots; }
 
  private:
   struct Vote {
-    int32_t offset;  // of the label's lanes
+    int32_t label;  // its place; below zero for none
     float share;
   };
-  std::vector<Vote> votes_;
-  std::vector<size_t> ends_;  // of the Gaussian before each place
+  Votes given_;
+  std::vector<Vote> votes_;  // of the Gaussian at each place, as many as there are slots
+  std::vector<Floats> sums_;  // of each slot without a label, then of each label
 };
 
 }  // namespace splat

@@ -53,19 +53,21 @@ template <int C>
 void blend_all_with_votes(const Splats& in, const Grid& grid, const Image& out, const Votes& votes,
                           const VoteMap& vote_map, int threads) {
   std::vector<Stage> stages(threads);
-  std::vector<Ballots> ballots(threads, Ballots(votes.count));
+  std::vector<Ballots> ballots(threads, Ballots(votes));
   parallel_tasks(grid.tiles(), threads, [&](int64_t index, int worker) {
     const Tile tile(index, grid, in.offsets);
+    Ballots& own = ballots[worker];
     stages[worker].fill<C>(in, tile);
-    ballots[worker].fill(votes, in.entries, tile);
-    const std::vector<int32_t>& labels = ballots[worker].labels.rows;
-    std::copy(labels.begin(), labels.end(), vote_map.labels + vote_map.starts[index]);
-    float* values = vote_map.values + kTile * kTile * vote_map.starts[index];
-    std::fill(values, values + kTile * kTile * labels.size(), 0.f);
-    for (int block = 0; block < kBlocks; ++block, values += kLanes * labels.size())
-      blend_block<C>(stages[worker], tile, block, grid, out, [&](int32_t place, const Floats& weight) {
-        ballots[worker].count(place, weight, values);
-      });
+    own.fill(in.entries, tile);
+    const int64_t start = vote_map.starts[index], size = own.labels.rows.size();
+    std::copy(own.labels.rows.begin(), own.labels.rows.end(), vote_map.labels + start);
+    float* values = vote_map.values + kTile * kTile * start;
+    for (int block = 0; block < kBlocks; ++block, values += kLanes * size) {
+      own.clear();
+      blend_block<C>(stages[worker], tile, block, grid, out,
+                     [&](int32_t place, const Floats& weight) { own.count(place, weight); });
+      std::memcpy(values, own.sums(), kLanes * size * sizeof(float));
+    }
   });
 }
 
