@@ -83,6 +83,9 @@ def classify_with_votes(
         min_alpha: pixels below it get label 0.
         groups: labels with the same number are of one instance; None if each is of another.
 
+    Raises:
+        ValueError: if votes that kernels rendered are not of this view or these prototypes.
+
     Returns:
         Labels in [0, T], and the share of all products that the winner's group has; both 0 where alpha is too small.
     """
@@ -141,6 +144,11 @@ def _classified_by_kernels(
     min_alpha: float,
     groups: Int[Tensor, " T"] | None,
 ) -> tuple[Int32[Tensor, "H W"], Float[Tensor, "H W"]]:
+    if (*features.shape[:2], len(prototypes)) != votes.shape or alpha.shape != votes.shape[:2]:
+        raise ValueError(
+            f"votes are {votes.shape}, features {tuple(features.shape)}, alpha {tuple(alpha.shape)}, "
+            f"prototypes {tuple(prototypes.shape)}"
+        )
     known = prototypes.norm(dim=1, keepdim=True) > MIN_LENGTH
     weights = F.normalize(prototypes, dim=1).where(known, prototypes.new_zeros(()))
     numbers = None if groups is None else groups.unique(return_inverse=True)[1].int()

@@ -145,6 +145,17 @@ def test_without_prototypes_votes_decide_and_ties_go_to_the_lower_label() -> Non
     torch.testing.assert_close(confidence, votes.amax(dim=-1) / votes.sum(dim=-1))
 
 
+def test_votes_of_another_view_or_other_prototypes_are_refused() -> None:
+    view = rendered_view(0, 5)
+    for features, alpha, prototypes in (
+        (view.features[1:], view.alpha[1:], view.prototypes),
+        (view.features, view.alpha[:, 1:], view.prototypes),
+        (view.features, view.alpha, view.prototypes[1:]),
+    ):
+        with pytest.raises(ValueError, match=r"votes are \(19, 23, 5\)"):
+            classify_with_votes(features, view.votes, prototypes, alpha)
+
+
 def test_the_number_of_threads_does_not_matter() -> None:
     view = rendered_view(1, 30, (150, 90))
     before = torch.get_num_threads()

@@ -40,9 +40,13 @@ class GaussianVotes:
     shares: Float32[Tensor, "N F"]
     count: int
 
+    def __post_init__(self) -> None:
+        if self.rows.shape != self.shares.shape or self.rows.ndim != 2:
+            raise ValueError(f"rows are {tuple(self.rows.shape)}, shares {tuple(self.shares.shape)}")
+
     def of(self, chosen: Bool[Tensor, " N"] | slice) -> GaussianVotes:
         """Those of some of the Gaussians."""
-        if chosen == slice(None):
+        if isinstance(chosen, slice) and chosen == slice(None):
             return self
         return GaussianVotes(self.rows[chosen], self.shares[chosen], self.count)
 

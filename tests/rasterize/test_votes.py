@@ -154,5 +154,7 @@ def test_some_gaussians_keep_their_votes() -> None:
 def test_votes_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ProtoSagaError, match="votes of 59 Gaussians, means of 60"):
         blended(random_scene(), random_votes(59, 3))
+    with pytest.raises(ValueError, match=r"rows are \(60, 4\), shares \(60, 3\)"):
+        GaussianVotes(torch.zeros(60, 4, dtype=torch.int32), torch.zeros(60, 3), 2)
     with pytest.raises(ProtoSagaError, match="only the CPU kernels take votes"):
         rasterization(**random_scene(), width=37, height=29, votes=random_votes(60, 3), backend="reference")
