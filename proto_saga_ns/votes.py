@@ -15,7 +15,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from proto_saga_ns.cosine_softmax import CHUNK_ELEMENTS, DEFAULT_TAU
+from proto_saga_ns.kernels import votes as kernels
 from proto_saga_ns.prototypes import DEFAULT_MIN_ALPHA, MIN_LENGTH
+from proto_saga_ns.rasterize.votes import GaussianVotes, RenderedVotes, TileVotes
 
 DOUBT = 1e-3
 """What is added to rendered votes, so that the prototypes decide where nobody has voted."""
@@ -32,7 +34,7 @@ class Votes:
 
     labels: Int32[Tensor, "N F"]
     shares: Float32[Tensor, "N F"]
-    _made: dict[tuple[object, ...], Tensor] = field(default_factory=dict, init=False, repr=False)
+    _made: dict[tuple[object, ...], GaussianVotes] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.labels.shape != self.shares.shape or self.labels.ndim != 2:
@@ -42,27 +44,25 @@ class Votes:
         """N."""
         return len(self.labels)
 
-    def channels(self, ids: Sequence[int], device: torch.device | str = "cpu") -> Float32[Tensor, "N C"]:
-        """The shares of some labels as channels that can be rendered. Those that were made last are remembered."""
+    def of(self, ids: Sequence[int], device: torch.device | str = "cpu") -> GaussianVotes:
+        """Those for some labels, numbered from 0 in their order, to be rendered. What was made last is remembered."""
         key = (*ids, str(device))
         if key not in self._made:
             self._made.clear()
-            self._made[key] = self._channels(ids, device)
+            self._made[key] = GaussianVotes(self._rows(ids).to(device), self.shares.to(device), len(ids))
         return self._made[key]
 
-    def _channels(self, ids: Sequence[int], device: torch.device | str) -> Float32[Tensor, "N C"]:
-        labels, shares = self.labels.to(device), self.shares.to(device)
-        largest = max(int(labels.max()) if labels.numel() else 0, *ids, 0)
-        column = torch.full((largest + 1,), len(ids), device=device)  # one more column, for all others
-        column[list(ids)] = torch.arange(len(ids), device=device)
-        channels = shares.new_zeros(len(labels), len(ids) + 1).scatter_(1, column[labels.long()], shares)
-        return channels[:, :-1].contiguous()
+    def _rows(self, ids: Sequence[int]) -> Int32[Tensor, "N F"]:
+        largest = max(int(self.labels.max()) if self.labels.numel() else 0, *ids, 0)
+        row = torch.full((largest + 1,), -1, dtype=torch.int32)
+        row[list(ids)] = torch.arange(len(ids), dtype=torch.int32)
+        return row[self.labels.long()].masked_fill(self.shares == 0, -1)
 
 
 @torch.no_grad()
 def classify_with_votes(
     features: Float[Tensor, "*shape D"],
-    votes: Float[Tensor, "*shape T"],
+    votes: RenderedVotes | Float[Tensor, "*shape T"],
     prototypes: Float[Tensor, "T D"],
     alpha: Float[Tensor, "*shape"],
     tau: float = DEFAULT_TAU,
@@ -71,16 +71,20 @@ def classify_with_votes(
 ) -> tuple[Int32[Tensor, "*shape"], Float[Tensor, "*shape"]]:
     """Give each pixel the label with the largest product of probability (Eq. 19) and votes.
 
-    Memory beyond the results is bounded, whatever the number of labels.
+    Memory beyond the results is bounded, whatever the number of labels. Votes that kernels rendered are classified by
+    kernels, others by PyTorch.
 
     Args:
-        features: rendered feature map, any scale.
+        features: rendered feature map, any scale. Where it is zero or not finite, votes alone decide.
         votes: rendered shares of the Gaussians' votes; column ``t - 1`` belongs to label ``t``.
         prototypes: row ``t - 1`` belongs to label ``t``; a zero one counts by its votes alone.
         alpha: accumulated opacity in [0, 1].
         tau: temperature of the cosine softmax.
         min_alpha: pixels below it get label 0.
         groups: labels with the same number are of one instance; None if each is of another.
+
+    Raises:
+        ValueError: if votes that kernels rendered are not of this view or these prototypes.
 
     Returns:
         Labels in [0, T], and the share of all products that the winner's group has; both 0 where alpha is too small.
@@ -89,6 +93,8 @@ def classify_with_votes(
     if count == 0 or alpha.numel() == 0:
         return torch.zeros_like(alpha, dtype=torch.int32), torch.zeros_like(alpha)
     prototypes = prototypes.to(features)
+    if isinstance(votes, TileVotes):
+        return _classified_by_kernels(features, votes, prototypes, alpha, tau, min_alpha, groups)
     groups = torch.arange(count, device=features.device) if groups is None else groups.to(features.device)
     size = max(CHUNK_ELEMENTS // count, 1)
     chunks = zip(
@@ -101,10 +107,16 @@ def classify_with_votes(
 
 
 def joint_probabilities(
-    features: Float[Tensor, "*shape D"], votes: Float[Tensor, "*shape T"], prototypes: Float[Tensor, "T D"], tau: float
+    features: Float[Tensor, "*shape D"],
+    votes: RenderedVotes | Float[Tensor, "*shape T"],
+    prototypes: Float[Tensor, "T D"],
+    tau: float,
 ) -> Float[Tensor, "*shape T"]:
     """Probability (Eq. 19) times votes, of each label, as shares of all; see ``classify_with_votes``."""
-    likeness = (F.normalize(features.nan_to_num(), dim=-1) @ (tau * F.normalize(prototypes, dim=1)).T).softmax(dim=-1)
+    votes = votes.dense() if isinstance(votes, TileVotes) else votes
+    finite = features.isfinite().all(dim=-1, keepdim=True)
+    directions = F.normalize(features.where(finite, features.new_zeros(())), dim=-1)
+    likeness = (directions @ (tau * F.normalize(prototypes, dim=1)).T).softmax(dim=-1)
     known = prototypes.norm(dim=1) > MIN_LENGTH
     products = torch.where(known, likeness, likeness.new_tensor(1 / len(prototypes))) * (votes + DOUBT)
     return products / products.sum(dim=-1, keepdim=True)
@@ -121,3 +133,26 @@ def _classified(
     winners = shares.argmax(dim=-1)
     of_group = shares.masked_fill(groups != groups[winners, None], 0.0)
     return (winners + 1).to(torch.int32), of_group.sum(dim=-1)
+
+
+def _classified_by_kernels(
+    features: Float[Tensor, "H W D"],
+    votes: TileVotes,
+    prototypes: Float[Tensor, "T D"],
+    alpha: Float[Tensor, "H W"],
+    tau: float,
+    min_alpha: float,
+    groups: Int[Tensor, " T"] | None,
+) -> tuple[Int32[Tensor, "H W"], Float[Tensor, "H W"]]:
+    if (*features.shape[:2], len(prototypes)) != votes.shape or alpha.shape != votes.shape[:2]:
+        raise ValueError(
+            f"votes are {votes.shape}, features {tuple(features.shape)}, alpha {tuple(alpha.shape)}, "
+            f"prototypes {tuple(prototypes.shape)}"
+        )
+    known = prototypes.norm(dim=1, keepdim=True) > MIN_LENGTH
+    weights = F.normalize(prototypes, dim=1).where(known, prototypes.new_zeros(()))
+    numbers = None if groups is None else groups.unique(return_inverse=True)[1].int()
+    if numbers is not None and int(numbers.max()) + 1 == len(prototypes):
+        numbers = None  # each is one of its own: their products need not be kept to be summed
+    tiles = (votes.starts, votes.labels, votes.values)
+    return kernels.classify(features, alpha, tiles, weights, numbers, tau=tau, doubt=DOUBT, min_alpha=min_alpha)

@@ -170,7 +170,7 @@ def _by_consensus(trained: Trained, name: str, found: Consensus) -> Iterator[tup
 def _evaluate(trained: Trained, masks: MaskTable, votes: Votes | None) -> dict[str, Figures]:
     """Figures of each way of segmenting the test views: by prototypes, and if there are votes by votes and by both."""
     model, ids = trained.run.model, np.array(masks.ids)
-    channels = torch.zeros(len(model.means), 0) if votes is None else votes.channels(masks.ids)
+    channels = torch.zeros(len(model.means), 0) if votes is None else votes.of(masks.ids).channels
     together = torch.cat([model.embeddings.detach(), channels], dim=1)
     protocols: dict[str, InstanceProtocol] = {}
     for path, camera, _ in trained.run.cameras("test"):

@@ -1,25 +1,34 @@
-"""Votes on Gaussians, and segmentation by prototypes and votes against loops over pixels."""
+"""Votes on Gaussians, and segmentation by prototypes and votes: against loops over pixels, and the kernels against
+PyTorch.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor
 
+from proto_saga_ns.kernels.library import ISA_VARIABLE, library, supported_instruction_sets
 from proto_saga_ns.prototypes import classify
-from proto_saga_ns.votes import Votes, classify_with_votes
+from proto_saga_ns.rasterize.votes import TileVotes, rasterization_with_votes
+from proto_saga_ns.votes import DOUBT, Votes, classify_with_votes, joint_probabilities
+from tests.rasterize.scenes import random_scene
+from tests.scene.scenes import random_votes
 
 
-def test_channels_may_be_asked_for_in_any_order_and_for_some() -> None:
+def test_labels_may_be_asked_for_in_any_order_and_for_some() -> None:
     votes = Votes(torch.tensor([[3, 1], [2, 0]], dtype=torch.int32), torch.tensor([[0.75, 0.25], [1.0, 0.0]]))
-    assert votes.channels((1, 3)).tolist() == [[0.25, 0.75], [0.0, 0.0]]
-    assert votes.channels((9, 2)).tolist() == [[0.0, 0.0], [0.0, 1.0]]
-    assert votes.channels(()).shape == (2, 0)
+    assert votes.of((1, 3)).channels.tolist() == [[0.25, 0.75], [0.0, 0.0]]
+    assert votes.of((9, 2)).channels.tolist() == [[0.0, 0.0], [0.0, 1.0]]
+    assert votes.of(()).channels.shape == (2, 0)
     nobody = Votes(torch.zeros(0, 4, dtype=torch.int32), torch.zeros(0, 4))
-    assert nobody.channels((2,)).shape == (0, 1)
+    assert nobody.of((2,)).channels.shape == (0, 1)
 
 
 def test_labels_and_shares_that_do_not_fit_are_refused() -> None:
@@ -65,3 +74,110 @@ def test_no_instances_give_no_labels_and_a_zero_prototype_counts_by_votes() -> N
     assert not classify_with_votes(features, torch.zeros(2, 2, 0), torch.zeros(0, 4), alpha)[0].any()
     votes = torch.tensor([0.0, 1.0]).expand(2, 2, 2)
     assert (classify_with_votes(features, votes, torch.zeros(2, 4), alpha)[0] == 2).all()
+
+
+@dataclass(frozen=True)
+class RenderedView:
+    """What a view is segmented by, its votes as the kernels leave them."""
+
+    features: Tensor
+    votes: TileVotes
+    alpha: Tensor
+    prototypes: Tensor
+    groups: Tensor | None
+    tau: float = 10.0
+
+
+def rendered_view(seed: int, labels: int, size: tuple[int, int] = (23, 19), dim: int = 6) -> RenderedView:
+    """Some prototypes are zero, some features not finite or zero."""
+    generator = torch.Generator().manual_seed(seed)
+    scene = random_scene(80, size=size, channels=dim + 2, seed=seed)
+    scene["colors"] = torch.randn(80, dim + 2, generator=generator)
+    votes = random_votes(seed, 80, max(labels, 1)).of(range(1, labels + 1))
+    image, alpha, _, found = rasterization_with_votes(votes, **scene, width=size[0], height=size[1])
+    assert isinstance(found, TileVotes)
+    features = image[0, ..., 1:-1]  # a part of what was rendered: its pixels lie apart in memory
+    for value in (math.nan, math.inf, -math.inf, 0.0):
+        row, column = (int(torch.randint(0, end, (), generator=generator)) for end in reversed(size))
+        features[row, column] = value
+        features[row // 2, column // 2, 0] = value
+    prototypes = torch.randn(labels, dim, generator=generator)
+    prototypes[torch.rand(labels, generator=generator) < 0.15] = 0
+    groups = torch.randint(0, max(labels, 1), (labels,), generator=generator)
+    return RenderedView(features, found, alpha[0, ..., 0], prototypes, groups if seed % 2 else None)
+
+
+def assert_kernels_agree_with_torch(view: RenderedView, min_alpha: float = 0.5) -> None:
+    settings = {"tau": view.tau, "min_alpha": min_alpha, "groups": view.groups}
+    labels, confidence = classify_with_votes(view.features, view.votes, view.prototypes, view.alpha, **settings)
+    features, votes, prototypes = (each.double() for each in (view.features, view.votes.dense(), view.prototypes))
+    slow = classify_with_votes(features, votes, prototypes, view.alpha, **settings)
+    assert labels.shape == confidence.shape == view.alpha.shape and labels.dtype == torch.int32
+    assert torch.equal(labels == 0, slow[0] == 0) and not confidence[labels == 0].any()
+    if not len(view.prototypes):
+        return
+    shares = joint_probabilities(features, votes, prototypes, view.tau)
+    winners, others = (each.clamp_min(1).long()[..., None] - 1 for each in (labels, slow[0]))
+    nearly = (shares.gather(-1, winners) - shares.gather(-1, others))[..., 0]
+    torch.testing.assert_close(nearly, torch.zeros_like(nearly), atol=1e-5, rtol=0)  # another label only in a tie
+    same = labels == slow[0]
+    torch.testing.assert_close(confidence[same].double(), slow[1][same].double(), atol=2e-5, rtol=1e-4)
+    assert same.float().mean() > 0.98
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    *(st.integers(0, 10**6), st.integers(0, 40), st.integers(1, 18)),
+    *(st.integers(1, 40), st.integers(1, 40), st.sampled_from([0.1, 10.0, 100.0]), st.sampled_from([0.0, 0.5, 1.0])),
+)
+def test_the_kernel_for_votes_agrees_with_torch(
+    seed: int, labels: int, dim: int, width: int, height: int, tau: float, min_alpha: float
+) -> None:
+    assert_kernels_agree_with_torch(replace(rendered_view(seed, labels, (width, height), dim), tau=tau), min_alpha)
+
+
+def test_without_prototypes_votes_decide_and_ties_go_to_the_lower_label() -> None:
+    view = replace(rendered_view(2, 7), prototypes=torch.zeros(7, 6))
+    labels, confidence = classify_with_votes(view.features, view.votes, view.prototypes, view.alpha, min_alpha=0.0)
+    votes = view.votes.dense() + DOUBT
+    expected = [[next(t for t in range(7) if pixel[t] == pixel.max()) + 1 for pixel in row] for row in votes]
+    assert labels.tolist() == expected
+    torch.testing.assert_close(confidence, votes.amax(dim=-1) / votes.sum(dim=-1))
+
+
+def test_votes_of_another_view_or_other_prototypes_are_refused() -> None:
+    view = rendered_view(0, 5)
+    for features, alpha, prototypes in (
+        (view.features[1:], view.alpha[1:], view.prototypes),
+        (view.features, view.alpha[:, 1:], view.prototypes),
+        (view.features, view.alpha, view.prototypes[1:]),
+    ):
+        with pytest.raises(ValueError, match=r"votes are \(19, 23, 5\)"):
+            classify_with_votes(features, view.votes, prototypes, alpha)
+
+
+def test_the_number_of_threads_does_not_matter() -> None:
+    view = rendered_view(1, 30, (150, 90))
+    before = torch.get_num_threads()
+    results = []
+    for threads in (1, 3):
+        torch.set_num_threads(threads)
+        results.append(classify_with_votes(view.features, view.votes, view.prototypes, view.alpha, groups=view.groups))
+    torch.set_num_threads(before)
+    for one, three in zip(*results, strict=True):
+        assert torch.equal(one, three)
+
+
+@pytest.fixture
+def fresh_library(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    """Lets a test choose the instruction set, and forgets the choice afterwards."""
+    library.cache_clear()
+    yield monkeypatch
+    library.cache_clear()
+
+
+@pytest.mark.parametrize("name", supported_instruction_sets())
+@pytest.mark.parametrize("seed", [0, 1])
+def test_every_instruction_set_agrees_with_torch(name: str, seed: int, fresh_library: pytest.MonkeyPatch) -> None:
+    fresh_library.setenv(ISA_VARIABLE, name)
+    assert_kernels_agree_with_torch(rendered_view(seed, 21))

@@ -18,16 +18,17 @@ def nearest(
     """Row with the highest cosine (-1 for a feature without direction) and the probability of its group (0 there).
 
     Args:
-        features: float32 on the CPU, of any length.
+        features: float32 on the CPU, of any length; they may lie apart in memory.
         unit_weights: of unit length, at least one.
         groups: of the rows, in [0, 2^24).
         tau: temperature.
     """
-    features, unit_weights, groups = (each.contiguous() for each in (features, unit_weights, groups.int()))
+    features = features if features.stride(1) == 1 else features.contiguous()
+    unit_weights, groups = unit_weights.contiguous(), groups.int().contiguous()
     rows = torch.empty(len(features), dtype=torch.int32)
     probabilities = torch.empty(len(features))
     library().splat_nearest(
-        *(*_sizes(features, unit_weights), features.data_ptr(), unit_weights.data_ptr(), tau),
+        *(*_sizes(features, unit_weights), features.stride(0), features.data_ptr(), unit_weights.data_ptr(), tau),
         *(groups.data_ptr(), rows.data_ptr(), probabilities.data_ptr(), threads()),
     )
     return rows, probabilities

@@ -158,8 +158,8 @@ class ProtoSagaModel(SplatfactoModel):
             inside = self.crop_box.within(self.means).reshape(-1)
             chosen = inside if keep is None else inside & keep
         found = Gaussians.from_parameters({name: value[chosen] for name, value in self.gauss_params.items()})
-        votes = None if scene is None else scene.vote_channels(self.num_points, self.device)
-        return found if votes is None else replace(found, votes=votes[chosen])
+        votes = None if scene is None else scene.votes_of(self.num_points, self.device)
+        return found if votes is None else replace(found, votes=votes.of(chosen))
 
     def get_outputs(self, camera: Cameras) -> dict[str, Tensor]:  # type: ignore[override]
         """Render one camera.

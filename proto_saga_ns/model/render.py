@@ -12,6 +12,7 @@ from torch import Tensor
 
 from proto_saga_ns.model.cameras import CameraView
 from proto_saga_ns.rasterize import rasterization, spherical_harmonics
+from proto_saga_ns.rasterize.votes import GaussianVotes, RenderedVotes, rasterization_with_votes
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Gaussians:
         opacities: in [0, 1].
         colors: SH coefficients, or one row of colours in [0, 1] where the scene has no spherical harmonics.
         embeddings: D numbers each.
-        votes: for T labels (``votes.py``); None if they are not to be rendered.
+        votes: for labels (``rasterize/votes.py``); None if they are not to be rendered.
     """
 
     means: Float[Tensor, "N 3"]
@@ -34,7 +35,7 @@ class Gaussians:
     opacities: Float[Tensor, " N"]
     colors: Float[Tensor, "N K 3"]
     embeddings: Float[Tensor, "N D"]
-    votes: Float[Tensor, "N T"] | None = None
+    votes: GaussianVotes | None = None
 
     @classmethod
     def from_parameters(cls, parameters: Mapping[str, Tensor]) -> Gaussians:
@@ -54,11 +55,6 @@ class Gaussians:
     def geometry(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Means, quats, scales, opacities."""
         return self.means, self.quats, self.scales, self.opacities
-
-    @property
-    def labelling(self) -> Float[Tensor, "N D+T"]:
-        """Embeddings and votes."""
-        return self.embeddings if self.votes is None else torch.cat([self.embeddings, self.votes], dim=-1)
 
     def without_geometry_gradient(self) -> Gaussians:
         """The same Gaussians; gradients reach their embeddings (and colours) only."""
@@ -87,7 +83,7 @@ class Rendered:
     features: Float[Tensor, "H W D"]
     alpha: Float[Tensor, "H W 1"]
     depth: Float[Tensor, "H W 1"] | None = None
-    votes: Float[Tensor, "H W T"] | None = None
+    votes: RenderedVotes | None = None
 
     def over(self, background: Float[Tensor, "#H #W 3"]) -> Float[Tensor, "H W 3"]:
         """Colours in [0, 1] before a background."""
@@ -134,18 +130,17 @@ def render(
         return _nothing(gaussians, view), {}
     options = _options(view, antialiased)
     colors = view_dependent_colors(gaussians, view.viewmats, sh_degree)
-    together = torch.cat([colors, gaussians.labelling], dim=-1) if share_geometry_gradient else colors
+    together = torch.cat([colors, gaussians.embeddings], dim=-1) if share_geometry_gradient else colors
     mode = "RGB+ED" if with_depth else "RGB"
-    image, alpha, info = rasterization(
-        **_geometry(gaussians), colors=together, render_mode=mode, absgrad=absgrad, **options
+    image, alpha, info, votes = rasterization_with_votes(
+        gaussians.votes, together, **_geometry(gaussians), render_mode=mode, absgrad=absgrad, **options
     )
     alpha, channels = alpha[0], colors.shape[-1]
     # Split, not sliced: the gradient of a slice is a whole image, mostly of zeros.
-    rgb, labelling, depths = image[0].split([channels, together.shape[-1] - channels, int(with_depth)], dim=-1)
+    rgb, features, depths = image[0].split([channels, together.shape[-1] - channels, int(with_depth)], dim=-1)
     if not share_geometry_gradient:
         still = gaussians.without_geometry_gradient()
-        labelling = rasterization(**_geometry(still), colors=still.labelling, **options)[0][0]
-    features, votes = _features_and_votes(labelling, gaussians)
+        features = rasterization(**_geometry(still), colors=still.embeddings, **options)[0][0]
     return Rendered(rgb, features, alpha, _filled_depth(depths, alpha) if with_depth else None, votes), info
 
 
@@ -163,16 +158,9 @@ def _options(view: CameraView, antialiased: bool) -> dict[str, Any]:
 def _nothing(gaussians: Gaussians, view: CameraView) -> Rendered:
     """What a crop box without Gaussians shows."""
     blank = gaussians.means.new_zeros(view.height, view.width, 1)
-    features, votes = _features_and_votes(blank.expand(-1, -1, gaussians.labelling.shape[-1]), gaussians)
-    return Rendered(blank.expand(-1, -1, 3), features, blank, blank, votes)
-
-
-def _features_and_votes(labelling: Tensor, gaussians: Gaussians) -> tuple[Tensor, Tensor | None]:
-    """Taken apart again."""
-    if gaussians.votes is None:
-        return labelling, None
-    features, votes = labelling.split([gaussians.embeddings.shape[-1], gaussians.votes.shape[-1]], dim=-1)
-    return features, votes
+    rgb, features = (blank.expand(-1, -1, channels) for channels in (3, gaussians.embeddings.shape[-1]))
+    votes = None if gaussians.votes is None else blank.expand(-1, -1, gaussians.votes.count)
+    return Rendered(rgb, features, blank, blank, votes)
 
 
 def _geometry(gaussians: Gaussians) -> dict[str, Tensor]:

@@ -5,7 +5,7 @@ Frames: world to camera in OpenCV axes (x right, y down, z forward). Pixel centr
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -15,6 +15,9 @@ from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.rasterize.arguments import RASTERIZE_MODES, RenderMode, Scene, refuse_what_needs_cuda
 from proto_saga_ns.rasterize.project import Lens
 from proto_saga_ns.rasterize.spherical_harmonics import spherical_harmonics
+
+if TYPE_CHECKING:
+    from proto_saga_ns.rasterize.votes import GaussianVotes
 
 __all__ = ["RenderMode", "rasterization", "spherical_harmonics"]
 
@@ -46,6 +49,7 @@ def rasterization(
     camera_model: Literal["pinhole", "ortho", "fisheye"] = "pinhole",
     covars: Float[Tensor, "N 3 3"] | None = None,
     *,
+    votes: GaussianVotes | None = None,
     backend: Literal["auto", "reference"] = "auto",
 ) -> tuple[Float[Tensor, "C H W X"], Float[Tensor, "C H W 1"], dict[str, Any]]:
     """Render N Gaussians into C views, differentiably, with the arguments and results of gsplat 1.4.
@@ -76,16 +80,21 @@ def rasterization(
         distributed: CUDA only.
         camera_model: pinhole on a CPU.
         covars: CUDA only.
+        votes: blended as well, without gradients, by the CPU kernels only (``rasterize/votes.py``).
         backend: "reference" is the slow torch implementation, in any floating type.
 
     Returns:
         Images, accumulated opacities, and a dictionary with at least ``means2d`` (C, N, 2; a tensor whose
         gradient can be retained), ``radii``, ``depths`` (C, N), ``conics`` (C, N, 3), ``width``, ``height``
-        and ``n_cameras``.
+        and ``n_cameras``; with votes also ``votes``, a ``TileVotes`` for each view.
 
     Raises:
         ProtoSagaError: for shapes that do not fit, NaN or infinite input, or what a CPU does not offer.
     """
+    if votes is not None and (means.is_cuda or backend == "reference"):
+        raise ProtoSagaError("rasterization: only the CPU kernels take votes; see rasterization_with_votes.")
+    if votes is not None and len(votes.rows) != len(means):
+        raise ProtoSagaError(f"rasterization: votes of {len(votes.rows)} Gaussians, means of {len(means)}.")
     if means.is_cuda and backend == "auto":
         import gsplat
 
@@ -120,4 +129,4 @@ def rasterization(
         raise ProtoSagaError(
             f"rasterization: the kernels take float32 tensors on the CPU, these are {means.dtype} on {means.device}."
         )
-    return cpu.rasterize(scene, absgrad)
+    return cpu.rasterize(scene, absgrad, votes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -11,6 +11,9 @@ from torch.nn import functional as F
 
 from proto_saga_ns.kernels.library import library, pointers, threads
 from proto_saga_ns.rasterize.arguments import TILE
+
+if TYPE_CHECKING:
+    from proto_saga_ns.rasterize.votes import Voting
 
 GEOMETRY_GRADIENTS = 8
 MAX_CHANNELS = 32
@@ -60,10 +63,10 @@ def bin_splats(
 
 
 class Blend(torch.autograd.Function):
-    """(means2d, conics, opacities, features, tiles, absgrad) -> image (H, W, X), alpha (H, W), of one view.
+    """(means2d, conics, opacities, features, tiles, absgrad, voting) -> image (H, W, X), alpha (H, W), of one view.
 
     Shapes: (N, 2), (N, 3), (N,), (N, X). With ``absgrad`` (a list), the backward pass appends to it the sum
-    over pixels of the absolute gradients of means2d, (N, 2).
+    over pixels of the absolute gradients of means2d, (N, 2). With ``voting`` its values are written.
     """
 
     @staticmethod
@@ -75,16 +78,17 @@ class Blend(torch.autograd.Function):
         features: Tensor,
         tiles: Tiles,
         absgrad: list[Tensor] | None,
+        voting: Voting | None,
     ) -> tuple[Tensor, Tensor]:
         splats = [tensor.contiguous() for tensor in (means2d, conics, opacities)]
         channels = features.shape[1]
-        padded = _padded(features)
+        padded = _widened(features, library().splat_padded_channels(channels))
         image = padded.new_empty(tiles.height, tiles.width, padded.shape[1])
         transmittance = padded.new_empty(tiles.height, tiles.width)
         last = torch.empty((tiles.height, tiles.width), dtype=torch.int32)
         done = library().splat_blend(
             *(padded.shape[1], _splats(splats, padded, tiles), tiles.width, tiles.height),
-            *(pointers(image, transmittance, last), threads()),
+            *(pointers(image, transmittance, last), *_voting(voting), threads()),
         )
         assert done, "no kernel for this number of channels"
         ctx.save_for_backward(*splats, padded, transmittance, last)
@@ -96,7 +100,7 @@ class Blend(torch.autograd.Function):
         *splats, padded, transmittance, last = ctx.saved_tensors
         tiles: Tiles = ctx.tiles
         count, width = padded.shape
-        g_image, g_alpha = F.pad(g_image, (0, width - ctx.channels)).contiguous(), g_alpha.contiguous()
+        g_image, g_alpha = _widened(g_image, width), g_alpha.contiguous()
         row = GEOMETRY_GRADIENTS + width
         workers = max(1, min(threads(), MAX_BUFFER_BYTES // max(1, 4 * count * row)))
         buffers = padded.new_empty(workers, count, row)
@@ -109,13 +113,18 @@ class Blend(torch.autograd.Function):
         if ctx.absgrad is not None:
             ctx.absgrad.append(sums[:, 6:8])
         features = sums[:, GEOMETRY_GRADIENTS : GEOMETRY_GRADIENTS + ctx.channels]
-        return sums[:, 0:2], sums[:, 2:5], sums[:, 5], features, None, None
+        return sums[:, 0:2], sums[:, 2:5], sums[:, 5], features, None, None, None
 
 
-def _padded(features: Tensor) -> Tensor:
-    channels = features.shape[1]
-    return F.pad(features, (0, library().splat_padded_channels(channels) - channels)).contiguous()
+def _widened(values: Tensor, channels: int) -> Tensor:
+    """With channels of zeros at the end; no copy if there are enough."""
+    missing = channels - values.shape[-1]
+    return F.pad(values, (0, missing)) if missing else values.contiguous()
 
 
 def _splats(splats: list[Tensor], features: Tensor, tiles: Tiles) -> Any:
     return pointers(*splats, features, tiles.bounds, tiles.offsets, tiles.entries)
+
+
+def _voting(voting: Voting | None) -> tuple[Any, Any]:
+    return (None, None) if voting is None else voting.arguments

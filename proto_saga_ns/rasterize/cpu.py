@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -12,8 +12,11 @@ from proto_saga_ns.rasterize.arguments import TILE, Scene, compose, joined
 from proto_saga_ns.rasterize.blend import MAX_CHANNELS, Blend, Tiles, bin_splats
 from proto_saga_ns.rasterize.project import Project
 
+if TYPE_CHECKING:
+    from proto_saga_ns.rasterize.votes import GaussianVotes, Voting
 
-def rasterize(scene: Scene, absgrad: bool) -> tuple[Tensor, Tensor, dict[str, Any]]:
+
+def rasterize(scene: Scene, absgrad: bool, votes: GaussianVotes | None = None) -> tuple[Tensor, Tensor, dict[str, Any]]:
     """Images, alphas and info of checked float32 arguments; see ``proto_saga_ns.rasterize.rasterization``."""
     lens = scene.lens
     means2d, conics, depths, compensations, radii = Project.apply(
@@ -28,9 +31,11 @@ def rasterize(scene: Scene, absgrad: bool) -> tuple[Tensor, Tensor, dict[str, An
         for splats in zip(means2d, conics, opacities, depths, radii, strict=True)
     ]
 
+    votings = [None if votes is None else votes.placed(of_view) for of_view in tiles]
+
     def blend(view: int, features: Tensor, view_opacities: Tensor) -> tuple[Tensor, Tensor]:
         collected = None if sums is None else sums.of_view(view)
-        return _blend(means2d[view], conics[view], view_opacities, features, tiles[view], collected)
+        return _blend(means2d[view], conics[view], view_opacities, features, tiles[view], collected, votings[view])
 
     images, alphas = compose(scene, depths, opacities, blend)
     info = {
@@ -48,6 +53,8 @@ def rasterize(scene: Scene, absgrad: bool) -> tuple[Tensor, Tensor, dict[str, An
         "tile_width": -(-lens.width // TILE),
         "tile_height": -(-lens.height // TILE),
     }
+    if votes is not None:
+        info["votes"] = [voting.blended for voting in votings if voting is not None]
     return images, alphas, info
 
 
@@ -58,10 +65,13 @@ def _blend(
     features: Tensor,
     tiles: Tiles,
     collected: list[Tensor] | None,
+    voting: Voting | None,
 ) -> tuple[Tensor, Tensor]:
-    """Blend any number of channels, as many at a time as the kernels take."""
+    """Blend any number of channels, as many at a time as the kernels take, and votes in the first pass."""
+    parts = features.split(MAX_CHANNELS, dim=-1)
     passes = [
-        Blend.apply(means2d, conics, opacities, part, tiles, collected) for part in features.split(MAX_CHANNELS, dim=-1)
+        Blend.apply(means2d, conics, opacities, part, tiles, collected, None if index else voting)
+        for index, part in enumerate(parts)
     ]
     return joined([image for image, _ in passes]), passes[0][1]
 

@@ -18,6 +18,7 @@ from proto_saga_ns.gaussian_instances import GaussianInstances
 from proto_saga_ns.mask_agreement import DOUBTFUL
 from proto_saga_ns.mask_table import MaskTable
 from proto_saga_ns.prototypes import DEFAULT_MIN_ALPHA, classify, probabilities
+from proto_saga_ns.rasterize.votes import GaussianVotes, RenderedVotes
 from proto_saga_ns.scene.cuts import Cut, cut_parts
 from proto_saga_ns.scene.display import Display
 from proto_saga_ns.scene.embedding_colors import EmbeddingColors
@@ -188,17 +189,17 @@ class SegmentedScene:
         """For each training view by name, the instance of each label of its label map; entry 0 is 0."""
         return {name: self._owners_of(parts).tolist() for name, parts in self.cut_masks.part_of_mask().items()}
 
-    def vote_channels(self, num_gaussians: int, device: torch.device | str = "cpu") -> Float[Tensor, "N P"] | None:
-        """The votes as channels to render, one for each of ``masks.ids``.
+    def votes_of(self, num_gaussians: int, device: torch.device | str = "cpu") -> GaussianVotes | None:
+        """The votes to render, for ``masks.ids`` in their order.
 
         None if there are none, or if the Gaussians are others now (training went on): then prototypes decide alone.
         """
         if self.votes is None or len(self.votes) != num_gaussians:
             return None
-        return self.votes.channels(self.masks.ids, device)
+        return self.votes.of(self.masks.ids, device)
 
     def segment(
-        self, features: Float[Tensor, "H W D"], alpha: Float[Tensor, "H W"], votes: Float[Tensor, "H W P"] | None = None
+        self, features: Float[Tensor, "H W D"], alpha: Float[Tensor, "H W"], votes: RenderedVotes | None = None
     ) -> tuple[Int32[Tensor, "H W"], Float[Tensor, "H W"]]:
         """Instance ids of a rendered view and their probability, summed over the parts that were merged.
 
@@ -211,7 +212,7 @@ class SegmentedScene:
         self,
         features: Float[Tensor, "*shape D"],
         alpha: Float[Tensor, "*shape"],
-        votes: Float[Tensor, "*shape P"] | None = None,
+        votes: RenderedVotes | Float[Tensor, "*shape P"] | None = None,
     ) -> tuple[Int32[Tensor, "*shape"], Float[Tensor, "*shape"]]:
         """The same for parts instead of instances."""
         owners = torch.tensor([self.owners.get(part, part) for part in self.masks.ids])
@@ -227,7 +228,7 @@ class SegmentedScene:
         self,
         features: Float[Tensor, "*shape D"],
         alpha: Float[Tensor, "*shape"],
-        votes: Float[Tensor, "*shape P"] | None = None,
+        votes: RenderedVotes | Float[Tensor, "*shape P"] | None = None,
     ) -> Float[Tensor, "*shape T"]:
         """Probability of each instance, in the order of ``ids``; what ``segment`` gives is that of the winner.
 

@@ -14,6 +14,7 @@ from proto_saga_ns.labels import read_label_map
 from proto_saga_ns.model.association import associate_views, segment_scene, training_views
 from proto_saga_ns.model.options import SceneOptions
 from proto_saga_ns.model.segmentation import TrainingViews
+from proto_saga_ns.rasterize.votes import TileVotes
 from tests.conftest import TrainedRun
 
 
@@ -47,11 +48,11 @@ def test_votes_and_prototypes_segment_together(loaded: Run) -> None:
     views = training_views(model, datamanager)
     rendered = views.render(0, scene=scene)
     alone = views.render(0)
-    assert alone.votes is None and rendered.votes is not None
+    assert alone.votes is None and isinstance(rendered.votes, TileVotes)
     torch.testing.assert_close(rendered.features, alone.features)
-    own = scene.votes.channels(scene.masks.ids)
+    own = scene.votes.of(scene.masks.ids).channels
     blended = views.render(0, embeddings=own).features
-    torch.testing.assert_close(rendered.votes, blended)
+    torch.testing.assert_close(rendered.votes.dense(), blended)
     labels = scene.segment(rendered.features, rendered.alpha[..., 0], rendered.votes)[0].numpy()
     given = np.array(scene.mask_instances[views.names[0]])[views.label_map(0).numpy()]
     assert (labels == given)[given > 0].mean() > 0.9

@@ -38,10 +38,10 @@ def random_scene(
 
 
 def random_votes(seed: int, gaussians: int, parts: int = 5) -> Votes:
-    """Four different parts for each Gaussian, fewer for some."""
+    """Four different parts (or all there are) for each Gaussian, fewer for some."""
     generator = torch.Generator().manual_seed(seed)
     labels = 1 + torch.rand(gaussians, parts, generator=generator).argsort(dim=1)[:, :4].int()
-    shares = torch.rand(gaussians, 4, generator=generator).sort(dim=1, descending=True).values / 4
+    shares = torch.rand(labels.shape, generator=generator).sort(dim=1, descending=True).values / 4
     shares = shares.masked_fill(shares < 0.05, 0.0)
     return Votes(labels.masked_fill(shares == 0, 0), shares)
 

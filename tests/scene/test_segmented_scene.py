@@ -134,9 +134,9 @@ def test_the_probability_of_the_winner_is_its_confidence(seed: int, parts: int, 
 
 def test_votes_of_other_gaussians_are_not_rendered() -> None:
     scene = random_scene(votes=random_votes(0, 60))
-    channels = scene.vote_channels(60)
-    assert channels is not None and channels.shape == (60, 5)
-    assert scene.vote_channels(59) is None and random_scene().vote_channels(60) is None
+    votes = scene.votes_of(60)
+    assert votes is not None and votes.channels.shape == (60, 5)
+    assert scene.votes_of(59) is None and random_scene().votes_of(60) is None
 
 
 def test_colours_are_those_of_label_maps() -> None:

@@ -6,6 +6,7 @@
 #include "harmonics.h"
 #include "projection.h"
 #include "softmax.h"
+#include "votes.h"
 
 using namespace splat;
 
@@ -33,13 +34,24 @@ SPLAT_API void splat_fill_entries(int64_t n, const float* depths, const Bounds* 
   fill_entries(n, depths, bounds, Grid(width, height), offsets, entries, threads);
 }
 
-SPLAT_API int splat_blend(int channels, const Splats* in, int width, int height, const Image* out, int threads) {
-  return blend(channels, *in, Grid(width, height), *out, threads);
+SPLAT_API int splat_blend(int channels, const Splats* in, int width, int height, const Image* out, const Votes* votes,
+                          const VoteMap* vote_map, int threads) {
+  return blend(channels, *in, Grid(width, height), *out, votes, vote_map, threads);
 }
 
 SPLAT_API int splat_blend_backward(int channels, int64_t n, const Splats* in, int width, int height,
                                    const Image* forward, const ImageGradient* upstream, float* buffers, int threads) {
   return blend_backward(channels, n, *in, Grid(width, height), *forward, *upstream, buffers, threads);
+}
+
+SPLAT_API int64_t splat_place_votes(const Votes* votes, const int64_t* offsets, const int32_t* entries, int width,
+                                    int height, int64_t* starts, int threads) {
+  return place_votes(*votes, offsets, entries, Grid(width, height), starts, threads);
+}
+
+SPLAT_API void splat_classify_votes(const Classifier* classifier, const VoteMap* votes, const View* view, int width,
+                                    int height, int32_t* labels, float* confidences, int threads) {
+  classify_votes(*classifier, *votes, *view, Grid(width, height), labels, confidences, threads);
 }
 
 SPLAT_API int64_t splat_place_tables(const int32_t* labels, const int64_t* offsets, int width, int height,
@@ -67,9 +79,10 @@ SPLAT_API void splat_harmonics_backward(int64_t n, const Harmonics* in, const fl
   harmonics_backward(n, *in, upstream, directions, coefficients, threads);
 }
 
-SPLAT_API void splat_nearest(int64_t items, int dim, int count, const float* features, const float* weights, float tau,
-                             const int32_t* groups, int32_t* rows, float* confidences, int threads) {
-  nearest(items, dim, count, features, weights, tau, groups, rows, confidences, threads);
+SPLAT_API void splat_nearest(int64_t items, int dim, int count, int64_t stride, const float* features,
+                             const float* weights, float tau, const int32_t* groups, int32_t* rows,
+                             float* confidences, int threads) {
+  nearest(items, dim, count, stride, features, weights, tau, groups, rows, confidences, threads);
 }
 
 SPLAT_API void splat_own_log_probability(int64_t items, int dim, int count, const float* features,

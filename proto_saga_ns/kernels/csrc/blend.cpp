@@ -5,6 +5,7 @@
 #include <cstring>
 #include <vector>
 
+#include "ballots.h"
 #include "parallel.h"
 #include "simd.h"
 #include "tile.h"
@@ -12,8 +13,10 @@
 namespace splat {
 namespace {
 
-template <int C>
-void blend_block(const Stage& stage, const Tile& tile, int block, const Grid& grid, const Image& out) {
+// also(place in the tile's list, weights) for every Gaussian that is drawn.
+template <int C, class Also>
+void blend_block(const Stage& stage, const Tile& tile, int block, const Grid& grid, const Image& out,
+                 const Also& also) {
   Ints last(-1);
   Floats sum[C];
   for (auto& channel : sum) channel = 0.f;
@@ -21,6 +24,7 @@ void blend_block(const Stage& stage, const Tile& tile, int block, const Grid& gr
     last = select(weight > 0.f, Ints(place), last);
     const float* features = stage.features.data() + int64_t(C) * place;
     for (int c = 0; c < C; ++c) sum[c] += weight * Floats(features[c]);
+    also(place, weight);
   });
   alignas(64) float lanes[C][kLanes], transmittance[kLanes];
   alignas(64) int32_t last_lanes[kLanes];
@@ -40,7 +44,30 @@ void blend_all(const Splats& in, const Grid& grid, const Image& out, int threads
   parallel_tasks(grid.tiles(), threads, [&](int64_t index, int worker) {
     const Tile tile(index, grid, in.offsets);
     stages[worker].fill<C>(in, tile);
-    for (int block = 0; block < kBlocks; ++block) blend_block<C>(stages[worker], tile, block, grid, out);
+    const auto nothing = [](int32_t, const Floats&) {};
+    for (int block = 0; block < kBlocks; ++block) blend_block<C>(stages[worker], tile, block, grid, out, nothing);
+  });
+}
+
+template <int C>
+void blend_all_with_votes(const Splats& in, const Grid& grid, const Image& out, const Votes& votes,
+                          const VoteMap& vote_map, int threads) {
+  std::vector<Stage> stages(threads);
+  std::vector<Ballots> ballots(threads, Ballots(votes));
+  parallel_tasks(grid.tiles(), threads, [&](int64_t index, int worker) {
+    const Tile tile(index, grid, in.offsets);
+    Ballots& own = ballots[worker];
+    stages[worker].fill<C>(in, tile);
+    own.fill(in.entries, tile);
+    const int64_t start = vote_map.starts[index], size = own.labels.rows.size();
+    std::copy(own.labels.rows.begin(), own.labels.rows.end(), vote_map.labels + start);
+    float* values = vote_map.values + kTile * kTile * start;
+    for (int block = 0; block < kBlocks; ++block, values += kLanes * size) {
+      own.clear();
+      blend_block<C>(stages[worker], tile, block, grid, out,
+                     [&](int32_t place, const Floats& weight) { own.count(place, weight); });
+      std::memcpy(values, own.sums(), kLanes * size * sizeof(float));
+    }
   });
 }
 
@@ -197,6 +224,11 @@ struct Kernels {
   static bool forward(int channels, const Splats& in, const Grid& grid, const Image& out, int threads) {
     return ((channels == Counts && (blend_all<Counts>(in, grid, out, threads), true)) || ...);
   }
+  static bool forward_with_votes(int channels, const Splats& in, const Grid& grid, const Image& out,
+                                 const Votes& votes, const VoteMap& vote_map, int threads) {
+    return ((channels == Counts && (blend_all_with_votes<Counts>(in, grid, out, votes, vote_map, threads), true)) ||
+            ...);
+  }
   static bool backward(int channels, int64_t n, const Splats& in, const Grid& grid, const Image& image,
                        const ImageGradient& upstream, float* buffers, int threads) {
     return ((channels == Counts &&
@@ -211,8 +243,10 @@ using AllKernels = Kernels<1, 2, 3, 4, 8, 12, 16, 19, 20, 24, 32>;
 
 int padded_channels(int channels) { return AllKernels::padded(channels); }
 
-bool blend(int channels, const Splats& in, const Grid& grid, const Image& out, int threads) {
-  return AllKernels::forward(channels, in, grid, out, threads);
+bool blend(int channels, const Splats& in, const Grid& grid, const Image& out, const Votes* votes,
+           const VoteMap* vote_map, int threads) {
+  if (votes == nullptr) return AllKernels::forward(channels, in, grid, out, threads);
+  return AllKernels::forward_with_votes(channels, in, grid, out, *votes, *vote_map, threads);
 }
 
 bool blend_backward(int channels, int64_t n, const Splats& in, const Grid& grid, const Image& forward,

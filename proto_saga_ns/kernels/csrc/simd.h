@@ -87,6 +87,12 @@ inline Mask operator&(const Mask& a, const Mask& b) {
   return result;
 }
 
+inline Mask operator|(const Mask& a, const Mask& b) {
+  Mask result;
+  for (int i = 0; i < kParts; ++i) result.part[i] = a.part[i] | b.part[i];
+  return result;
+}
+
 inline Mask operator>=(const Ints& a, int32_t b) {
   Mask result;
   for (int i = 0; i < kParts; ++i) result.part[i] = a.part[i] >= b;

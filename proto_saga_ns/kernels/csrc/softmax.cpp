@@ -5,52 +5,28 @@
 #include <vector>
 
 #include "parallel.h"
-#include "simd.h"
+#include "softmax_group.h"
 
 namespace splat {
 namespace {
 
-constexpr int kRows = 8;
-constexpr float kHuge = 1e18f;  // its square is still finite
-
-// Sixteen features, one a lane, and their scores: the products with the rows of the classifier.
-struct Group {
-  int dim, count;
-  std::vector<Floats> features;  // dim
-  std::vector<Floats> scores;    // count
-  Floats length;
+// Features with the row that has the highest score.
+struct Ranked : Group {
   Floats best;  // the highest score
   Ints winner;  // and its row
 
-  Group(int dim, int count) : dim(dim), count(count), features(dim), scores(count) {}
+  using Group::Group;
 
-  // Lanes from `inside` on are zero.
-  void load(const float* from, int inside) {
-    alignas(64) float lanes[kLanes] = {};
-    Floats squares = 0.f;
-    for (int d = 0; d < dim; ++d) {
-      for (int lane = 0; lane < inside; ++lane) lanes[lane] = from[int64_t(lane) * dim + d];
-      features[d] = Floats::load(lanes);
-      squares += features[d] * features[d];
-    }
-    squares.store(lanes);
-    for (float& lane : lanes) lane = std::sqrt(lane);
-    length = Floats::load(lanes);
+  // `inside` features, `stride` from one to the next; lanes from there on have the last one.
+  void load(const float* from, int64_t stride, int inside) {
+    const float* lanes[kLanes];
+    for (int lane = 0; lane < kLanes; ++lane) lanes[lane] = from + stride * std::min(lane, inside - 1);
+    Group::load(lanes);
+    measure();
   }
 
-  // Eight rows at a time: eight chains of additions overlap.
   void score(const float* weights) {
-    for (int t = 0; t < count; t += kRows) {
-      const float* row[kRows];
-      for (int k = 0; k < kRows; ++k) row[k] = weights + int64_t(std::min(t + k, count - 1)) * dim;
-      Floats sums[kRows];
-      for (Floats& sum : sums) sum = 0.f;
-      for (int d = 0; d < dim; ++d) {
-#pragma GCC unroll 8
-        for (int k = 0; k < kRows; ++k) sums[k] += features[d] * Floats(row[k][d]);
-      }
-      for (int k = 0; k < kRows && t + k < count; ++k) scores[t + k] = sums[k];
-    }
+    Group::score(weights);
     best = scores[0];
     winner = Ints(0);
     for (int t = 1; t < count; ++t) {
@@ -59,9 +35,6 @@ struct Group {
       winner = select(higher, Ints(t), winner);
     }
   }
-
-  float score_of(int row, int lane) const { return reinterpret_cast<const float*>(&scores[row])[lane]; }
-  Mask has_direction() const { return (length > 0.f) & (length < kHuge); }
 
   // Sum over rows of exp(scale x (score - best)).
   Floats sum_of_exponentials(const Floats& scale) const {
@@ -75,7 +48,7 @@ struct Group {
 template <class Body>
 void for_groups(int64_t items, int dim, int count, int threads, const Body& body) {
   parallel_ranges((items + kLanes - 1) / kLanes, threads, [&](int64_t begin, int64_t end) {
-    Group group(dim, count);
+    Ranked group(dim, count);
     for (int64_t start = begin * kLanes; start < std::min(items, end * kLanes); start += kLanes)
       body(group, start, int(std::min<int64_t>(kLanes, items - start)));
   });
@@ -92,7 +65,7 @@ class Backward {
 
   // Takes `inside` features, at least one of them labelled; writes their gradients.
   void add(const float* features, const int32_t* labels, int inside, float* feature_gradient) {
-    group_.load(features, inside);
+    group_.load(features, group_.dim, inside);
     group_.score(weights_);
     const Floats inverse = Floats(1.f) / larger(group_.length, min_length_);
     const Floats sum = exponentiate(inverse);
@@ -167,7 +140,7 @@ class Backward {
       for (int d = 0; d < group_.dim; ++d) row[d] += shares_[t] * group_.features[d];
   }
 
-  Group group_;
+  Ranked group_;
   std::vector<Floats> shares_;    // count: probabilities, then gradients of the logits
   std::vector<Floats> gradient_;  // count x dim: of the weights, one sum a lane
   const float* weights_;
@@ -176,10 +149,10 @@ class Backward {
 
 }  // namespace
 
-void nearest(int64_t items, int dim, int count, const float* features, const float* weights, float tau,
+void nearest(int64_t items, int dim, int count, int64_t stride, const float* features, const float* weights, float tau,
              const int32_t* groups, int32_t* rows, float* confidences, int threads) {
-  for_groups(items, dim, count, threads, [&](Group& group, int64_t start, int inside) {
-    group.load(features + start * dim, inside);
+  for_groups(items, dim, count, threads, [&](Ranked& group, int64_t start, int inside) {
+    group.load(features + start * stride, stride, inside);
     group.score(weights);
     const Mask known = group.has_direction();
     const Floats scale = Floats(tau) / select(known, group.length, 1.f);
@@ -204,8 +177,8 @@ void nearest(int64_t items, int dim, int count, const float* features, const flo
 
 void own_log_probability(int64_t items, int dim, int count, const float* features, const float* weights, float tau,
                          const int32_t* rows, float* result, int threads) {
-  for_groups(items, dim, count, threads, [&](Group& group, int64_t start, int inside) {
-    group.load(features + start * dim, inside);
+  for_groups(items, dim, count, threads, [&](Ranked& group, int64_t start, int inside) {
+    group.load(features + start * dim, dim, inside);
     group.score(weights);
     const Floats scale = Floats(tau) / select(group.has_direction(), group.length, 1.f);
     alignas(64) float scales[kLanes], sums[kLanes], best[kLanes];

@@ -9,7 +9,7 @@ namespace splat {
 
 // The row (unit length each, at least one) with the highest cosine, and the probability of all rows of its group; -1 and
 // 0 for a feature that is zero or not finite. Among equal cosines the first row wins. Groups are numbers below 2^24.
-void nearest(int64_t items, int dim, int count, const float* features, const float* weights, float tau,
+void nearest(int64_t items, int dim, int count, int64_t stride, const float* features, const float* weights, float tau,
              const int32_t* groups, int32_t* rows, float* confidences, int threads);
 
 // Logarithm of the probability of each feature's own row (unit length each); rows[i] is in [0, count). A feature
