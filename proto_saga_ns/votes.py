@@ -18,7 +18,8 @@ from proto_saga_ns.cosine_softmax import CHUNK_ELEMENTS, DEFAULT_TAU
 from proto_saga_ns.prototypes import DEFAULT_MIN_ALPHA, MIN_LENGTH
 
 DOUBT = 1e-3
-"""What is added to rendered votes, so that the prototypes decide where nobody has voted."""
+"""What is added to rendered votes, so that the prototypes decide where nobody has voted. Without prototypes it is what
+stands against the votes: no fewer give a label."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +84,8 @@ def classify_with_votes(
         groups: labels with the same number are of one instance; None if each is of another.
 
     Returns:
-        Labels in [0, T], and the share of all products that the winner's group has; both 0 where alpha is too small.
+        Labels in [0, T], and the share of all products that the winner's group has; both 0 where alpha is too small,
+        and where nobody has voted if all prototypes are zero.
     """
     count = len(prototypes)
     if count == 0 or alpha.numel() == 0:
@@ -103,7 +105,13 @@ def classify_with_votes(
 def joint_probabilities(
     features: Float[Tensor, "*shape D"], votes: Float[Tensor, "*shape T"], prototypes: Float[Tensor, "T D"], tau: float
 ) -> Float[Tensor, "*shape T"]:
-    """Probability (Eq. 19) times votes, of each label, as shares of all; see ``classify_with_votes``."""
+    """Probability (Eq. 19) times votes, of each label, as shares of all; see ``classify_with_votes``.
+
+    If all prototypes are zero (an embedding that was never trained) they are the shares of votes and ``DOUBT``.
+    """
+    if not prototypes.any():
+        total = votes.sum(dim=-1, keepdim=True)
+        return votes / (total + DOUBT) * (total > DOUBT)
     likeness = (F.normalize(features.nan_to_num(), dim=-1) @ (tau * F.normalize(prototypes, dim=1)).T).softmax(dim=-1)
     known = prototypes.norm(dim=1) > MIN_LENGTH
     products = torch.where(known, likeness, likeness.new_tensor(1 / len(prototypes))) * (votes + DOUBT)
@@ -118,6 +126,6 @@ def _classified(
     groups: Int[Tensor, " T"],
 ) -> tuple[Int32[Tensor, " P"], Float[Tensor, " P"]]:
     shares = joint_probabilities(features, votes, prototypes, tau)
-    winners = shares.argmax(dim=-1)
+    largest, winners = shares.max(dim=-1)
     of_group = shares.masked_fill(groups != groups[winners, None], 0.0)
-    return (winners + 1).to(torch.int32), of_group.sum(dim=-1)
+    return (winners + 1).masked_fill(largest == 0, 0).to(torch.int32), of_group.sum(dim=-1)

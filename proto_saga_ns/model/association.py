@@ -44,8 +44,11 @@ def segment_scene(
     """Associate the masks of all training views and make a classifier of novel views from the result.
 
     Raises:
-        ProtoSagaError: if the masks changed since training, or no mask shows any Gaussian.
+        ProtoSagaError: if the masks changed since training, no mask shows any Gaussian, or the options ask an embedding
+            that was never trained.
     """
+    if model.is_untrained:
+        check_asks_votes_alone(options, scene_options)
     views = training_views(model, datamanager)
     association = associate_views(model, views, options)
     if not association.n_gaussians.any():
@@ -67,6 +70,23 @@ def segment_scene(
         options={"association": asdict(options), "scene": asdict(scene_options)},
     )
     return replace(scene, gaussians=vote(model, views, scene))
+
+
+def check_asks_votes_alone(options: AssociationOptions, scene_options: SceneOptions) -> None:
+    """Raise a ``ProtoSagaError`` if association or classifier need embeddings that know something."""
+    given = {
+        f"strategy {options.strategy}": options.strategy == "consensus",
+        "no-votes": scene_options.votes,
+        f"classifier {scene_options.classifier}": scene_options.classifier == "prototypes",
+    }
+    wrong = [name for name, fits in given.items() if not fits]
+    if wrong:
+        raise ProtoSagaError(
+            f"{' and '.join(wrong)} cannot work here: the Gaussians are those of a plain splat, whose embeddings were "
+            "never trained and tell nothing apart. Leave it out and give --strategy consensus, which counts the votes "
+            "of the masks; or train embeddings: ns-train proto-saga-lite --data DIR --load-dir "
+            "RUN/nerfstudio_models --pipeline.model.freeze-geometry True."
+        )
 
 
 def training_views(model: ProtoSagaModel, datamanager: ProtoSagaDatamanager) -> TrainingViews:
@@ -115,7 +135,7 @@ def pool_features(views: TrainingViews, part_of_mask: Sequence[Int32[np.ndarray,
     def pooled() -> Iterator[MaskedView]:
         for index in _progress(range(len(views)), "Averaging features"):
             parts = torch.from_numpy(part_of_mask[index])
-            features = views.render(index).features
+            features = views.features(index)
             means, pixels = view_prototypes(features, views.label_map(index), len(parts) - 1)
             yield MaskedView(views.names[index], means.cpu(), pixels.cpu(), parts)
 

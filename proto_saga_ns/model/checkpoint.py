@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import Parameter
 
 from proto_saga_ns.errors import ProtoSagaError
 
@@ -39,6 +41,12 @@ def check_shapes(parameters: nn.ParameterDict, state: Mapping[str, Tensor]) -> N
                 f"The checkpoint has {name} of shape {tuple(found)} per Gaussian, this configuration expects "
                 f"{tuple(expected)}. Train or load with the sh-degree and embedding-dim that wrote the checkpoint."
             )
+
+
+@torch.no_grad()
+def restart(embeddings: Float[Parameter, "N D"], scale: float) -> None:
+    """Random embeddings of this standard deviation, in place. Zero ones (scale 0) have no direction to train from."""
+    embeddings.copy_(scale * torch.randn_like(embeddings))
 
 
 @torch.no_grad()
