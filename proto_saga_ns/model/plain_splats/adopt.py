@@ -10,7 +10,6 @@ import yaml
 
 from proto_saga_ns.association import AssociationOptions
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.export.transform import Similarity
 from proto_saga_ns.files import atomic_file, atomic_path, write_atomically
 from proto_saga_ns.model.association import check_asks_votes_alone, segment_scene
 from proto_saga_ns.model.checkpoint import restart
@@ -58,9 +57,7 @@ def _loaded(splat: PlainSplat) -> ProtoSagaPipeline:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     pipeline: ProtoSagaPipeline = splat.config.pipeline.setup(device=device, test_mode="test")
     pipeline.eval()
-    outputs = pipeline.datamanager.train_dataparser_outputs
-    frame = Similarity.from_dataparser(outputs.dataparser_transform.numpy(), outputs.dataparser_scale)
-    load_best(pipeline.model, pipeline.datamanager, splat.states(frame), splat.source)
+    load_best(pipeline.model, pipeline.datamanager, splat)
     restart(pipeline.model.embeddings, 0.0)
     pipeline.model.create_view_classifiers(pipeline.datamanager.labels_per_view)
     return pipeline

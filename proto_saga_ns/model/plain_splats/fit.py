@@ -15,7 +15,9 @@ from torch import Tensor
 
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.evaluation import psnr
-from proto_saga_ns.model.plain_splats.plain_splat import ModelState
+from proto_saga_ns.export.transform import Similarity
+from proto_saga_ns.model.checkpoint import GAUSSIAN_PREFIX
+from proto_saga_ns.model.plain_splats.plain_splat import ModelState, PlainSplat
 from proto_saga_ns.model.segmentation import render_view
 
 if TYPE_CHECKING:
@@ -45,40 +47,45 @@ class Fit:
     psnr: float
 
 
-def load_best(
-    model: ProtoSagaModel, datamanager: ProtoSagaDatamanager, states: Mapping[str, ModelState], source: Path
-) -> None:
+def load_best(model: ProtoSagaModel, datamanager: ProtoSagaDatamanager, splat: PlainSplat) -> None:
     """Load the parameters that look most like the training images, and say what was found.
 
     Args:
         model: to load them into; its embeddings become random.
         datamanager: of the training views.
-        states: parameters, by the name of the frame that they are taken to come from.
-        source: file that they come from, for messages.
+        splat: whose parameters there may be several of, for several frames that its file may be in.
 
     Raises:
         ProtoSagaError: hardly any Gaussian lies in any training view, or the parameters are for another model.
     """
-    fits = {}
+    states = splat.states(training_frame(datamanager))
+    fits: dict[str, Fit] = {}
     for name, state in states.items():
-        load(model, state, source)
+        load(model, state, splat.source)
         fits[name] = measure_fit(model, datamanager)
     best = max(fits, key=lambda name: (fits[name].seen >= LEAST_SEEN, fits[name].psnr))
-    check_fit(fits[best], best, source)
-    load(model, states[best], source)
-    others = "".join(f", {fit.psnr:.1f} if it were {name}" for name, fit in fits.items() if name != best)
-    CONSOLE.print(
-        f"{len(model.means)} Gaussians of {source}, frame {best}: PSNR {fits[best].psnr:.1f} dB in a few training "
-        f"views{others}",
-        soft_wrap=True,
-    )
+    CONSOLE.print(_report(splat.source, len(model.means), best, fits), soft_wrap=True)
+    check_fit(fits[best], splat)
+    load(model, states[best], splat.source)
+
+
+def training_frame(datamanager: ProtoSagaDatamanager) -> Similarity:
+    """From the coordinates of the input data to those of the training views."""
+    outputs = datamanager.train_dataparser_outputs
+    return Similarity.from_dataparser(outputs.dataparser_transform.numpy(), outputs.dataparser_scale)
+
+
+def _report(source: Path, count: int, best: str, fits: Mapping[str, Fit]) -> str:
+    others = [f"it would be {fit.psnr:.1f} dB in the frame {name}" for name, fit in fits.items() if name != best]
+    frame = f"; taken to be in the frame {best}: {', '.join(others)}" if others else ""
+    return f"{count} Gaussians of {source}: PSNR {fits[best].psnr:.1f} dB in a few training views{frame}"
 
 
 def load(model: ProtoSagaModel, state: ModelState, source: Path) -> None:
     """Load parameters; what they lack stays as the model has it."""
     own = model.state_dict()
     for name, value in state.items():
-        if name.startswith("gauss_params."):
+        if name.startswith(GAUSSIAN_PREFIX):
             continue
         if name not in own or own[name].shape != value.shape:
             raise ProtoSagaError(
@@ -88,19 +95,17 @@ def load(model: ProtoSagaModel, state: ModelState, source: Path) -> None:
     model.load_state_dict(dict(state))
 
 
-def check_fit(fit: Fit, frame: str, source: Path) -> None:
+def check_fit(fit: Fit, splat: PlainSplat) -> None:
     """Raise a ``ProtoSagaError`` if the Gaussians lie elsewhere than the views look; warn if they look otherwise."""
-    remedy = (
-        f"The splat and the poses are hardly in the same coordinates (frame {frame}). Give the data that the splat "
-        "was trained on; --frame training for a PLY of ns-export, with the data parser set as it was in training "
-        '(--data-parser "nerfstudio-data --orientation-method ..."), else --frame world.'
-    )
     if fit.seen < LEAST_SEEN:
-        raise ProtoSagaError(f"Only {fit.seen:.2%} of the Gaussians of {source} lie in any training view. {remedy}")
+        raise ProtoSagaError(
+            f"Only {fit.seen:.2%} of the Gaussians of {splat.source} lie in any training view: they are in other "
+            f"coordinates than the poses of {splat.config.data}. {splat.remedy}"
+        )
     if fit.psnr < POOR_PSNR:
         CONSOLE.print(
-            f"[bold yellow]The Gaussians of {source} look little like the training images: PSNR {fit.psnr:.1f} dB. "
-            f"{remedy}",
+            f"[bold yellow]The Gaussians of {splat.source} look little like the training images: PSNR {fit.psnr:.1f} "
+            f"dB. {splat.remedy}",
             soft_wrap=True,
         )
 

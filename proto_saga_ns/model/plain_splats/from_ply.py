@@ -21,6 +21,10 @@ from proto_saga_ns.model.proto_saga import ProtoSagaModelConfig
 if TYPE_CHECKING:
     from nerfstudio.data.dataparsers.base_dataparser import DataParserConfig
 
+REMEDY = (
+    "Are images and poses those that the splat was trained on, and is its frame right? --frame world is that of the "
+    "input data; --frame training that of ns-export, for which --data-parser must be as it was in training."
+)
 LARGEST_LOGIT = 30.0
 """Of an opacity; what is beyond is 0 or 1 in single precision."""
 SMALLEST_LOG_SCALE = -30.0
@@ -54,7 +58,7 @@ def run_of_ply(
         chosen = ways if options.frame == "auto" else {options.frame: ways[options.frame]}
         return {name: _state(transform_splat(splat, way)) for name, way in chosen.items()}
 
-    return PlainSplat(ply, new_run(model, parser, data, place), 0, states)
+    return PlainSplat(ply, REMEDY, new_run(model, parser, data, place), 0, states)
 
 
 def drawable(splat: Splat, source: Path) -> Splat:

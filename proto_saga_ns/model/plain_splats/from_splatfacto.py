@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 KEPT = (GAUSSIAN_PREFIX, "camera_optimizer.", "bil_grids.")
 """What a checkpoint of splatfacto has that makes its pictures."""
+REMEDY = "Are images and poses those that it was trained on? Give them with --data."
 MODEL_PREFIX = "_model."
 
 
@@ -57,7 +58,7 @@ def run_of_splatfacto(
     there = data or config.data or manager.data or manager.dataparser.data
     parser = with_masks(manager.dataparser, choice)
     run = new_run(model_config(config.pipeline.model), parser, there, place, config.experiment_name)
-    return PlainSplat(checkpoint, run, step, lambda _: {"training": state})
+    return PlainSplat(checkpoint, REMEDY, run, step, lambda _: {"training": state})
 
 
 def model_config(model: Any) -> ProtoSagaModelConfig:

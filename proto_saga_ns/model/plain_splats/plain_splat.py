@@ -30,12 +30,14 @@ class PlainSplat:
     Attributes:
         source: file that the Gaussians come from.
         config: of the new run.
+        remedy: what to do if the Gaussians lie elsewhere than the views look.
         step: of the training that made the Gaussians; 0 if that is not known.
         states: by the frame that the file is taken to be in, parameters of the model in the training frame; given what
             the data parser does to coordinates. More than one if it is to be found out which.
     """
 
     source: Path
+    remedy: str
     config: ProtoSagaTrainerConfig
     step: int
     states: Callable[[Similarity], Mapping[str, ModelState]]
