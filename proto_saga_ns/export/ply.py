@@ -117,20 +117,6 @@ def read_labelled_ply(path: Path) -> tuple[Splat, GaussianInstances]:
     return _splat(vertices, path), GaussianInstances(ids, _column(vertices, CONFIDENCE))
 
 
-def read_comments(path: Path) -> tuple[str, ...]:
-    """The comments in the header of a PLY, in their order.
-
-    Raises:
-        ProtoSagaError: the file is missing or no PLY.
-    """
-    try:
-        with path.open("rb") as file:
-            lines = _header_lines(file)
-    except (OSError, ValueError) as error:
-        raise _unreadable(path, error) from error
-    return tuple(" ".join(words[1:]) for words in lines if words[0] == "comment")
-
-
 @dataclass(frozen=True)
 class _Header:
     """What a PLY says of its vertices, which come first in it."""
@@ -145,23 +131,19 @@ def _read_vertices(path: Path) -> np.ndarray:
             header = _read_header(file)
             content = file.read(header.count * header.kind.itemsize)
     except (OSError, ValueError) as error:
-        raise _unreadable(path, error) from error
+        reason = getattr(error, "strerror", None) or error
+        raise ProtoSagaError(
+            f"Cannot read {path}: {reason}. Expected a binary PLY of 3D Gaussian Splatting, such as the ones that "
+            "proto-saga export, ns-export and SuperSplat write."
+        ) from error
     if len(content) < header.count * header.kind.itemsize:
         there = len(content) // header.kind.itemsize
         raise ProtoSagaError(f"{path} is cut off: {there} of {header.count} Gaussians are there. Make it again.")
     return np.frombuffer(content, header.kind)
 
 
-def _unreadable(path: Path, error: Exception) -> ProtoSagaError:
-    reason = getattr(error, "strerror", None) or error
-    return ProtoSagaError(
-        f"Cannot read {path}: {reason}. Expected a binary PLY of 3D Gaussian Splatting, such as the ones that "
-        "proto-saga export, ns-export and SuperSplat write."
-    )
-
-
 def _read_header(file: BinaryIO) -> _Header:
-    lines = [words for words in _header_lines(file) if words[0] not in ("comment", "obj_info")]
+    lines = _header_lines(file)
     formats = [words[1] for words in lines if words[0] == "format" and len(words) > 1]
     if len(formats) != 1 or formats[0] not in _BYTE_ORDERS:
         raise ValueError(f"its format is {' '.join(formats) or 'not given'}, only binary ones are read")
@@ -184,7 +166,7 @@ def _read_header(file: BinaryIO) -> _Header:
 
 
 def _header_lines(file: BinaryIO) -> list[list[str]]:
-    """The words of its lines."""
+    """The words of its lines, without comments."""
     if file.readline(8).strip() != b"ply":
         raise ValueError("it is no PLY file")
     lines = []
@@ -192,7 +174,7 @@ def _header_lines(file: BinaryIO) -> list[list[str]]:
         words = file.readline(4096).decode("ascii", errors="replace").split()
         if words == ["end_header"]:
             return lines
-        if words:
+        if words and words[0] not in ("comment", "obj_info"):
             lines.append(words)
     raise ValueError("its header has no end")
 
