@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +21,7 @@ from proto_saga_ns.export.splat import Splat
 from proto_saga_ns.export.transform import Similarity, transform_splat
 from proto_saga_ns.model.plain_splats.fit import centers_in_view
 from proto_saga_ns.model.plain_splats.from_ply import drawable, run_of_ply
-from proto_saga_ns.model.plain_splats.from_splatfacto import model_config, read_state
+from proto_saga_ns.model.plain_splats.from_splatfacto import check_same_frame, model_config, read_state
 from proto_saga_ns.model.plain_splats.options import FrameChoice, NewRunOptions, PlyOptions
 from tests.export.splats import picture, random_splat
 from tests.export.test_splat import view
@@ -34,7 +36,7 @@ def test_a_ply_of_any_degree_becomes_parameters_that_show_it(tmp_path: Path, deg
     write_ply(tmp_path / "a.ply", splat)
     options = PlyOptions("training", "antialiased", "white")
     run = run_of_ply(tmp_path / "a.ply", tmp_path, MaskedNerfstudioConfig(), options, NewRunOptions(tmp_path))
-    model = run.config.pipeline.model
+    model: Any = run.config.pipeline.model
     assert (model.sh_degree, model.rasterize_mode, model.background_color) == (degree or 1, "antialiased", "white")
     ((frame, state),) = run.states(Similarity(2.0, TURN, np.ones(3))).items()
     assert frame == "training"
@@ -76,6 +78,21 @@ def test_checkpoints_of_the_first_splatfacto_and_of_several_gpus_are_read(tmp_pa
     torch.save({"step": 7, "pipeline": pipeline}, tmp_path / "a.ckpt")
     step, state = read_state(tmp_path / "a.ckpt")
     assert step == 7 and set(state) == {"gauss_params.means", "camera_optimizer.pose_adjustment"}
+
+
+def test_a_data_parser_that_puts_the_scene_elsewhere_is_noticed(tmp_path: Path) -> None:
+    file = tmp_path / "dataparser_transforms.json"
+    now = Similarity(2.0, TURN, np.array([1.0, 2, 3]))
+    check_same_frame(file, now)
+    transform = np.concatenate([TURN, now.translation[:, None] / 2], axis=1)
+    file.write_text(json.dumps({"transform": transform.tolist(), "scale": 2.0}))
+    check_same_frame(file, now)
+    for other in (replace(now, scale=2.01), replace(now, translation=np.array([1.0, 2, 3.01]))):
+        with pytest.raises(ProtoSagaError, match="elsewhere now than in training"):
+            check_same_frame(file, other)
+    file.write_text("{}")
+    with pytest.raises(ProtoSagaError, match="cannot be read"):
+        check_same_frame(file, now)
 
 
 def test_a_checkpoint_that_was_cut_off_is_named(tmp_path: Path) -> None:

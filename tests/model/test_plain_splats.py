@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,12 +29,16 @@ from proto_saga_ns.labels import read_label_map
 from proto_saga_ns.model.evaluate import evaluate_views
 from proto_saga_ns.model.lpips import without_lpips
 from proto_saga_ns.model.options import SceneOptions
+from proto_saga_ns.model.plain_splats.fit import load
 from proto_saga_ns.model.plain_splats.options import NewRunOptions, PlyOptions
 from proto_saga_ns.model.segmentation import TrainingViews, segment_view
 from proto_saga_ns.scene import SegmentedScene, corrections
+from proto_saga_ns.viewer.session import Session
 from tests.commands import run as run_command
 from tests.conftest import TrainedRun, train_arguments
+from tests.data.formats import write_colmap
 from tests.scenes import NUM_INSTANCES
+from tests.viewer.conftest import shown_ids, spot_showing, viewer_view
 
 CONSENSUS = AssociationOptions(strategy="consensus")
 GAUSSIANS = ("means", "scales", "quats", "opacities", "features_dc", "features_rest")
@@ -158,6 +162,27 @@ def test_a_ply_gives_the_same_segmentation_as_its_run(
         torch.testing.assert_close(segment_view(again.model, again.scene, other).rgb, rgb, rtol=0, atol=2e-3)
 
 
+def test_a_ply_in_the_coordinates_of_colmap(
+    votes_alone: Run, exported: Path, trained_run: TrainedRun, tmp_path: Path
+) -> None:
+    """As Inria's code lays data out and leaves its PLY; nerfstudio turns COLMAP's axes before anything else."""
+    data = tmp_path / "data"
+    shutil.copytree(trained_run.scene.folder, data)
+    write_colmap(replace(trained_run.scene, folder=data))
+    (data / "transforms.json").unlink()
+    (data / "colmap" / "sparse").rename(data / "sparse")
+    place, look = NewRunOptions(tmp_path, "room", "colmap"), PlyOptions(background_color="white")
+    Associate(ply=exported, data=data, association=CONSENSUS, place=place, splat=look).run()
+    run = load_run(tmp_path / "room" / "proto-saga" / "colmap" / "config.yml")
+    shown = {path.stem: segment_view(run.model, run.scene, camera) for path, camera, _ in run.cameras("all")}
+    before = {path.stem: camera for path, camera, _ in votes_alone.cameras("all")}
+    for name, view in shown.items():
+        camera = before[name]
+        same = segment_view(votes_alone.model, votes_alone.scene, camera)
+        torch.testing.assert_close(view.rgb, same.rgb, rtol=0, atol=5e-3)
+    assert len(shown) == len(before) and abs(len(run.scene.ids) - NUM_INSTANCES) <= 1
+
+
 def test_a_splat_that_lies_elsewhere_is_refused_with_the_remedy(
     votes_alone: Run, trained_run: TrainedRun, tmp_path: Path
 ) -> None:
@@ -244,6 +269,30 @@ def test_what_was_merged_is_split_again_and_more_is_refused(votes_alone: Run) ->
         corrections.split(scene, first, features, embeddings, votes[:1].expand(2, -1))
 
 
+def test_what_people_do_in_the_viewer(votes_alone: Run) -> None:
+    session, view, scene = Session(votes_alone.model), viewer_view(votes_alone), votes_alone.scene
+    first, second = shown_ids(votes_alone)[:2]
+    spots = [spot_showing(votes_alone, number) for number in (first, second)]
+    assert session.click(view, spots[0]).startswith(f"{first}: ")
+    session.click(view, spots[1], add=True)
+    session.merge_selected()
+    assert len(session.scene.ids) == len(scene.ids) - 1
+    session.split_at(view, spots[0])
+    assert session.split_at(view, spots[1]).startswith("Split")
+    assert session.scene.ids == scene.ids
+    session.split_at(view, spots[0])
+    with pytest.raises(ProtoSagaError, match="only what was merged can be taken apart again"):
+        session.split_at(view, spots[0])
+    assert session.scene.ids == scene.ids
+    votes_alone.model.scene = scene
+
+
+def test_parameters_for_other_views_are_refused(votes_alone: Run) -> None:
+    state = {"camera_optimizer.pose_adjustment": torch.zeros(99, 6)}
+    with pytest.raises(ProtoSagaError, match=r"pose_adjustment of shape \(99, 6\), for other .* than the 9"):
+        load(votes_alone.model, state, Path("a.ckpt"))
+
+
 @torch.no_grad()
 def test_feature_maps_that_are_not_rendered_are_those_that_would_be(votes_alone: Run) -> None:
     views = TrainingViews(votes_alone.model, votes_alone.pipeline.datamanager)
@@ -254,7 +303,7 @@ def test_embeddings_can_be_trained_on_it(adopted: Path, trained_run: TrainedRun,
     arguments = [*train_arguments(trained_run.scene.folder, tmp_path, 3), "--pipeline.model.freeze-geometry", True]
     process = run_command("ns-train", *arguments, "--load-dir", adopted.parent / "nerfstudio_models")
     # Three steps teach nothing: association may find no instance, but every embedding has a direction by then.
-    assert re.search("got fresh embeddings", process.stdout), process.stdout + process.stderr
+    assert "got fresh embeddings" in process.stdout, process.stdout + process.stderr
     state = torch.load(max(tmp_path.rglob("step-*.ckpt")), map_location="cpu", weights_only=True)["pipeline"]
     assert state["_model.gauss_params.embeddings"].any(dim=1).all()
     before = load_run(adopted).model

@@ -10,6 +10,7 @@ import yaml
 
 from proto_saga_ns.association import AssociationOptions
 from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.export.transform import DATAPARSER_FILE
 from proto_saga_ns.files import atomic_file, atomic_path, write_atomically
 from proto_saga_ns.model.association import check_asks_votes_alone, segment_scene
 from proto_saga_ns.model.checkpoint import restart
@@ -20,8 +21,6 @@ from proto_saga_ns.model.plain_splats.plain_splat import PlainSplat
 if TYPE_CHECKING:
     from proto_saga_ns.model.pipeline import ProtoSagaPipeline, ProtoSagaPipelineConfig
     from proto_saga_ns.model.trainer import ProtoSagaTrainerConfig
-
-DATAPARSER_FILE = "dataparser_transforms.json"
 
 
 def adopt(splat: PlainSplat, association: AssociationOptions, scene: SceneOptions) -> tuple[Path, int]:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from nerfstudio.models.splatfacto import SplatfactoModelConfig
 from torch import Tensor
 
 from proto_saga_ns.data.parser_choice import with_masks
 from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.export.transform import DATAPARSER_FILE, Similarity
 from proto_saga_ns.model.checkpoint import GAUSSIAN_PREFIX, SPLAT_PARAMETERS, check_is_splat
 from proto_saga_ns.model.plain_splats.options import NewRunOptions
-from proto_saga_ns.model.plain_splats.plain_splat import PlainSplat, new_run
+from proto_saga_ns.model.plain_splats.plain_splat import ModelState, PlainSplat, new_run
 from proto_saga_ns.model.proto_saga import ProtoSagaModelConfig
 
 if TYPE_CHECKING:
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
 
 KEPT = (GAUSSIAN_PREFIX, "camera_optimizer.", "bil_grids.")
 """What a checkpoint of splatfacto has that makes its pictures."""
+SAME = 1e-4
+"""Difference of two transforms, relative to the largest number in them."""
 REMEDY = "Are images and poses those that it was trained on? Give them with --data."
 MODEL_PREFIX = "_model."
 
@@ -58,7 +63,12 @@ def run_of_splatfacto(
     there = data or config.data or manager.data or manager.dataparser.data
     parser = with_masks(manager.dataparser, choice)
     run = new_run(model_config(config.pipeline.model), parser, there, place, config.experiment_name)
-    return PlainSplat(checkpoint, REMEDY, run, step, lambda _: {"training": state})
+
+    def states(now: Similarity) -> Mapping[str, ModelState]:
+        check_same_frame(checkpoint.parent.parent / DATAPARSER_FILE, now)
+        return {"training": state}
+
+    return PlainSplat(checkpoint, REMEDY, run, step, states)
 
 
 def model_config(model: Any) -> ProtoSagaModelConfig:
@@ -66,6 +76,26 @@ def model_config(model: Any) -> ProtoSagaModelConfig:
     names = [field.name for field in fields(SplatfactoModelConfig) if field.name != "_target" and field.init]
     # Versions of nerfstudio differ in their fields.
     return ProtoSagaModelConfig(**{name: getattr(model, name) for name in names if hasattr(model, name)})
+
+
+def check_same_frame(file: Path, now: Similarity) -> None:
+    """Raise a ``ProtoSagaError`` if the data parser puts the scene elsewhere than in training.
+
+    Args:
+        file: what the data parser did in training; not there if the run was ended before its first step.
+        now: what it does now.
+    """
+    if not file.is_file():
+        return
+    try:
+        before = Similarity.from_file(file).matrix()
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise ProtoSagaError(f"{file} cannot be read ({error!r}). Restore or delete it.") from error
+    if not np.allclose(before, now.matrix(), rtol=0, atol=SAME * abs(before).max()):
+        raise ProtoSagaError(
+            f"The data parser puts the scene elsewhere now than in training ({file}): poses or images of the data have "
+            "changed since, and the Gaussians do not fit them. Restore them as they were."
+        )
 
 
 def read_state(checkpoint: Path) -> tuple[int, dict[str, Tensor]]:

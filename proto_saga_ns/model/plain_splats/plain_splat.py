@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from proto_saga_ns.model.trainer import ProtoSagaTrainerConfig
 
 ModelState = Mapping[str, Tensor]
+PLACEHOLDERS = 8
+"""Gaussians that a model starts with before those of the checkpoint take their place; points of the data, which may be
+too few for a start, are not needed."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,7 @@ def new_run(
     config.output_dir = options.output_dir.resolve()
     config.experiment_name = options.experiment_name or name or (place.parent if place.is_file() else place).stem
     config.timestamp = options.timestamp or datetime.now().strftime("%Y-%m-%d_%H%M%S")
-    config.pipeline.model = model
+    config.pipeline.model = replace(model, random_init=True, num_random=PLACEHOLDERS)
     config.pipeline.datamanager.dataparser = replace(parser, data=place)
     config.data = config.pipeline.datamanager.data = place
     return config
