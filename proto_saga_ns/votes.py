@@ -20,7 +20,8 @@ from proto_saga_ns.prototypes import DEFAULT_MIN_ALPHA, MIN_LENGTH
 from proto_saga_ns.rasterize.votes import GaussianVotes, RenderedVotes, TileVotes
 
 DOUBT = 1e-3
-"""What is added to rendered votes, so that the prototypes decide where nobody has voted."""
+"""What is added to rendered votes, so that the prototypes decide where nobody has voted. Without prototypes it is what
+stands against the votes: no fewer give a label."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,12 +88,15 @@ def classify_with_votes(
         ValueError: if votes that kernels rendered are not of this view or these prototypes.
 
     Returns:
-        Labels in [0, T], and the share of all products that the winner's group has; both 0 where alpha is too small.
+        Labels in [0, T], and the share of all products that the winner's group has; both 0 where alpha is too small,
+        and where nobody has voted if all prototypes are zero.
     """
     count = len(prototypes)
     if count == 0 or alpha.numel() == 0:
         return torch.zeros_like(alpha, dtype=torch.int32), torch.zeros_like(alpha)
     prototypes = prototypes.to(features)
+    if isinstance(votes, TileVotes) and not prototypes.any():
+        votes = votes.dense()  # the kernel multiplies by what there is not
     if isinstance(votes, TileVotes):
         return _classified_by_kernels(features, votes, prototypes, alpha, tau, min_alpha, groups)
     groups = torch.arange(count, device=features.device) if groups is None else groups.to(features.device)
@@ -112,8 +116,14 @@ def joint_probabilities(
     prototypes: Float[Tensor, "T D"],
     tau: float,
 ) -> Float[Tensor, "*shape T"]:
-    """Probability (Eq. 19) times votes, of each label, as shares of all; see ``classify_with_votes``."""
+    """Probability (Eq. 19) times votes, of each label, as shares of all; see ``classify_with_votes``.
+
+    If all prototypes are zero (an embedding that was never trained) they are the shares of votes and ``DOUBT``.
+    """
     votes = votes.dense() if isinstance(votes, TileVotes) else votes
+    if not prototypes.any():
+        total = votes.sum(dim=-1, keepdim=True)
+        return votes / (total + DOUBT) * (total > DOUBT)
     finite = features.isfinite().all(dim=-1, keepdim=True)
     directions = F.normalize(features.where(finite, features.new_zeros(())), dim=-1)
     likeness = (directions @ (tau * F.normalize(prototypes, dim=1)).T).softmax(dim=-1)
@@ -130,9 +140,9 @@ def _classified(
     groups: Int[Tensor, " T"],
 ) -> tuple[Int32[Tensor, " P"], Float[Tensor, " P"]]:
     shares = joint_probabilities(features, votes, prototypes, tau)
-    winners = shares.argmax(dim=-1)
+    largest, winners = shares.max(dim=-1)
     of_group = shares.masked_fill(groups != groups[winners, None], 0.0)
-    return (winners + 1).to(torch.int32), of_group.sum(dim=-1)
+    return (winners + 1).masked_fill(largest == 0, 0).to(torch.int32), of_group.sum(dim=-1)
 
 
 def _classified_by_kernels(

@@ -173,7 +173,7 @@ def test_a_run_of_another_method(tmp_path: Path) -> None:
 
     (tmp_path / "config.yml").write_text(yaml.dump(method_configs["splatfacto"]))
     process = run("proto-saga", "info", "--load-config", tmp_path / "config.yml")
-    assert_user_error(process, "splatfacto", "--load-dir")
+    assert_user_error(process, "splatfacto", "proto-saga associate")
 
 
 def test_a_run_without_checkpoint(copy_of_run: TrainedRun) -> None:

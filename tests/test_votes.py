@@ -69,6 +69,22 @@ def test_without_votes_prototypes_decide_and_between_like_prototypes_votes_do() 
     assert (labels == votes.argmax(dim=-1) + 1).all()
 
 
+def test_votes_alone_are_shares_and_where_nobody_votes_there_is_no_label() -> None:
+    """Zero prototypes: an embedding that was never trained."""
+    votes, groups = torch.rand(4, 5, 3) * 0.3, torch.tensor([1, 1, 3])
+    votes[0] = 0.0
+    votes[1] = torch.tensor([1e-4, 2e-4, 1e-5])  # what shines through from behind
+    features, alpha = torch.zeros(4, 5, 8), torch.ones(4, 5)
+    labels, confidence = classify_with_votes(features, votes, torch.zeros(3, 8), alpha)
+    assert not labels[:2].any() and not confidence[:2].any()
+    assert (labels[2:] == votes[2:].argmax(dim=-1) + 1).all()
+    shares = votes / (votes.sum(dim=-1, keepdim=True) + 1e-3)
+    torch.testing.assert_close(confidence[2:], shares[2:].amax(dim=-1))
+    _, together = classify_with_votes(features, votes, torch.zeros(3, 8), alpha, groups=groups)
+    of_winner = torch.where(labels == 3, shares[..., 2], shares[..., :2].sum(dim=-1))
+    torch.testing.assert_close(together[2:], of_winner[2:])
+
+
 def test_no_instances_give_no_labels_and_a_zero_prototype_counts_by_votes() -> None:
     features, alpha = torch.randn(2, 2, 4), torch.ones(2, 2)
     assert not classify_with_votes(features, torch.zeros(2, 2, 0), torch.zeros(0, 4), alpha)[0].any()

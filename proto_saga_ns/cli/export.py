@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from proto_saga_ns.gaussian_instances import GaussianInstances
 
 What = Literal["instances", "rest", "labelled", "colors", "boxes"]
-DATAPARSER_FILE = "dataparser_transforms.json"
 GENERATOR = "Made by proto-saga export"
 
 
@@ -224,15 +222,12 @@ def _gaussian_instances(run: Run) -> GaussianInstances:
 
 def _world_to_training(run: Run, load_config: Path) -> Similarity:
     """What nerfstudio's data parser did to the coordinates when the run was trained."""
-    import numpy as np
-
-    from proto_saga_ns.export.transform import Similarity
+    from proto_saga_ns.export.transform import DATAPARSER_FILE, Similarity
 
     file = load_config.parent / DATAPARSER_FILE
     try:
         if file.is_file():
-            content = json.loads(file.read_text())
-            return Similarity.from_dataparser(np.array(content["transform"]), content["scale"])
+            return Similarity.from_file(file)
         _say(f"{file} is missing; the coordinates are those that the data parser finds now.")
         outputs = run.pipeline.datamanager.train_dataparser_outputs
         return Similarity.from_dataparser(outputs.dataparser_transform.numpy(), outputs.dataparser_scale)

@@ -12,6 +12,7 @@ from proto_saga_ns.errors import ProtoSagaError
 
 if TYPE_CHECKING:
     from nerfstudio.cameras.cameras import Cameras
+    from nerfstudio.engine.trainer import TrainerConfig
     from torch import Tensor
 
     from proto_saga_ns.model.pipeline import ProtoSagaPipeline
@@ -105,8 +106,9 @@ def load_run(load_config: Path, data: Path | None = None) -> Run:
     Raises:
         ProtoSagaError: if the file is missing or of another method, or the run has no checkpoint.
     """
-    config = _read_config(load_config)
-    _check_checkpoint(config, load_config)
+    config = read_config(load_config)
+    check_is_ours(config, load_config)
+    last_checkpoint(config, load_config)
 
     from nerfstudio.utils.eval_utils import eval_setup
 
@@ -121,10 +123,14 @@ def load_run(load_config: Path, data: Path | None = None) -> Run:
     return Run(config, pipeline, checkpoint)  # type: ignore[arg-type]
 
 
-def _read_config(load_config: Path) -> ProtoSagaTrainerConfig:
-    import yaml
+def read_config(load_config: Path) -> TrainerConfig:
+    """The configuration of a nerfstudio run of any method.
 
-    from proto_saga_ns.model.trainer import ProtoSagaTrainerConfig
+    Raises:
+        ProtoSagaError: the file is missing or something else.
+    """
+    import yaml
+    from nerfstudio.engine.trainer import TrainerConfig
 
     if not load_config.is_file():
         raise ProtoSagaError(
@@ -135,18 +141,37 @@ def _read_config(load_config: Path) -> ProtoSagaTrainerConfig:
         config = yaml.load(load_config.read_text(), Loader=yaml.Loader)
     except (yaml.YAMLError, UnicodeDecodeError, ImportError, AttributeError) as error:
         raise ProtoSagaError(f"{load_config} is not a nerfstudio configuration ({error}).") from error
-    if not isinstance(config, ProtoSagaTrainerConfig):
-        method = getattr(config, "method_name", "no method at all")
-        raise ProtoSagaError(
-            f"{load_config} is a run of {method}, not of proto-saga or proto-saga-lite. To segment a splat that "
-            "splatfacto trained: ns-train proto-saga-lite --load-dir ITS/nerfstudio_models --data DIR."
-        )
+    if not isinstance(config, TrainerConfig):
+        raise ProtoSagaError(f"{load_config} is not a nerfstudio configuration (it holds a {type(config).__name__}).")
     return config
 
 
-def _check_checkpoint(config: ProtoSagaTrainerConfig, load_config: Path) -> None:
+def is_ours(config: TrainerConfig) -> bool:
+    """Whether proto-saga made a run."""
+    from proto_saga_ns.model.trainer import ProtoSagaTrainerConfig
+
+    return isinstance(config, ProtoSagaTrainerConfig)
+
+
+def check_is_ours(config: TrainerConfig, load_config: Path) -> None:
+    """Raise a ``ProtoSagaError`` if a run is of another method."""
+    if not is_ours(config):
+        raise ProtoSagaError(
+            f"{load_config} is a run of {config.method_name}, not of proto-saga or proto-saga-lite. To segment a splat "
+            f"that splatfacto trained, without training: proto-saga associate --load-config {load_config}."
+        )
+
+
+def last_checkpoint(config: TrainerConfig, load_config: Path) -> Path:
+    """File of the last checkpoint of a run, wherever it lies now.
+
+    Raises:
+        ProtoSagaError: there is none.
+    """
     folder = load_config.resolve().parent / config.relative_model_dir
-    if not any(folder.glob("step-*.ckpt")):
+    found = sorted(folder.glob("step-*.ckpt"))
+    if not found:
         raise ProtoSagaError(
             f"{folder} holds no checkpoint (step-*.ckpt). The run was ended before it saved one; train it again."
         )
+    return found[-1]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import torch
 from jaxtyping import Bool, Float
@@ -14,6 +14,8 @@ from torch.nn import functional as F
 CONSTANT_BASIS = 0.28209479177387814
 """Value of the spherical harmonic of degree 0."""
 MAX_DEGREE = 4
+LOGIT_MARGIN = 1e-6
+"""Colours that are nearer to 0 or 1 have no logit in single precision."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,32 @@ class Splat:
             harmonics=torch.cat([constant, rest], dim=1),
         )
 
+    @torch.no_grad()
+    def to_parameters(self) -> dict[str, Tensor]:
+        """Splatfacto's parameters; ``from_parameters`` undoes it.
+
+        Of degree 0 it keeps logits of colours: those that are 0, 1 or beyond (``has_plain_colors``) come out changed.
+        """
+        constant = self.harmonics[:, 0]
+        return {
+            "means": self.means,
+            "scales": self.log_scales,
+            "quats": self.quats,
+            "features_dc": constant if self.degree > 0 else plain_colors(constant).logit(eps=LOGIT_MARGIN),
+            "features_rest": self.harmonics[:, 1:],
+            "opacities": self.opacity_logits[:, None],
+        }
+
+    def has_plain_colors(self) -> bool:
+        """Whether the harmonics of degree 0 show as colours between 0 and 1."""
+        rgb = plain_colors(self.harmonics[:, 0])
+        return bool(((rgb > LOGIT_MARGIN) & (rgb < 1 - LOGIT_MARGIN)).all())
+
+    def padded(self, degree: int) -> Splat:
+        """The same splat with harmonics of at least this degree, zero where there were none."""
+        missing = max((degree + 1) ** 2 - self.harmonics.shape[1], 0)
+        return replace(self, harmonics=F.pad(self.harmonics, (0, 0, 0, missing)))
+
     def __len__(self) -> int:
         return len(self.means)
 
@@ -84,6 +112,11 @@ class Splat:
         unit = F.normalize(self.quats, dim=1)
         identity = unit.new_tensor([1.0, 0.0, 0.0, 0.0])
         return torch.where((unit == 0).all(dim=1, keepdim=True), identity, unit)
+
+
+def plain_colors(constant: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
+    """What coefficients of degree 0 show as; ``constant_harmonics`` undoes it."""
+    return constant * CONSTANT_BASIS + 0.5
 
 
 def constant_harmonics(rgb: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:

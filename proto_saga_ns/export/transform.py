@@ -6,7 +6,9 @@ x_training = dataparser_scale * (R @ x_world + t) with (R | t) its dataparser_tr
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -20,6 +22,8 @@ from proto_saga_ns.rasterize.spherical_harmonics import basis
 MAX_DISTORTION = 1e-3
 """Singular values of a transform differ by less than this share of them; it would not be a similarity otherwise."""
 SAMPLE_DIRECTIONS = 64
+DATAPARSER_FILE = "dataparser_transforms.json"
+"""Where nerfstudio leaves what its data parser did to coordinates, beside config.yml."""
 GOLDEN_ANGLE = np.pi * (3 - np.sqrt(5))
 
 
@@ -65,6 +69,16 @@ class Similarity:
             ValueError: they are no similarity.
         """
         return cls.from_matrix(scale * np.asarray(transform, np.float64)[:3])
+
+    @classmethod
+    def from_file(cls, file: Path) -> Similarity:
+        """From world to training frame, by the ``DATAPARSER_FILE`` of a run.
+
+        Raises:
+            ValueError, KeyError, TypeError, OSError: it cannot be read, or holds no similarity.
+        """
+        content = json.loads(file.read_text())
+        return cls.from_dataparser(np.array(content["transform"]), content["scale"])
 
     def inverse(self) -> Similarity:
         """The way back."""

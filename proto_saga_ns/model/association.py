@@ -46,8 +46,11 @@ def segment_scene(
     """Associate the masks of all training views and make a classifier of novel views from the result.
 
     Raises:
-        ProtoSagaError: if the masks changed since training, or no mask shows any Gaussian.
+        ProtoSagaError: if the masks changed since training, no mask shows any Gaussian, or the options ask an embedding
+            that was never trained.
     """
+    if model.is_untrained:
+        check_asks_votes_alone(options, scene_options)
     views = training_views(model, datamanager)
     options = settled_options(model, options)
     if model.config.classifiers == "shared":
@@ -97,6 +100,24 @@ def _as_views_show_it(
     gaussians = vote_with(model, views, label_maps())
     agreement = {} if instance_of_mask is None else {part: counted.share(part) for part in scene.masks.ids}
     return replace(scene, gaussians=gaussians, agreement=agreement)
+
+
+def check_asks_votes_alone(options: AssociationOptions, scene_options: SceneOptions) -> None:
+    """Raise a ``ProtoSagaError`` if association or classifier need embeddings that know something."""
+    strategy = options.with_strategy().strategy
+    given = {
+        f"strategy {strategy}": strategy == "consensus",
+        "no-votes": scene_options.votes,
+        f"classifier {scene_options.classifier}": scene_options.classifier == "prototypes",
+    }
+    wrong = [name for name, fits in given.items() if not fits]
+    if wrong:
+        raise ProtoSagaError(
+            f"{' and '.join(wrong)} cannot work here: the Gaussians are those of a plain splat, whose embeddings were "
+            "never trained and tell nothing apart. Leave it out: consensus, the default, counts the votes of the masks. "
+            "Or train embeddings: ns-train proto-saga-lite --data DIR --load-dir "
+            "RUN/nerfstudio_models --pipeline.model.freeze-geometry True."
+        )
 
 
 def training_views(model: ProtoSagaModel, datamanager: ProtoSagaDatamanager) -> TrainingViews:
@@ -153,7 +174,7 @@ def pool_features(views: TrainingViews, part_of_mask: Sequence[Int32[np.ndarray,
     def pooled() -> Iterator[MaskedView]:
         for index in _progress(range(len(views)), "Averaging features"):
             parts = torch.from_numpy(part_of_mask[index])
-            features = views.render(index).features
+            features = views.features(index)
             means, pixels = view_prototypes(features, views.label_map(index), len(parts) - 1)
             yield MaskedView(views.names[index], means.cpu(), pixels.cpu(), parts)
 

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import Parameter
 
 from proto_saga_ns.errors import ProtoSagaError
 
@@ -49,6 +51,12 @@ def check_classifiers(state: Mapping[str, Any], expected: str) -> None:
             f"The checkpoint was trained with --pipeline.model.classifiers {found}, this configuration has {expected}. "
             f"Give --pipeline.model.classifiers {found}, or train anew without --load-dir."
         )
+
+
+@torch.no_grad()
+def restart(embeddings: Float[Parameter, "N D"], scale: float) -> None:
+    """Random embeddings of this standard deviation, in place. Zero ones (scale 0) have no direction to train from."""
+    embeddings.copy_(scale * torch.randn_like(embeddings))
 
 
 @torch.no_grad()

@@ -118,6 +118,11 @@ class ProtoSagaModel(SplatfactoModel):
         """(N, D)"""
         return self.gauss_params["embeddings"]
 
+    @property
+    def is_untrained(self) -> bool:
+        """Whether the embeddings are zero: those of a plain splat that was segmented by votes alone."""
+        return not bool(self.embeddings.any())
+
     def create_view_classifiers(self, ids_per_view: Sequence[Int[np.ndarray, " L"]]) -> None:
         """Give every training view its classifier; to be called before the optimizers are built.
 

@@ -87,6 +87,12 @@ class TrainingViews:
         """Feature map (and the rest) of a training view, perhaps of other embeddings than the model's."""
         return render_view(self._model, self._camera(index), corrected=True, embeddings=embeddings, scene=scene)
 
+    def features(self, index: int) -> Float[Tensor, "H W D"]:
+        """Feature map of a training view; zero, without rendering, if the embeddings were never trained."""
+        if self._model.is_untrained:
+            return self._model.embeddings.new_zeros(*self._label_maps[index].shape, self.embedding_dim)
+        return self.render(index).features
+
     def _camera(self, index: int) -> Cameras:
         camera = self._cameras[index : index + 1]
         camera.metadata = {"cam_idx": index}

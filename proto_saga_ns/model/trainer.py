@@ -15,6 +15,7 @@ from nerfstudio.engine.trainer import Trainer, TrainerConfig
 from nerfstudio.utils.rich_utils import CONSOLE
 
 from proto_saga_ns.errors import ProtoSagaError, user_errors_end_the_process
+from proto_saga_ns.model.checkpoint import restart
 from proto_saga_ns.model.pipeline import ProtoSagaPipeline
 
 STAGING_FOLDER = ".checkpoint_being_written"
@@ -61,7 +62,9 @@ class ProtoSagaTrainer(Trainer):
 
     def _load_checkpoint(self) -> None:
         super()._load_checkpoint()
-        if self.pipeline.model.is_imported_splat:
+        model = self.pipeline.model
+        if model.is_imported_splat or model.is_untrained:
+            restart(model.embeddings, model.config.embedding_init_scale)
             self._start_step = 0
             CONSOLE.print("Started from a plain splat: its Gaussians got fresh embeddings.")
         self.step = self._start_step - 1

@@ -78,14 +78,17 @@ def split(
 
     Raises:
         KeyError: no such instance.
-        ValueError: a point shows something else, or both look the same to the model.
+        ValueError: a point shows something else, or both look the same to the model; one without trained embeddings
+            takes apart only what was merged.
     """
     parts = scene.parts(instance_id)
     points = F.normalize(seeds.detach().float().cpu(), dim=1)
     first, second = scene.recognise(points, torch.ones(2), votes)[0].tolist()
     if not {first, second}.issubset(parts):
         raise ValueError("one of the points shows something else")
-    if float((points[0] - points[1]).norm()) < INDISTINGUISHABLE:
+    if first == second and not points.any():
+        raise ValueError("the embedding was never trained, so that only what was merged can be taken apart again")
+    if points.any() and float((points[0] - points[1]).norm()) < INDISTINGUISHABLE:
         raise ValueError("the two points have the same feature")
     sides = {part: _nearer_point(scene, part, points) for part in parts} | {first: 0, second: 1}
     if first == second:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 import torch
@@ -34,6 +34,35 @@ def test_plain_colours_become_harmonics_of_degree_0() -> None:
     splat = Splat.from_parameters(given)
     assert splat.degree == 0
     torch.testing.assert_close(picture(splat)[..., :3], shown.rgb)
+
+
+@pytest.mark.parametrize("degree", [0, 1, 2, 3, 4])
+def test_parameters_are_what_a_splat_came_from(degree: int) -> None:
+    splat = random_splat(degree=degree)
+    if degree == 0:
+        splat = replace(splat, harmonics=splat.harmonics.clamp(-1.7, 1.7))  # colours between 0 and 1
+    given = splat.to_parameters()
+    again = Splat.from_parameters(given)
+    for field in fields(Splat):
+        torch.testing.assert_close(getattr(again, field.name), getattr(splat, field.name), rtol=1e-4, atol=1e-5)
+    shown = render(
+        Gaussians.from_parameters({**given, "embeddings": torch.zeros(40, 2)}),
+        view(),
+        sh_degree=degree or None,
+        with_depth=False,
+    )[0]
+    torch.testing.assert_close(picture(splat)[..., :3], shown.rgb, rtol=1e-4, atol=1e-5)
+
+
+def test_colours_beyond_0_and_1_need_another_degree() -> None:
+    splat = random_splat(degree=0)
+    assert replace(splat, harmonics=splat.harmonics.clamp(-1.7, 1.7)).has_plain_colors()
+    bright = replace(splat, harmonics=splat.harmonics + 2)
+    assert not bright.has_plain_colors()
+    padded = bright.padded(1)
+    assert padded.degree == 1
+    torch.testing.assert_close(picture(padded), picture(bright))
+    assert random_splat(degree=3).padded(1).degree == 3
 
 
 def test_selecting_keeps_the_order() -> None:

@@ -1,0 +1,36 @@
+"""Options for segmenting splats that proto-saga has not trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+FrameChoice = Literal["auto", "world", "training"]
+
+
+@dataclass(frozen=True)
+class NewRunOptions:
+    """Where a plain splat becomes a run of proto-saga. The splat itself stays as it is."""
+
+    output_dir: Path = Path("outputs")
+    """folder of runs, as ns-train's"""
+    experiment_name: str | None = None
+    """folder in it; None takes the name of the splatfacto run, or of the folder of the data"""
+    timestamp: str | None = None
+    """name of the run; None takes date and time"""
+
+
+@dataclass(frozen=True)
+class PlyOptions:
+    """What a PLY does not say."""
+
+    frame: FrameChoice = "auto"
+    """coordinates of the PLY. world: those of the input data, such as COLMAP's; gsplat, Inria's code and proto-saga
+    export write them. training: those that nerfstudio makes of them by centring, turning and scaling; ns-export writes
+    them, and the data parser must be set as it was in training. auto: tries both, and takes what looks more like
+    the images"""
+    rasterize_mode: Literal["classic", "antialiased"] = "classic"
+    """antialiased: the splat was trained with splatfacto's mode of this name, or with mip-splatting"""
+    background_color: Literal["random", "black", "white"] = "black"
+    """behind the splat; random is the grey of ns-viewer"""
