@@ -60,6 +60,7 @@ def segment_scene(
     scene = SegmentedScene(
         masks=masks,
         votes=association.votes if with_votes else None,
+        levels=association.levels if with_votes else None,
         embedding_colors=EmbeddingColors.fit(model.embeddings.detach()),
         display=Display(overlay_opacity=model.config.overlay_opacity),
         tau=model.config.tau,

@@ -7,8 +7,10 @@ from jaxtyping import Bool, Float, Int32
 from torch import Tensor
 from torch.nn import functional as F
 
+from proto_saga_ns.granularity import OBJECTS
 from proto_saga_ns.model.render import Rendered
 from proto_saga_ns.scene import EmbeddingColors, SegmentedScene
+from proto_saga_ns.scene.shown_level import shown_ids
 
 DIMMED = 0.15
 """Brightness of what is not shown in the output ``object``."""
@@ -42,7 +44,7 @@ def segmentation_outputs(
     display = scene.display
     labels, confidence = shown_labels(scene, visible)
     rgb = visible.over(background)
-    colors = scene.colorize(labels)
+    colors = scene.colorize(level_labels(scene, visible, labels))
     selected = torch.isin(labels, torch.tensor(display.selected, dtype=labels.dtype, device=labels.device))
     faint = UNSELECTED if display.selected else 1.0
     opacity = display.overlay_opacity * torch.where(selected, 1.0, faint)
@@ -65,6 +67,17 @@ def shown_labels(scene: SegmentedScene, visible: Rendered) -> tuple[Int32[Tensor
     labels, confidence = scene.segment(visible.features, visible.alpha[..., 0], visible.votes)
     dropped = scene.display.is_hidden(labels) | (confidence < scene.display.min_confidence)
     return labels.masked_fill(dropped, 0), confidence.masked_fill(dropped, 0.0)
+
+
+def level_labels(scene: SegmentedScene, visible: Rendered, labels: Int32[Tensor, "H W"]) -> Int32[Tensor, "H W"]:
+    """Ids of groups or pieces, as the scene's display asks, where a view shows instances; 0 elsewhere.
+
+    At the level of objects these are ``labels`` themselves.
+    """
+    if scene.display.granularity == OBJECTS or scene.levels is None:
+        return labels
+    parts, _ = scene.recognise(visible.features, visible.alpha[..., 0], visible.votes)
+    return shown_ids(scene, parts, visible.pieces).masked_fill(labels == 0, 0)
 
 
 def backdrop(kind: str, like: Float[Tensor, "H W 3"]) -> Float[Tensor, "#H #W 3"]:

@@ -24,6 +24,7 @@ from proto_saga_ns.model.lpips import lpips_or_nan, without_lpips
 from proto_saga_ns.model.outputs import embedding_outputs, segmentation_outputs
 from proto_saga_ns.model.render import Gaussians, Rendered, render
 from proto_saga_ns.scene import EmbeddingColors, SegmentedScene
+from proto_saga_ns.scene.shown_level import piece_channels
 from proto_saga_ns.scene.state import scene_from_state, scene_to_state
 
 STATE_FORMAT = 1
@@ -135,15 +136,18 @@ class ProtoSagaModel(SplatfactoModel):
     def gaussians(self, keep: Bool[Tensor, " N"] | None = None, scene: SegmentedScene | None = None) -> Gaussians:
         """What the rasterizer takes of the Gaussians that are inside the crop box, and perhaps only of some.
 
-        With a scene its votes are rendered, if it has any.
+        With a scene its votes are rendered, if it has any, and the pieces that its display tells apart.
         """
         chosen = slice(None) if keep is None else keep
         if self.crop_box is not None and not self.training:
             inside = self.crop_box.within(self.means).reshape(-1)
             chosen = inside if keep is None else inside & keep
         found = Gaussians.from_parameters({name: value[chosen] for name, value in self.gauss_params.items()})
-        votes = None if scene is None else scene.vote_channels(self.num_points, self.device)
-        return found if votes is None else replace(found, votes=votes[chosen])
+        if scene is None:
+            return found
+        known = (scene.vote_channels(self.num_points, self.device), piece_channels(scene, self.num_points, self.device))
+        votes, pieces = (None if channels is None else channels[chosen] for channels in known)
+        return replace(found, votes=votes, pieces=pieces)
 
     def get_outputs(self, camera: Cameras) -> dict[str, Tensor]:  # type: ignore[override]
         """Render one camera.

@@ -26,6 +26,7 @@ class Gaussians:
         colors: SH coefficients, or one row of colours in [0, 1] where the scene has no spherical harmonics.
         embeddings: D numbers each.
         votes: for T labels (``votes.py``); None if they are not to be rendered.
+        pieces: membership of C pieces (``scene/shown_level.py``); None if they are not to be rendered.
     """
 
     means: Float[Tensor, "N 3"]
@@ -35,6 +36,7 @@ class Gaussians:
     colors: Float[Tensor, "N K 3"]
     embeddings: Float[Tensor, "N D"]
     votes: Float[Tensor, "N T"] | None = None
+    pieces: Float[Tensor, "N C"] | None = None
 
     @classmethod
     def from_parameters(cls, parameters: Mapping[str, Tensor]) -> Gaussians:
@@ -56,9 +58,10 @@ class Gaussians:
         return self.means, self.quats, self.scales, self.opacities
 
     @property
-    def labelling(self) -> Float[Tensor, "N D+T"]:
-        """Embeddings and votes."""
-        return self.embeddings if self.votes is None else torch.cat([self.embeddings, self.votes], dim=-1)
+    def labelling(self) -> Float[Tensor, "N D+T+C"]:
+        """Embeddings, votes and pieces."""
+        known = [channels for channels in (self.embeddings, self.votes, self.pieces) if channels is not None]
+        return known[0] if len(known) == 1 else torch.cat(known, dim=-1)
 
     def without_geometry_gradient(self) -> Gaussians:
         """The same Gaussians; gradients reach their embeddings (and colours) only."""
@@ -81,6 +84,7 @@ class Rendered:
         alpha: accumulated opacity.
         depth: expected depth along the camera's z axis; the largest depth where nothing was hit; None if not asked for.
         votes: alpha-blended; None if not asked for.
+        pieces: alpha-blended; None if not asked for.
     """
 
     rgb: Float[Tensor, "H W 3"]
@@ -88,6 +92,7 @@ class Rendered:
     alpha: Float[Tensor, "H W 1"]
     depth: Float[Tensor, "H W 1"] | None = None
     votes: Float[Tensor, "H W T"] | None = None
+    pieces: Float[Tensor, "H W C"] | None = None
 
     def over(self, background: Float[Tensor, "#H #W 3"]) -> Float[Tensor, "H W 3"]:
         """Colours in [0, 1] before a background."""
@@ -145,8 +150,9 @@ def render(
     if not share_geometry_gradient:
         still = gaussians.without_geometry_gradient()
         labelling = rasterization(**_geometry(still), colors=still.labelling, **options)[0][0]
-    features, votes = _features_and_votes(labelling, gaussians)
-    return Rendered(rgb, features, alpha, _filled_depth(depths, alpha) if with_depth else None, votes), info
+    depth = _filled_depth(depths, alpha) if with_depth else None
+    features, votes, pieces = _taken_apart(labelling, gaussians)
+    return Rendered(rgb, features, alpha, depth, votes, pieces), info
 
 
 def _options(view: CameraView, antialiased: bool) -> dict[str, Any]:
@@ -163,16 +169,17 @@ def _options(view: CameraView, antialiased: bool) -> dict[str, Any]:
 def _nothing(gaussians: Gaussians, view: CameraView) -> Rendered:
     """What a crop box without Gaussians shows."""
     blank = gaussians.means.new_zeros(view.height, view.width, 1)
-    features, votes = _features_and_votes(blank.expand(-1, -1, gaussians.labelling.shape[-1]), gaussians)
-    return Rendered(blank.expand(-1, -1, 3), features, blank, blank, votes)
+    features, votes, pieces = _taken_apart(blank.expand(-1, -1, gaussians.labelling.shape[-1]), gaussians)
+    return Rendered(blank.expand(-1, -1, 3), features, blank, blank, votes, pieces)
 
 
-def _features_and_votes(labelling: Tensor, gaussians: Gaussians) -> tuple[Tensor, Tensor | None]:
-    """Taken apart again."""
-    if gaussians.votes is None:
-        return labelling, None
-    features, votes = labelling.split([gaussians.embeddings.shape[-1], gaussians.votes.shape[-1]], dim=-1)
-    return features, votes
+def _taken_apart(labelling: Tensor, gaussians: Gaussians) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    """Features, votes and pieces."""
+    known = (gaussians.embeddings, gaussians.votes, gaussians.pieces)
+    blocks = iter(labelling.split([channels.shape[-1] for channels in known if channels is not None], dim=-1))
+    features, votes, pieces = (None if channels is None else next(blocks) for channels in known)
+    assert features is not None
+    return features, votes, pieces
 
 
 def _geometry(gaussians: Gaussians) -> dict[str, Tensor]:
