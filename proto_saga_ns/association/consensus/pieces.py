@@ -7,9 +7,10 @@ without a border anywhere. Where an object has parts, atoms of one part hold tog
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, Int32
+from jaxtyping import Int, Int32
 from scipy.sparse import csr_array
 
 from proto_saga_ns.association.consensus.agreement import UNSEEN, count_agreement, mask_of_atoms
@@ -20,7 +21,7 @@ MIN_SIZE = 0.03
 """Of an instance: a smaller piece is no piece."""
 CONTRAST = 2.0
 """How many times as often pieces must come apart as what is inside of them."""
-DOUBT = 0.02
+DOUBT = 0.04
 """How often what never came apart is taken to come apart, since there were few views."""
 
 Piece = list[int]
@@ -70,6 +71,20 @@ def find_pieces(
     return of_atom, list(joins)
 
 
+@dataclass
+class _Cluster:
+    """Pieces, and views added up over the pairs of atoms inside of each: in one mask, and both seen."""
+
+    pieces: list[Piece]
+    same: float = 0.0
+    both: float = 0.0
+
+    @property
+    def looseness(self) -> float:
+        """How often what is inside of one piece comes apart."""
+        return 1 - self.same / self.both + DOUBT if self.both else DOUBT
+
+
 def _pieces(
     tree: ShareTree,
     same: Int[np.ndarray, "A A"],
@@ -77,48 +92,36 @@ def _pieces(
     weights: Int[np.ndarray, " A"],
     required: int,
 ) -> list[Piece]:
-    """The clusters that no accepted border runs through."""
-    pieces: dict[int, list[Piece]] = {leaf: [[leaf]] for leaf in range(len(weights))}
-    borders = _are_borders(tree, weights, required)
-    for kept, gone, border in zip(tree.kept.tolist(), tree.gone.tolist(), borders.tolist(), strict=True):
-        few, many = sorted((pieces[kept], pieces.pop(gone)), key=len)
-        if border or len(few) > 1:
-            pieces[kept] = many + few
-            continue
-        best = 0 if len(many) == 1 else int(_links(few[0], many, same, both).argmax())
-        pieces[kept] = [*many[:best], many[best] + few[0], *many[best + 1 :]]
-    return [piece for cluster in pieces.values() for piece in cluster]
+    """Cluster after cluster, with a border between the two or not."""
+    clusters = {leaf: _Cluster([[leaf]]) for leaf in range(len(weights))}
+    least = MIN_SIZE * float(weights.sum())
+    columns = (column.tolist() for column in (tree.kept, tree.gone, tree.same, tree.both))
+    for kept, gone, *sums in zip(*columns, strict=True):
+        pair = sorted((clusters[kept], clusters.pop(gone)), key=lambda cluster: len(cluster.pieces))
+        few, many = pair
+        small = min(sum(weights[piece].sum() for piece in cluster.pieces) for cluster in pair) < least
+        if len(few.pieces) > 1 or (not small and _is_border(few, many, *sums, required)):
+            clusters[kept] = _Cluster(many.pieces + few.pieces, few.same + many.same, few.both + many.both)
+        else:
+            clusters[kept] = _absorbed(few, many, same, both)
+    return [piece for cluster in clusters.values() for piece in cluster.pieces]
 
 
-def _are_borders(tree: ShareTree, weights: Int[np.ndarray, " A"], required: int) -> Bool[np.ndarray, " S"]:
-    """Whether the two clusters of each merge are two pieces, or lie in two."""
-    sizes, counts = weights.astype(np.float64), np.ones(len(weights))
-    inner_same, inner_both = np.zeros(len(weights)), np.zeros(len(weights))
-    least = MIN_SIZE * sizes.sum()
-    found = np.zeros(len(tree.kept), dtype=bool)
-    for step, (kept, gone) in enumerate(zip(tree.kept, tree.gone, strict=True)):
-        pair = [kept, gone]
-        same, both = tree.same[step], tree.both[step]
-        inside = 1 - inner_same[pair] / np.maximum(inner_both[pair], 1)
-        loose = np.where(inner_both[pair] > 0, inside, 0.0).max() + DOUBT
-        apart = both - same
-        found[step] = (
-            sizes[pair].min() >= least
-            and apart >= required * counts[pair].prod()
-            and apart >= CONTRAST * loose * max(both, 1)
-        )
-        for sums in (sizes, counts, inner_same, inner_both):
-            sums[kept] += sums[gone]
-        inner_same[kept] += same
-        inner_both[kept] += both
-    return found
+def _is_border(one: _Cluster, other: _Cluster, same: float, both: float, required: int) -> bool:
+    pairs = sum(map(len, one.pieces)) * sum(map(len, other.pieces))
+    looseness = max(one.looseness, other.looseness)
+    return both - same >= required * pairs and both - same >= CONTRAST * looseness * both
 
 
-def _links(
-    piece: Piece, others: Sequence[Piece], same: Int[np.ndarray, "A A"], both: Int[np.ndarray, "A A"]
-) -> Float[np.ndarray, " P"]:
-    sums = [[counts[np.ix_(piece, other)].sum(dtype=np.float64) for other in others] for counts in (same, both)]
-    return shares(*np.array(sums))
+def _absorbed(one: _Cluster, other: _Cluster, same: Int[np.ndarray, "A A"], both: Int[np.ndarray, "A A"]) -> _Cluster:
+    """The only piece of ``one`` added to the piece of ``other`` that it holds together with best."""
+    (piece,) = one.pieces
+    sums = np.array(
+        [[counts[np.ix_(piece, rest)].sum(dtype=np.float64) for rest in other.pieces] for counts in (same, both)]
+    )
+    best = int(shares(*sums).argmax())
+    pieces = [rest + piece if number == best else rest for number, rest in enumerate(other.pieces)]
+    return _Cluster(pieces, one.same + other.same + sums[0, best], one.both + other.both + sums[1, best])
 
 
 def piece_ids(of_atom: Int[np.ndarray, " A"], instance: int, first: int) -> Int32[np.ndarray, " A"]:
