@@ -14,7 +14,7 @@ from torch import Tensor
 
 from proto_saga_ns.association import View
 from proto_saga_ns.granularity import OBJECTS
-from proto_saga_ns.model.outputs import level_labels
+from proto_saga_ns.model.outputs import segment_at_level
 from proto_saga_ns.model.render import Rendered, render
 from proto_saga_ns.scene.shown_level import at_granularity
 
@@ -130,7 +130,6 @@ def segment_view(
     """
     scene = at_granularity(scene, granularity)
     rendered = render_view(model, camera.to(model.device), scene=scene)
-    labels, confidence = scene.segment(rendered.features, rendered.alpha[..., 0], rendered.votes)
-    labels = level_labels(scene, rendered, labels)
+    _, confidence, labels = segment_at_level(scene, rendered)
     rgb = rendered.over(model.background_color.to(model.device))
     return SegmentedView(rgb, labels.cpu().numpy(), confidence)

@@ -76,7 +76,7 @@ def test_a_scene_survives_a_checkpoint_in_every_field(seed: int, gaussians: int 
 
 def test_a_scene_of_before_there_were_levels_loads() -> None:
     state = scene_to_state(random_scene())
-    text = json.loads(state["json"])
+    text = json.loads(str(state["json"]))
     del text["display"]["granularity"]
     loaded = scene_from_state({**state, "json": json.dumps(text)})
     assert loaded.levels is None and loaded.display.granularity == OBJECTS
