@@ -85,9 +85,8 @@ def test_associate_by_consensus_saves_votes_that_segment(copy_of_run: TrainedRun
         process = run(*written, level, "--output-dir", tmp_path / level)
         assert process.returncode == 0, process.stderr
     for coarse in (tmp_path / "0").glob("*.png"):
-        pairs = {
-            *zip(*(read_label_map(folder / coarse.name).flatten() for folder in (tmp_path / "part", tmp_path / "0")))
-        }
+        finer, coarser = (read_label_map(file).ravel() for file in (tmp_path / "part" / coarse.name, coarse))
+        pairs = {*zip(finer.tolist(), coarser.tolist(), strict=True)}
         assert len({fine for fine, _ in pairs}) == len(pairs)
 
 
