@@ -96,11 +96,11 @@ def _pieces(
     clusters = {leaf: _Cluster([[leaf]]) for leaf in range(len(weights))}
     least = MIN_SIZE * float(weights.sum())
     columns = (column.tolist() for column in (tree.kept, tree.gone, tree.same, tree.both))
-    for kept, gone, *sums in zip(*columns, strict=True):
+    for kept, gone, together, seen in zip(*columns, strict=True):
         pair = sorted((clusters[kept], clusters.pop(gone)), key=lambda cluster: len(cluster.pieces))
         few, many = pair
         small = min(sum(weights[piece].sum() for piece in cluster.pieces) for cluster in pair) < least
-        if len(few.pieces) > 1 or (not small and _is_border(few, many, *sums, required)):
+        if len(few.pieces) > 1 or (not small and _is_border(few, many, together, seen, required)):
             clusters[kept] = _Cluster(many.pieces + few.pieces, few.same + many.same, few.both + many.both)
         else:
             clusters[kept] = _absorbed(few, many, same, both)
