@@ -1,4 +1,4 @@
-"""Consensus beside the memory bank on trained runs of the demo scene: figures, seconds of each stage, and sweeps.
+"""Consensus beside the memory bank on trained runs of the demo scene: figures, seconds, and sweeps.
 
 Needs the runs that scripts/reproduce_demo_table.py trains (the folder ``outputs`` that it leaves). The given masks are
 associated in every way; the test views are segmented by prototypes, by rendered votes, or by both, and evaluated by
@@ -27,10 +27,7 @@ from proto_saga_ns.association import (
     associate,
     ground_truth_association,
 )
-from proto_saga_ns.association.consensus import Consensus, RememberedViews, blend_views
-from proto_saga_ns.association.consensus.blended_views import atom_units
-from proto_saga_ns.association.consensus.pipeline import group_gaussians, merge_atoms
-from proto_saga_ns.association.consensus.votes import count_votes
+from proto_saga_ns.association.consensus import Consensus, RememberedViews, blend_views, find_consensus
 from proto_saga_ns.cli.run import Run, load_run
 from proto_saga_ns.demo import DINING
 from proto_saga_ns.evaluation import InstanceProtocol
@@ -104,7 +101,7 @@ def figures_of_ways(
 
     Args:
         trained: what is segmented.
-        seconds: gets the time of each stage of consensus.
+        seconds: gets the time of consensus.
         others: options of consensus to try besides the default.
         orders: random orders of views to try with the memory bank besides that of names.
     """
@@ -116,31 +113,18 @@ def figures_of_ways(
         found = associate(model.means, model.embeddings, trained.views, options, model.config.tau)
         yield f"memory bank, {name}, prototypes", _by_prototypes(trained, found.instance_of_mask)
     default = ConsensusOptions()
-    yield from _by_consensus(trained, "consensus", find_in_stages(trained, default, seconds))
+    yield from _by_consensus(trained, "consensus", find_and_time(trained, default, seconds))
     for options in others:
         changed = {key: value for key, value in vars(options).items() if value != getattr(default, key)}
         name = ", ".join(f"{key} {value}" for key, value in changed.items())
-        yield from _by_consensus(trained, f"consensus, {name}", find_in_stages(trained, options, {}))
+        yield from _by_consensus(trained, f"consensus, {name}", find_and_time(trained, options, {}))
 
 
-def find_in_stages(trained: Trained, options: ConsensusOptions, seconds: dict[str, list[float]]) -> Consensus:
-    """``find_consensus``, with the time of each of its stages."""
-    model, views = trained.run.model, trained.blended
+def find_and_time(trained: Trained, options: ConsensusOptions, seconds: dict[str, list[float]]) -> Consensus:
+    """``find_consensus`` with the time that it took; scripts/bench_consensus.py times its stages."""
+    model = trained.run.model
     means, embeddings = (tensor.detach().cpu().numpy() for tensor in (model.means, model.embeddings))
-    everything = range(len(views))
-    _timed(seconds, "blend weights", lambda: [views[index] for index in everything])
-    atoms = _timed(seconds, "atoms", lambda: group_gaussians(means, embeddings, views, options))
-    atom_views = _timed(
-        seconds, "atoms x masks", lambda: [atom_units(views[i], atoms.of_gaussian, atoms.count) for i in everything]
-    )
-    theta, tree, instances = _timed(
-        seconds, "merging and choice of theta", lambda: merge_atoms(atom_views, atoms.count, options)
-    )
-    votes = _timed(
-        *(seconds, "votes"),
-        lambda: count_votes(views, atom_views, atoms, instances, options.pure, options.top_votes),
-    )
-    return Consensus(instances, votes, atoms, atom_views, tree, theta)
+    return _timed(seconds, "consensus", lambda: find_consensus(means, embeddings, trained.blended, options))
 
 
 def _timed(seconds: dict[str, list[float]], name: str, stage: Callable[[], Result]) -> Result:

@@ -56,7 +56,7 @@ def _seed(seed: int, steps: int, folder: Path) -> dict[str, dict[str, float]]:
     for name, way in WAYS.items():
         if name in rows:
             continue
-        if not any(config.parent.glob("nerfstudio_models/*.ckpt")):
+        if not (config.parent / f"nerfstudio_models/step-{steps - 1:09d}.ckpt").is_file():
             train_lite(DINING, folder / "outputs", config.parent.name, seed, steps)
         rows[name] = _figures(load_run(config), way)  # loaded afresh: the trained classifier changes the embeddings
         write_json(finished, rows)

@@ -64,7 +64,9 @@ def _cell(seed: int, level: Preset, steps: int, orders: int, folder: Path) -> di
     start = time.perf_counter()
     room = folder / "data" / f"room{seed}-{level}"
     write_standin(room, StandinOptions(seed=seed), PRESETS[level], level)
-    config = train_lite(room, folder / "outputs", f"steps{steps}", seed, steps)
+    config = folder / "outputs" / room.name / "proto-saga-lite" / f"steps{steps}" / "config.yml"
+    if not (config.parent / f"nerfstudio_models/step-{steps - 1:09d}.ckpt").is_file():
+        train_lite(room, folder / "outputs", f"steps{steps}", seed, steps)
     trained = Trained.load(config, room / "instances")
     seconds: dict[str, list[float]] = {}
     ways = {}

@@ -13,6 +13,7 @@ from proto_saga_ns.association.claims import Progress, View, Views, candidates, 
 from proto_saga_ns.association.mask_tracks import find_tracks, join_tracks
 from proto_saga_ns.association.memory_bank import NOBODY, MemoryBank
 from proto_saga_ns.association.options import AssociationOptions
+from proto_saga_ns.levels import Levels
 from proto_saga_ns.names import natural_key
 from proto_saga_ns.votes import Votes
 
@@ -27,12 +28,14 @@ class Association:
         n_views: views that contain each instance.
         gaussian_sets: (instance, Gaussian) pairs, sorted; a Gaussian may be in several sets.
         votes: of the masks for instances, on the Gaussians; None if the strategy counts none.
+        levels: of parts and groups of the instances; None if the strategy finds none.
     """
 
     instance_of_mask: list[Int32[np.ndarray, " L+1"]]
     n_views: Int[np.ndarray, " T"]
     gaussian_sets: tuple[Int[np.ndarray, " E"], Int[np.ndarray, " E"]]
     votes: Votes | None = None
+    levels: Levels | None = None
 
     @property
     def num_instances(self) -> int:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from proto_saga_ns.cli.camera_paths import CameraPath, PathKind, PictureSize, Turntable
 from proto_saga_ns.cli.run import Split
 from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.granularity import LevelName, granularity_of
 from proto_saga_ns.videos.pictures import Output
 
 if TYPE_CHECKING:
@@ -52,6 +53,9 @@ class Render:
     """of the colours in segmentation_overlay, 0 to 1"""
     min_confidence: float | None = None
     """leave pixels unlabelled that are recognised with less, 0 to 1"""
+    granularity: LevelName | float | None = None
+    """what has a colour of its own: group, object, part, or a number from 0 (coarsest) to 1 (finest), of which 0.5 is
+    object. Needs the strategy consensus"""
     one_file_per_instance: bool = False
     """write each of --instances (of all, if none are given) by itself, to instance_0003.mp4 and so on, in a folder
     that is called as --output-path without its suffix"""
@@ -140,7 +144,13 @@ class Render:
             display = display.selecting(self.instances)
         given = {name: getattr(self, name) for name in ("background", "outline", "overlay_opacity", "min_confidence")}
         given = {name: value for name, value in given.items() if value is not None}
-        return replace(scene, display=replace(display, **given))
+        displayed = replace(scene, display=replace(display, **given))
+        if self.granularity is None:
+            return displayed
+
+        from proto_saga_ns.scene.shown_level import at_granularity
+
+        return at_granularity(displayed, granularity_of(self.granularity))
 
     def _check_known(self, scene: SegmentedScene) -> None:
         for option, ids, known in (("instances", self.instances, {*scene.ids}), ("hide", self.hide, {0, *scene.ids})):

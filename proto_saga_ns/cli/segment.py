@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from proto_saga_ns.cli.run import Split
+from proto_saga_ns.granularity import LevelName, granularity_of
 
 
 @dataclass
 class Segment:
     """Write one 16-bit label map a view, with the same id for the same instance in all of them.
 
-    OUTPUT-DIR/<image stem>.png, and OUTPUT-DIR/instances.json with names, colours and sizes.
+    OUTPUT-DIR/<image stem>.png, and OUTPUT-DIR/instances.json with names, colours and sizes of the instances.
     """
 
     load_config: Path
@@ -21,6 +22,10 @@ class Segment:
     """folder for the label maps; made if it is not there"""
     split: Split = "test"
     """which views"""
+    granularity: LevelName | float = "object"
+    """what has an id of its own: group, object, part, or a number from 0 (coarsest) to 1 (finest), of which 0.5 is
+    object. A group has the id of its largest instance, the largest part of an instance that of the instance, other
+    parts have ids of their own. Needs the strategy consensus"""
     data: Path | None = None
     """where the data lies now, if it has moved since training"""
 
@@ -33,7 +38,8 @@ class Segment:
         from proto_saga_ns.model.segmentation import segment_view
 
         run = load_run(self.load_config, self.data)
-        scene = run.scene
+        scene, granularity = run.scene, granularity_of(self.granularity)
         for image, camera, _ in track(run.named_cameras(self.split), "Segmenting views"):
-            write_label_map(self.output_dir / f"{image.stem}.png", segment_view(run.model, scene, camera).labels)
+            labels = segment_view(run.model, scene, camera, granularity).labels
+            write_label_map(self.output_dir / f"{image.stem}.png", labels)
         write_json(self.output_dir / "instances.json", scene.to_json())

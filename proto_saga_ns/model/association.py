@@ -69,6 +69,7 @@ def segment_scene(
     scene = SegmentedScene(
         masks=masks,
         votes=association.votes if with_votes else None,
+        levels=association.levels if with_votes else None,
         embedding_colors=EmbeddingColors.fit(model.embeddings.detach()),
         display=Display(overlay_opacity=model.config.overlay_opacity),
         tau=model.config.tau,
@@ -114,7 +115,7 @@ def check_asks_votes_alone(options: AssociationOptions, scene_options: SceneOpti
     if wrong:
         raise ProtoSagaError(
             f"{' and '.join(wrong)} cannot work here: the Gaussians are those of a plain splat, whose embeddings were "
-            "never trained and tell nothing apart. Leave it out: consensus, the default, counts the votes of the masks. "
+            "never trained and tell nothing apart. Leave it out: consensus, the default, counts the votes of masks. "
             "Or train embeddings: ns-train proto-saga-lite --data DIR --load-dir "
             "RUN/nerfstudio_models --pipeline.model.freeze-geometry True."
         )

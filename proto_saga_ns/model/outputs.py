@@ -7,8 +7,10 @@ from jaxtyping import Bool, Float, Int32
 from torch import Tensor
 from torch.nn import functional as F
 
+from proto_saga_ns.granularity import OBJECTS
 from proto_saga_ns.model.render import Rendered
 from proto_saga_ns.scene import EmbeddingColors, SegmentedScene
+from proto_saga_ns.scene.shown_level import shown_ids
 
 DIMMED = 0.15
 """Brightness of what is not shown in the output ``object``."""
@@ -40,9 +42,9 @@ def segmentation_outputs(
         ``segmentation``, ``segmentation_overlay``, ``object`` (H, W, 3) and ``confidence`` (H, W, 1).
     """
     display = scene.display
-    labels, confidence = shown_labels(scene, visible)
+    labels, confidence, ids = _shown(scene, visible)
     rgb = visible.over(background)
-    colors = scene.colorize(labels)
+    colors = scene.colorize(ids)
     selected = torch.isin(labels, torch.tensor(display.selected, dtype=labels.dtype, device=labels.device))
     faint = UNSELECTED if display.selected else 1.0
     opacity = display.overlay_opacity * torch.where(selected, 1.0, faint)
@@ -62,9 +64,31 @@ def segmentation_outputs(
 
 def shown_labels(scene: SegmentedScene, visible: Rendered) -> tuple[Int32[Tensor, "H W"], Float[Tensor, "H W"]]:
     """Instance ids and confidence of a view, both 0 for what is hidden or not confident enough to be shown."""
-    labels, confidence = scene.segment(visible.features, visible.alpha[..., 0], visible.votes)
+    labels, confidence, _ = _shown(scene, visible)
+    return labels, confidence
+
+
+def segment_at_level(
+    scene: SegmentedScene, rendered: Rendered
+) -> tuple[Int32[Tensor, "H W"], Float[Tensor, "H W"], Int32[Tensor, "H W"]]:
+    """Instance ids, their probability, and the ids of groups, instances or pieces, as the scene's display asks.
+
+    All three are 0 in the same places. At the level of the objects the first and the last are the same.
+    """
+    seen = (rendered.features, rendered.alpha[..., 0], rendered.votes)
+    if scene.display.granularity == OBJECTS or scene.levels is None:
+        labels, confidence = scene.segment(*seen)
+        return labels, confidence, labels
+    parts, confidence = scene.recognise(*seen)
+    return scene.owners_of(parts), confidence, shown_ids(scene, parts, rendered.pieces)
+
+
+def _shown(
+    scene: SegmentedScene, visible: Rendered
+) -> tuple[Int32[Tensor, "H W"], Float[Tensor, "H W"], Int32[Tensor, "H W"]]:
+    labels, confidence, ids = segment_at_level(scene, visible)
     dropped = scene.display.is_hidden(labels) | (confidence < scene.display.min_confidence)
-    return labels.masked_fill(dropped, 0), confidence.masked_fill(dropped, 0.0)
+    return labels.masked_fill(dropped, 0), confidence.masked_fill(dropped, 0.0), ids.masked_fill(dropped, 0)
 
 
 def backdrop(kind: str, like: Float[Tensor, "H W 3"]) -> Float[Tensor, "#H #W 3"]:

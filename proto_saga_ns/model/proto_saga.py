@@ -27,6 +27,7 @@ from proto_saga_ns.model.neighbours import INTERVAL, neighbour_divergence
 from proto_saga_ns.model.outputs import embedding_outputs, segmentation_outputs
 from proto_saga_ns.model.render import Gaussians, Rendered, render
 from proto_saga_ns.scene import EmbeddingColors, SegmentedScene
+from proto_saga_ns.scene.shown_level import piece_channels
 from proto_saga_ns.scene.state import scene_from_state, scene_to_state
 
 STATE_FORMAT = 1
@@ -156,15 +157,22 @@ class ProtoSagaModel(SplatfactoModel):
     def gaussians(self, keep: Bool[Tensor, " N"] | None = None, scene: SegmentedScene | None = None) -> Gaussians:
         """What the rasterizer takes of the Gaussians that are inside the crop box, and perhaps only of some.
 
-        With a scene its votes are rendered, if it has any.
+        With a scene its votes are rendered, if it has any, and the pieces that its display tells apart.
         """
         chosen = slice(None) if keep is None else keep
         if self.crop_box is not None and not self.training:
             inside = self.crop_box.within(self.means).reshape(-1)
             chosen = inside if keep is None else inside & keep
         found = Gaussians.from_parameters({name: value[chosen] for name, value in self.gauss_params.items()})
-        votes = None if scene is None else scene.votes_of(self.num_points, self.device)
-        return found if votes is None else replace(found, votes=votes.of(chosen))
+        if scene is None:
+            return found
+        votes = scene.votes_of(self.num_points, self.device)
+        pieces = piece_channels(scene, self.num_points, self.device)
+        return replace(
+            found,
+            votes=None if votes is None else votes.of(chosen),
+            pieces=None if pieces is None else pieces[chosen],
+        )
 
     def get_outputs(self, camera: Cameras) -> dict[str, Tensor]:  # type: ignore[override]
         """Render one camera.

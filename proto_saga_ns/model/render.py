@@ -27,6 +27,7 @@ class Gaussians:
         colors: SH coefficients, or one row of colours in [0, 1] where the scene has no spherical harmonics.
         embeddings: D numbers each.
         votes: for labels (``rasterize/votes.py``); None if they are not to be rendered.
+        pieces: membership of C pieces (``scene/shown_level.py``); None if they are not to be rendered.
     """
 
     means: Float[Tensor, "N 3"]
@@ -36,6 +37,7 @@ class Gaussians:
     colors: Float[Tensor, "N K 3"]
     embeddings: Float[Tensor, "N D"]
     votes: GaussianVotes | None = None
+    pieces: Float[Tensor, "N C"] | None = None
 
     @classmethod
     def from_parameters(cls, parameters: Mapping[str, Tensor]) -> Gaussians:
@@ -55,6 +57,11 @@ class Gaussians:
     def geometry(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Means, quats, scales, opacities."""
         return self.means, self.quats, self.scales, self.opacities
+
+    @property
+    def labelling(self) -> Float[Tensor, "N D+C"]:
+        """Embeddings and pieces."""
+        return self.embeddings if self.pieces is None else torch.cat([self.embeddings, self.pieces], dim=-1)
 
     def without_geometry_gradient(self) -> Gaussians:
         """The same Gaussians; gradients reach their embeddings (and colours) only."""
@@ -77,6 +84,7 @@ class Rendered:
         alpha: accumulated opacity.
         depth: expected depth along the camera's z axis; the largest depth where nothing was hit; None if not asked for.
         votes: alpha-blended; None if not asked for.
+        pieces: alpha-blended; None if not asked for.
     """
 
     rgb: Float[Tensor, "H W 3"]
@@ -84,6 +92,7 @@ class Rendered:
     alpha: Float[Tensor, "H W 1"]
     depth: Float[Tensor, "H W 1"] | None = None
     votes: RenderedVotes | None = None
+    pieces: Float[Tensor, "H W C"] | None = None
 
     def over(self, background: Float[Tensor, "#H #W 3"]) -> Float[Tensor, "H W 3"]:
         """Colours in [0, 1] before a background."""
@@ -130,18 +139,20 @@ def render(
         return _nothing(gaussians, view), {}
     options = _options(view, antialiased)
     colors = view_dependent_colors(gaussians, view.viewmats, sh_degree)
-    together = torch.cat([colors, gaussians.embeddings], dim=-1) if share_geometry_gradient else colors
+    together = torch.cat([colors, gaussians.labelling], dim=-1) if share_geometry_gradient else colors
     mode = "RGB+ED" if with_depth else "RGB"
     image, alpha, info, votes = rasterization_with_votes(
         gaussians.votes, together, **_geometry(gaussians), render_mode=mode, absgrad=absgrad, **options
     )
     alpha, channels = alpha[0], colors.shape[-1]
     # Split, not sliced: the gradient of a slice is a whole image, mostly of zeros.
-    rgb, features, depths = image[0].split([channels, together.shape[-1] - channels, int(with_depth)], dim=-1)
+    rgb, labelling, depths = image[0].split([channels, together.shape[-1] - channels, int(with_depth)], dim=-1)
     if not share_geometry_gradient:
         still = gaussians.without_geometry_gradient()
-        features = rasterization(**_geometry(still), colors=still.embeddings, **options)[0][0]
-    return Rendered(rgb, features, alpha, _filled_depth(depths, alpha) if with_depth else None, votes), info
+        labelling = rasterization(**_geometry(still), colors=still.labelling, **options)[0][0]
+    depth = _filled_depth(depths, alpha) if with_depth else None
+    features, pieces = _taken_apart(labelling, gaussians)
+    return Rendered(rgb, features, alpha, depth, votes, pieces), info
 
 
 def _options(view: CameraView, antialiased: bool) -> dict[str, Any]:
@@ -158,9 +169,17 @@ def _options(view: CameraView, antialiased: bool) -> dict[str, Any]:
 def _nothing(gaussians: Gaussians, view: CameraView) -> Rendered:
     """What a crop box without Gaussians shows."""
     blank = gaussians.means.new_zeros(view.height, view.width, 1)
-    rgb, features = (blank.expand(-1, -1, channels) for channels in (3, gaussians.embeddings.shape[-1]))
+    features, pieces = _taken_apart(blank.expand(-1, -1, gaussians.labelling.shape[-1]), gaussians)
     votes = None if gaussians.votes is None else blank.expand(-1, -1, gaussians.votes.count)
-    return Rendered(rgb, features, blank, blank, votes)
+    return Rendered(blank.expand(-1, -1, 3), features, blank, blank, votes, pieces)
+
+
+def _taken_apart(labelling: Tensor, gaussians: Gaussians) -> tuple[Tensor, Tensor | None]:
+    """Features and pieces."""
+    if gaussians.pieces is None:
+        return labelling, None
+    features, pieces = labelling.split([gaussians.embeddings.shape[-1], gaussians.pieces.shape[-1]], dim=-1)
+    return features, pieces
 
 
 def _geometry(gaussians: Gaussians) -> dict[str, Tensor]:

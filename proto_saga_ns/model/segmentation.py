@@ -13,7 +13,10 @@ from jaxtyping import Float, Int32
 from torch import Tensor
 
 from proto_saga_ns.association import View
+from proto_saga_ns.granularity import OBJECTS
+from proto_saga_ns.model.outputs import segment_at_level
 from proto_saga_ns.model.render import Rendered, render
+from proto_saga_ns.scene.shown_level import at_granularity
 
 if TYPE_CHECKING:
     from nerfstudio.cameras.cameras import Cameras
@@ -29,7 +32,7 @@ class SegmentedView:
 
     Attributes:
         rgb: rendered colours in [0, 1].
-        labels: instance ids, 0 where nothing was recognised.
+        labels: instance ids (or those of groups or pieces), 0 where nothing was recognised.
         confidence: probability of the instance that won, 0 where the label is 0.
     """
 
@@ -123,9 +126,16 @@ def render_view(
 
 
 @torch.no_grad()
-def segment_view(model: ProtoSagaModel, scene: SegmentedScene, camera: Cameras) -> SegmentedView:
-    """Segment one view of a model by a segmented scene."""
+def segment_view(
+    model: ProtoSagaModel, scene: SegmentedScene, camera: Cameras, granularity: float = OBJECTS
+) -> SegmentedView:
+    """Segment one view of a model by a segmented scene: its objects, or with another granularity groups or pieces.
+
+    Raises:
+        ProtoSagaError: the scene has no other level than that of the objects.
+    """
+    scene = at_granularity(scene, granularity)
     rendered = render_view(model, camera.to(model.device), scene=scene)
-    labels, confidence = scene.segment(rendered.features, rendered.alpha[..., 0], rendered.votes)
+    _, confidence, labels = segment_at_level(scene, rendered)
     rgb = rendered.over(model.background_color.to(model.device))
     return SegmentedView(rgb, labels.cpu().numpy(), confidence)

@@ -92,7 +92,7 @@ def split(
         raise ValueError("the two points have the same feature")
     sides = {part: _nearer_point(scene, part, points) for part in parts} | {first: 0, second: 1}
     if first == second:
-        new_part = max(scene.part_ids) + 1
+        new_part = scene.largest_id + 1
         scene = _with_cut(scene, first, new_part, points, embeddings)
         sides |= {first: 0, new_part: 1}
     return _separated(scene, instance_id, sides)

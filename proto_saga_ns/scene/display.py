@@ -10,6 +10,8 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
+from proto_saga_ns.granularity import OBJECTS
+
 Background = Literal["dimmed", "black", "white", "transparent"]
 
 REST = 0
@@ -29,6 +31,8 @@ class Display:
         outline: width in pixels of the line around selected instances; 0 draws none.
         overlay_opacity: of the instance colours in ``segmentation_overlay``, in [0, 1].
         min_confidence: pixels recognised with less are shown as unlabelled, in [0, 1].
+        granularity: in [0, 1]; of the colours of instances. 0.5 tells objects apart, less groups, more pieces
+            (``levels.py``).
     """
 
     selected: tuple[int, ...] = ()
@@ -37,13 +41,14 @@ class Display:
     outline: int = 2
     overlay_opacity: float = 0.6
     min_confidence: float = 0.0
+    granularity: float = OBJECTS
 
     def __post_init__(self) -> None:
         if self.background not in get_args(Background):
             raise ValueError(f"background {self.background!r}, expected one of {get_args(Background)}")
         if self.outline < 0:
             raise ValueError(f"outline of {self.outline} pixels")
-        for value in (self.overlay_opacity, self.min_confidence):
+        for value in (self.overlay_opacity, self.min_confidence, self.granularity):
             if not 0 <= value <= 1:
                 raise ValueError(f"{value} is not in [0, 1]")
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from proto_saga_ns.colors import color_table, instance_colors
 from proto_saga_ns.cosine_softmax import DEFAULT_TAU
 from proto_saga_ns.gaussian_instances import GaussianInstances
+from proto_saga_ns.levels import Levels
 from proto_saga_ns.mask_agreement import DOUBTFUL
 from proto_saga_ns.mask_table import MaskTable
 from proto_saga_ns.prototypes import DEFAULT_MIN_ALPHA, classify, probabilities
@@ -77,6 +78,7 @@ class SegmentedScene:
         embedding_colors: map from features to colours.
         gaussians: the part of each Gaussian; None if that was never decided.
         votes: for parts, as they were before cuts; None if nothing but prototypes recognises them.
+        levels: what parts consist of and which go together, as association left it; None if it found no such thing.
         cuts: parts that a person has taken apart further; each adds a part.
         owners: the instance of a part; a part that is not in here is an instance of its own, with its own id. The id
             of an instance is that of one of its parts.
@@ -92,6 +94,7 @@ class SegmentedScene:
     embedding_colors: EmbeddingColors
     gaussians: GaussianInstances | None = None
     votes: Votes | None = None
+    levels: Levels | None = None
     cuts: tuple[Cut, ...] = ()
     owners: Mapping[int, int] = field(default_factory=dict)
     names: Mapping[int, str] = field(default_factory=dict)
@@ -117,6 +120,11 @@ class SegmentedScene:
     def part_ids(self) -> tuple[int, ...]:
         """All parts, ascending."""
         return tuple(sorted({*self.masks.ids, *(cut.new_part for cut in self.cuts)}))
+
+    @property
+    def largest_id(self) -> int:
+        """Of all parts, and of the pieces that they consist of; 0 if there is none."""
+        return max((*self.part_ids, 0 if self.levels is None else self.levels.largest_id), default=0)
 
     @cached_property
     def cut_masks(self) -> MaskTable:
@@ -172,7 +180,7 @@ class SegmentedScene:
     def _gaussian_counts(self) -> dict[int, int]:
         if self.gaussians is None:
             return {}
-        ids, counts = self._owners_of(self.gaussians.ids).unique(return_counts=True)
+        ids, counts = self.owners_of(self.gaussians.ids).unique(return_counts=True)
         return dict(zip(ids.tolist(), counts.tolist(), strict=True))
 
     def instance(self, instance_id: int) -> Instance:
@@ -187,7 +195,7 @@ class SegmentedScene:
     @cached_property
     def mask_instances(self) -> dict[str, list[int]]:
         """For each training view by name, the instance of each label of its label map; entry 0 is 0."""
-        return {name: self._owners_of(parts).tolist() for name, parts in self.cut_masks.part_of_mask().items()}
+        return {name: self.owners_of(parts).tolist() for name, parts in self.cut_masks.part_of_mask().items()}
 
     def votes_of(self, num_gaussians: int, device: torch.device | str = "cpu") -> GaussianVotes | None:
         """The votes to render, for ``masks.ids`` in their order.
@@ -206,7 +214,7 @@ class SegmentedScene:
         By prototypes (Eq. 19), or with rendered votes by both. Labels and probability are 0 where none was found.
         """
         parts, confidence = self.recognise(features, alpha, votes)
-        return self._owners_of(parts), confidence
+        return self.owners_of(parts), confidence
 
     def recognise(
         self,
@@ -249,7 +257,8 @@ class SegmentedScene:
         seen = (alpha >= self.min_alpha)[..., None]
         return torch.stack(together, dim=-1) * seen if together else features.new_zeros(*alpha.shape, 0)
 
-    def _owners_of(self, parts: Int32[Tensor, "*shape"]) -> Int32[Tensor, "*shape"]:
+    def owners_of(self, parts: Int32[Tensor, "*shape"]) -> Int32[Tensor, "*shape"]:
+        """The instances of a map of parts."""
         largest = max(self.part_ids, default=0)
         return self._lookup(tuple(self.owners.get(part, part) for part in range(largest + 1)), parts)
 
@@ -266,7 +275,7 @@ class SegmentedScene:
         prototype of each one's own embedding.
         """
         if self.gaussians is not None and len(self.gaussians.ids) == len(embeddings):
-            return replace(self.gaussians, ids=self._owners_of(self.gaussians.ids))
+            return replace(self.gaussians, ids=self.owners_of(self.gaussians.ids))
         alpha = torch.ones(1, len(embeddings), device=embeddings.device)
         labels, confidence = self.segment(embeddings.detach()[None], alpha)
         return GaussianInstances(labels[0].cpu(), confidence[0].cpu())

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.gaussian_instances import GaussianInstances
+from proto_saga_ns.levels import Joins, Levels
 from proto_saga_ns.mask_table import MaskTable
 from proto_saga_ns.scene.cuts import Cut
 from proto_saga_ns.scene.display import Display
@@ -20,6 +21,8 @@ from proto_saga_ns.votes import Votes
 
 _COLORS = tuple(f.name for f in fields(EmbeddingColors))
 _MASKS = ("view", "label", "pixels", "features", "part")
+_JOINS = tuple(f.name for f in fields(Joins))
+_TABLES = ("pieces", "groups")
 
 
 def scene_to_state(scene: SegmentedScene) -> dict[str, Tensor | str]:
@@ -31,6 +34,8 @@ def scene_to_state(scene: SegmentedScene) -> dict[str, Tensor | str]:
         tensors |= {"gaussians.ids": scene.gaussians.ids, "gaussians.confidence": scene.gaussians.confidence}
     if scene.votes is not None:
         tensors |= {"votes.labels": scene.votes.labels, "votes.shares": scene.votes.shares}
+    if scene.levels is not None:
+        tensors |= _levels_to_state(scene.levels)
     text = {
         "version": FORMAT_VERSION,
         "tau": scene.tau,
@@ -43,6 +48,8 @@ def scene_to_state(scene: SegmentedScene) -> dict[str, Tensor | str]:
         "view_names": scene.masks.view_names,
         "display": asdict(scene.display),
     }
+    if scene.levels is not None:
+        text["levels_theta"] = scene.levels.theta
     return {**tensors, "json": json.dumps(text)}
 
 
@@ -64,6 +71,7 @@ def scene_from_state(state: Mapping[str, Any]) -> SegmentedScene:
             embedding_colors=EmbeddingColors(*(state[f"colors.{name}"] for name in _COLORS)),
             gaussians=_gaussians(state),
             votes=Votes(state["votes.labels"], state["votes.shares"]) if "votes.labels" in state else None,
+            levels=_levels(state, text),
             cuts=tuple(Cut(a, b, state[f"cuts.{number}"]) for number, (a, b) in enumerate(text["cuts"])),
             owners={int(part): int(owner) for part, owner in text["owners"]},
             names={int(number): str(name) for number, name in text["names"]},
@@ -88,3 +96,16 @@ def _gaussians(state: Mapping[str, Any]) -> GaussianInstances | None:
 def _display(content: Mapping[str, Any]) -> Display:
     lists = {name: tuple(content[name]) for name in ("selected", "hidden")}
     return Display(**{**content, **lists})
+
+
+def _levels_to_state(levels: Levels) -> dict[str, Tensor]:
+    tables = {f"levels.{kind}.{name}": getattr(getattr(levels, kind), name) for kind in _TABLES for name in _JOINS}
+    return {**tables, "levels.piece_of_gaussian": levels.piece_of_gaussian}
+
+
+def _levels(state: Mapping[str, Any], text: Mapping[str, Any]) -> Levels | None:
+    """None if they were not kept yet when the scene was saved."""
+    if "levels.piece_of_gaussian" not in state:
+        return None
+    pieces, groups = (Joins(*(state[f"levels.{kind}.{name}"] for name in _JOINS)) for kind in _TABLES)
+    return Levels(pieces, groups, state["levels.piece_of_gaussian"], text["levels_theta"])

@@ -74,6 +74,7 @@ class ObjectsPanel(ViewerControl):
         session = self._session
         for group in widgets.outputs:
             self._on_press(group, lambda title: self._show_output(OUTPUTS[title]))
+        self._on_setting(widgets.granularity, lambda value: self._lit_up(session.look_at_level(float(value))))
         self._on_choice(widgets.tool, self._use_tool)
         self._on_choice(widgets.instance, lambda entry: session.select([chosen_id(entry)], widgets.add.value))
         self._on_press(widgets.step, lambda title: session.select_next(-1 if title == "Previous" else 1))
@@ -163,9 +164,11 @@ class ObjectsPanel(ViewerControl):
         self._widgets.show_texts(*self._texts())
         self._widgets.set_usable(self._session.has_scene)
         if not self._session.has_scene:
+            self._widgets.show_levels(False)
             return
         editor = self._session.editor
         scene = editor.scene
+        self._widgets.show_levels(scene.levels is not None)
         self._widgets.show_scene([choice(instance) for instance in by_size(scene)], scene)
         if editor is not self._editor_shown:  # else the sliders are where people put them
             self._editor_shown = editor

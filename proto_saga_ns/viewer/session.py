@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.granularity import OBJECTS
 from proto_saga_ns.mask_agreement import DOUBT
 from proto_saga_ns.scene import corrections
 from proto_saga_ns.scene.editor import Editor
+from proto_saga_ns.scene.shown_level import at_granularity, count_shown, group_of
 from proto_saga_ns.viewer.listing import by_size
 from proto_saga_ns.viewer.looking import Point, Spot, instances_in_box, look_at, picture_and_labels
 
@@ -69,6 +71,19 @@ class Session:
         self._model.scene = editor.scene
         return ""
 
+    def look_at_level(self, granularity: float) -> str:
+        """Give each group, object or piece a colour of its own; what is selected, hidden or corrected stays.
+
+        Raises:
+            ProtoSagaError: the scene has no groups and pieces.
+        """
+        at_granularity(self.scene, granularity)
+        self.show(granularity=granularity)
+        count, objects = count_shown(self.scene), len(self.scene.ids)
+        if granularity == OBJECTS:
+            return f"{objects} objects."
+        return f"{objects} objects, shown as {count} {'groups' if granularity < OBJECTS else 'parts'}."
+
     def select(self, ids: Collection[int], add: bool = False) -> str:
         """Select instances; with ``add``, turn the selection of each of them over.
 
@@ -91,18 +106,18 @@ class Session:
         return self.select([order[position % len(order)]])
 
     def click(self, view: CameraView, spot: Spot, add: bool = False) -> str:
-        """Select what a view shows in one place; (x, y) from 0 to 1, y down."""
+        """Select what a view shows in one place, a group as a whole; (x, y) from 0 to 1, y down."""
         found = look_at(self._model, self.scene, view, spot).instance
         if not found:
             return "Nothing was recognised there."
-        return self.select([found], add)
+        return self.select(group_of(self.scene, [found]), add)
 
     def box(self, view: CameraView, low: Spot, high: Spot, add: bool = False) -> str:
         """Select what lies mostly inside a box on the screen; corners (x, y) from 0 to 1, y down."""
         found = instances_in_box(self._model, self.scene, view, low, high)
         if not found:
             return "No instance lies mostly inside that box."
-        return self.select(found, add)
+        return self.select(group_of(self.scene, found), add)
 
     def find(self, view: CameraView, phrase: str, finder: Finder, add: bool = False) -> str:
         """Select what a phrase means among what a view shows, by the rule of the LERF-Mask protocol."""

@@ -7,6 +7,7 @@ from typing import get_args
 
 import viser
 
+from proto_saga_ns.granularity import OBJECTS
 from proto_saga_ns.scene import Background, Display, SegmentedScene
 
 OUTPUTS = {
@@ -20,6 +21,7 @@ OUTPUTS = {
 SHOWING_SELECTION = ("segmentation", "segmentation_overlay", "object")
 TOOLS = ("Move", "Click", "Box", "Split")
 NO_INSTANCE: str = "0: none"
+NO_LEVELS = "No parts and groups: only the association strategy *consensus*, with votes, finds them."
 
 
 class Widgets:
@@ -38,6 +40,7 @@ class Widgets:
         self.outputs = tuple(
             _buttons(gui, "" if first else "Show", *names[first : first + 2]) for first in range(0, len(names), 2)
         )
+        self._add_levels(gui)
         self._add_selecting(gui)
         self._add_correcting(gui)
         self._add_look(gui)
@@ -45,6 +48,13 @@ class Widgets:
             self.table = gui.add_markdown(table)
         self._name_shown: str | None = None
         self._correcting = (self.search, self.rename, self.merge, self.absorb, self.save)
+
+    def _add_levels(self, gui: viser.GuiApi) -> None:
+        self.granularity = gui.add_slider(
+            *("Granularity", 0.0, 1.0, 0.05, OBJECTS),
+            hint="what has a colour of its own: groups on the left, objects in the middle, parts on the right",
+        )
+        self.no_levels = gui.add_markdown(NO_LEVELS, visible=False)
 
     def _add_selecting(self, gui: viser.GuiApi) -> None:
         with gui.add_folder("Select"):
@@ -96,6 +106,11 @@ class Widgets:
         for handle in self._correcting:
             handle.disabled = not usable
 
+    def show_levels(self, known: bool) -> None:
+        """Whether there are parts and groups to look at."""
+        self.granularity.disabled = not known
+        _set(self.no_levels, "visible", not known)
+
     def show_scene(self, choices: Sequence[str], scene: SegmentedScene) -> None:
         """Bring the choice of an instance up to a scene."""
         _set(self.instance, "options", (NO_INSTANCE, *choices))
@@ -113,6 +128,7 @@ class Widgets:
 
     def show_look(self, display: Display) -> None:
         """Bring sliders and background up to a display."""
+        _set(self.granularity, "value", display.granularity)
         _set(self.overlay_opacity, "value", display.overlay_opacity)
         _set(self.min_confidence, "value", display.min_confidence)
         _set(self.outline, "value", display.outline)

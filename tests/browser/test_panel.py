@@ -10,8 +10,9 @@ import pytest
 
 from proto_saga_ns.cli.run import load_run
 from proto_saga_ns.colors import instance_colors
+from proto_saga_ns.scene.shown_level import at_granularity, group_heads
 from tests.browser.conftest import Server, listens
-from tests.browser.driver import Spot, Viewer, mask_of, spot_of
+from tests.browser.driver import PATIENCE, Spot, Viewer, mask_of, spot_of
 
 NASTY = "<b>{1+1}</b> `a|b` export"
 
@@ -212,3 +213,25 @@ def test_it_listens_on_this_machine_only(server: Server) -> None:
     for _, _, _, _, address in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET):
         if not str(address[0]).startswith("127."):
             assert not listens(server.port, str(address[0]))
+
+
+def test_granularity_colours_groups_or_says_why_not(panel: Viewer, ids: tuple[int, ...], server: Server) -> None:
+    scene = load_run(server.run.config).scene
+    slider = panel.page.locator("xpath=//label[text()='Granularity']/following::*[@role='slider'][1]")
+    if scene.levels is None:
+        panel.page.get_by_text("No parts and groups").wait_for(timeout=1000 * PATIENCE)
+        assert slider.evaluate("thumb => thumb.closest('[data-disabled]') !== null")
+        return
+    heads = group_heads(at_granularity(scene, 0.0))
+    members = [number for number in shown(panel, ids) if heads[number] != number]
+    slider.focus()
+    for _ in range(10):
+        slider.press("ArrowLeft")
+    panel.until_said(f"{len(ids)} objects, shown as {len({*heads.values()})} groups.")
+    for number in members:
+        panel.until_shown(number, False)
+    for _ in range(10):
+        slider.press("ArrowRight")
+    panel.until_said(f"{len(ids)} objects.")
+    for number in members:
+        panel.until_shown(number)

@@ -98,6 +98,22 @@ def test_associate_by_consensus_saves_votes_that_segment(copy_of_run: TrainedRun
     assert process.returncode == 0, process.stderr
     found = json.loads(figures.read_text())
     assert found["mIoU"] > 60 and found["precision"] > 85 and found["recall"] > 85
+    assert scene.levels is not None and len(scene.levels.piece_of_gaussian) == len(scene.votes)
+    written = ("proto-saga", "segment", "--load-config", config, "--granularity")
+    for level in ("0", "part"):
+        process = run(*written, level, "--output-dir", tmp_path / level)
+        assert process.returncode == 0, process.stderr
+    for coarse in (tmp_path / "0").glob("*.png"):
+        finer, coarser = (read_label_map(file).ravel() for file in (tmp_path / "part" / coarse.name, coarse))
+        pairs = {*zip(finer.tolist(), coarser.tolist(), strict=True)}
+        assert len({fine for fine, _ in pairs}) == len(pairs)
+
+
+def test_a_scene_of_the_memory_bank_has_one_level(trained_run: TrainedRun, tmp_path: Path) -> None:
+    options = ("--load-config", trained_run.config, "--output-dir", tmp_path / "maps", "--granularity", "part")
+    process = run("proto-saga", "segment", *options)
+    assert process.returncode == 2 and "no parts and groups" in " ".join(process.stderr.split())
+    assert not (tmp_path / "maps").exists()
 
 
 def test_consensus_takes_no_ids(copy_of_run: TrainedRun) -> None:

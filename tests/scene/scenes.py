@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from proto_saga_ns.gaussian_instances import GaussianInstances
+from proto_saga_ns.levels import Joins, Levels
 from proto_saga_ns.mask_table import MaskTable
 from proto_saga_ns.scene import EmbeddingColors, SegmentedScene
 from proto_saga_ns.votes import Votes
@@ -46,6 +48,32 @@ def random_votes(seed: int, gaussians: int, parts: int = 5) -> Votes:
     return Votes(labels.masked_fill(shares == 0, 0), shares)
 
 
+def random_levels(seed: int, gaussians: int, parts: int = 5) -> Levels:
+    """Up to four pieces of each part, and all parts in one group or in some."""
+    rng = np.random.default_rng(seed)
+    pieces, of_part, free = [], {}, parts + 1
+    for part in range(1, parts + 1):
+        more = int(rng.integers(0, 4))
+        of_part[part] = [part, *range(free, free + more)] if more else [0]
+        pieces += random_joins(of_part[part], rng)
+        free += more
+    known = [number for numbers in of_part.values() for number in numbers]
+    of_gaussian = torch.from_numpy(rng.choice(known, gaussians).astype(np.int32))
+    groups = random_joins(list(range(1, parts + 1)), rng)[: int(rng.integers(1, parts))]
+    pieces.sort(key=lambda row: -row[2])
+    return Levels(Joins.of(pieces), Joins.of(groups), of_gaussian, theta=float(rng.uniform(0.2, 0.8)))
+
+
+def random_joins(ids: list[int], rng: np.random.Generator) -> list[tuple[int, int, float]]:
+    """A tree in which clusters are called by their smallest id, the largest share first; some shares are equal."""
+    alive, rows = list(ids), []
+    for share in sorted(rng.integers(0, 20, len(ids) - 1) / 20, reverse=True):
+        kept, gone = sorted(rng.choice(alive, 2, replace=False).tolist())
+        alive.remove(gone)
+        rows.append((gone, kept, float(share)))
+    return rows
+
+
 def scene_of(prototypes: dict[int, Tensor], pixels: dict[int, int] | None = None, **changes: Any) -> SegmentedScene:
     """One mask a part in one view, so that the prototypes are exactly the given ones."""
     ids = torch.tensor(list(prototypes), dtype=torch.int32)
@@ -79,7 +107,16 @@ def same_segmentation(first: SegmentedScene, second: SegmentedScene) -> bool:
         and all(same_tensors(*pair) for pair in zip(first.cuts, second.cuts, strict=True))
         and same_tensors(first.embedding_colors, second.embedding_colors)
         and all(_both_or_none(getattr(first, name), getattr(second, name)) for name in ("gaussians", "votes"))
+        and _same_levels(first.levels, second.levels)
     )
+
+
+def _same_levels(first: Levels | None, second: Levels | None) -> bool:
+    if first is None or second is None:
+        return first is second
+    tables = ((first.pieces, second.pieces), (first.groups, second.groups))
+    same = first.theta == second.theta and torch.equal(first.piece_of_gaussian, second.piece_of_gaussian)
+    return same and all(same_tensors(*pair) for pair in tables)
 
 
 def _both_or_none(first: Any, second: Any) -> bool:

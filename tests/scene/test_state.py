@@ -14,10 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.granularity import OBJECTS
 from proto_saga_ns.mask_table import MaskTable
 from proto_saga_ns.scene import Display, EmbeddingColors, SegmentedScene
 from proto_saga_ns.scene.state import scene_from_state, scene_to_state
-from tests.scene.scenes import random_scene, random_votes, same_segmentation
+from tests.scene.scenes import random_levels, random_scene, random_votes, same_segmentation
 
 displays = st.builds(
     Display,
@@ -27,6 +28,7 @@ displays = st.builds(
     outline=st.integers(0, 9),
     overlay_opacity=st.floats(0, 1),
     min_confidence=st.floats(0, 1),
+    granularity=st.floats(0, 1),
 )
 
 
@@ -51,7 +53,8 @@ def saved_and_loaded(scene: SegmentedScene) -> SegmentedScene:
 def test_a_scene_survives_a_checkpoint_in_every_field(seed: int, gaussians: int | None, **changes: Any) -> None:
     options = {"association": {"criteria": "both", "delta": 0.1}, "scene": {"seed": seed, "preset": None}}
     votes = None if gaussians is None else random_votes(seed, gaussians)
-    scene = random_scene(seed, gaussians=gaussians, options=options, votes=votes, **changes)
+    levels = None if gaussians is None else random_levels(seed, gaussians)
+    scene = random_scene(seed, gaussians=gaussians, options=options, votes=votes, levels=levels, **changes)
     loaded = saved_and_loaded(scene)
     assert same_segmentation(loaded, scene)
     assert loaded.display == scene.display
@@ -60,6 +63,7 @@ def test_a_scene_survives_a_checkpoint_in_every_field(seed: int, gaussians: int 
         "embedding_colors",
         "gaussians",
         "votes",
+        "levels",
         "cuts",
         "owners",
         "names",
@@ -70,6 +74,14 @@ def test_a_scene_survives_a_checkpoint_in_every_field(seed: int, gaussians: int 
         "options",
     }
     assert {field.name for field in fields(SegmentedScene)} == compared, "a new field must be saved and compared"
+
+
+def test_a_scene_of_before_there_were_levels_loads() -> None:
+    state = scene_to_state(random_scene())
+    text = json.loads(str(state["json"]))
+    del text["display"]["granularity"]
+    loaded = scene_from_state({**state, "json": json.dumps(text)})
+    assert loaded.levels is None and loaded.display.granularity == OBJECTS
 
 
 def test_an_empty_scene_survives() -> None:

@@ -12,6 +12,7 @@ import torch
 from proto_saga_ns.cli.run import Run
 from proto_saga_ns.colors import instance_colors
 from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.levels import Joins, Levels
 from proto_saga_ns.model.segmentation import segment_view
 from proto_saga_ns.scene import Display, SegmentedScene
 from proto_saga_ns.scene.state import scene_from_state, scene_to_state
@@ -270,3 +271,61 @@ def test_a_thousand_random_actions_leave_a_whole_scene(run: Run, session: Sessio
     while session.editor.can_undo:
         session.undo()
     assert corrected_part(session.scene) == before
+
+
+def with_levels(scene: SegmentedScene) -> SegmentedScene:
+    """The two largest instances in one group, and the third in two pieces, by where its Gaussians lie."""
+    assert scene.gaussians is not None
+    first, second, third = (instance.id for instance in by_size(scene)[:3])
+    other = max(scene.ids) + 1
+    mine = scene.gaussians.ids == third
+    half = torch.arange(len(mine)) < torch.nonzero(mine)[:, 0].median()
+    pieces = torch.where(mine, torch.where(half, other, third), 0).int()
+    joins = Joins.of([(other, third, 0.7)]), Joins.of([(second, first, 0.2)])
+    return replace(scene, levels=Levels(*joins, pieces, theta=0.4))
+
+
+def test_granularity_is_a_way_of_looking(run: Run, session: Session) -> None:
+    run.model.scene = with_levels(session.scene)
+    first, second, third = (instance.id for instance in by_size(session.scene)[:3])
+    before = corrected_part(session.scene)
+    objects = run.model.get_outputs_for_camera(viewer_camera(run))
+    assert session.look_at_level(0.2).endswith(f"shown as {len(session.scene.ids) - 1} groups.")
+    groups = run.model.get_outputs_for_camera(viewer_camera(run))
+    assert session.look_at_level(1.0).endswith(f"shown as {len(session.scene.ids) + 1} parts.")
+    parts = run.model.get_outputs_for_camera(viewer_camera(run))
+    session.look_at_level(0.5)
+    again = run.model.get_outputs_for_camera(viewer_camera(run))
+    assert all(torch.equal(again[name], image) for name, image in objects.items())
+    for shown in (groups, parts):
+        changed = [name for name, image in objects.items() if not torch.equal(shown[name], image)]
+        assert changed == ["segmentation", "segmentation_overlay"]
+    labels = segment_view(run.model, session.scene, viewer_camera(run)).labels
+    for shown, touched in ((groups, (first, second)), (parts, (third,))):
+        different = (shown["segmentation"] != objects["segmentation"]).any(dim=-1).numpy()
+        assert different.any() and set(labels[different].tolist()) <= set(touched)
+    assert corrected_part(session.scene) == before
+
+
+def test_a_click_selects_a_group_as_a_whole_and_merging_makes_it_last(run: Run, session: Session) -> None:
+    run.model.scene = with_levels(session.scene)
+    first, second, _ = (instance.id for instance in by_size(session.scene)[:3])
+    spot = spot_showing(run, shown_ids(run)[0])
+    session.look_at_level(0.2)
+    visible = next(number for number in shown_ids(run) if number in (first, second))
+    session.click(viewer_view(run), spot_showing(run, visible))
+    assert selected(session) == tuple(sorted((first, second)))
+    session.merge_selected()
+    session.look_at_level(0.5)
+    assert second not in session.scene.ids or first not in session.scene.ids
+    session.undo()
+    session.click(viewer_view(run), spot)
+    assert len(selected(session)) == 1
+
+
+def test_a_scene_without_levels_stays_at_its_objects(run: Run, session: Session) -> None:
+    run.model.scene = replace(session.scene, levels=None)
+    with pytest.raises(ProtoSagaError, match="no parts and groups"):
+        session.look_at_level(0.2)
+    assert session.scene.display.granularity == 0.5
+    assert session.look_at_level(0.5) == f"{len(session.scene.ids)} objects."

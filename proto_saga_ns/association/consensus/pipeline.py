@@ -15,10 +15,12 @@ from proto_saga_ns.association.consensus.agglomeration import MergeTree, agglome
 from proto_saga_ns.association.consensus.agreement import count_agreement, mask_of_atoms, signed_evidence
 from proto_saga_ns.association.consensus.atoms import Atoms, find_atoms
 from proto_saga_ns.association.consensus.blended_views import UNITS_PER_PIXEL, BlendedViews, atom_units, survey
+from proto_saga_ns.association.consensus.levels import find_levels
 from proto_saga_ns.association.consensus.mask_instances import Instances, find_instances
 from proto_saga_ns.association.consensus.self_agreement import self_agreement
 from proto_saga_ns.association.consensus.votes import count_votes
 from proto_saga_ns.association.options import ConsensusOptions
+from proto_saga_ns.levels import Levels
 
 ATOMS_PER_SMALL_MASK = 2
 SMALL_MASK_QUANTILE = 0.1
@@ -38,6 +40,7 @@ class Consensus:
         tree: all merges of atoms; linkage is the mean of ``same - theta * both`` in views. Cut at 0 it gives the
             clusters; above 0 more of them, below fewer.
         theta: as it was given or chosen.
+        levels: what the instances consist of, and which go together.
     """
 
     instances: Instances
@@ -46,6 +49,7 @@ class Consensus:
     atom_views: list[csr_array]
     tree: MergeTree
     theta: float
+    levels: Levels
 
     def association(self) -> Association:
         """What prototypes and votes are made of; a Gaussian belongs to the instance with most of its votes."""
@@ -57,7 +61,7 @@ class Consensus:
         gaussians = np.flatnonzero(first)
         order = np.argsort(first[gaussians], kind="stable")
         sets = (first[gaussians[order]], gaussians[order])
-        return Association(self.instances.of_mask, n_views[1:], sets, self.votes)
+        return Association(self.instances.of_mask, n_views[1:], sets, self.votes, self.levels)
 
 
 def find_consensus(
@@ -83,7 +87,8 @@ def find_consensus(
     atom_views = [atom_units(views[index], atoms.of_gaussian, atoms.count) for index in progress(range(len(views)))]
     theta, tree, instances = merge_atoms(atom_views, atoms.count, options)
     votes = count_votes(views, atom_views, atoms, instances, options.pure, options.top_votes, progress)
-    return Consensus(instances, votes, atoms, atom_views, tree, theta)
+    levels = find_levels(atom_views, atoms, instances.of_cluster[tree.cut()], instances, theta, options)
+    return Consensus(instances, votes, atoms, atom_views, tree, theta, levels)
 
 
 def group_gaussians(

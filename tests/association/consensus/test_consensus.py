@@ -23,6 +23,7 @@ from proto_saga_ns.association.consensus import (
 from proto_saga_ns.rasterize import rasterization
 from proto_saga_ns.rasterize.contributions import Contributions
 from tests.association.consensus.worlds import object_views, random_blended_view, renamed
+from tests.scene.scenes import same_tensors
 
 SEEDS = st.integers(0, 10**6)
 WIDTH, HEIGHT = 48, 36
@@ -41,6 +42,9 @@ def assert_same_but_for_order(first: Consensus, second: Consensus, order: np.nda
     assert (first.votes.labels == second.votes.labels).all()
     assert (first.votes.shares == second.votes.shares).all()
     assert (first.tree.linkage == second.tree.linkage).all()
+    for mine, theirs in ((first.levels.pieces, second.levels.pieces), (first.levels.groups, second.levels.groups)):
+        assert same_tensors(mine, theirs)
+    assert torch.equal(first.levels.piece_of_gaussian, second.levels.piece_of_gaussian)
 
 
 @settings(max_examples=25, deadline=None)

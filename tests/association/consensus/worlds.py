@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from proto_saga_ns.association.consensus.blended_views import UNITS_PER_PIXEL, BlendedView
+from proto_saga_ns.association.consensus.mask_instances import Instances
 
 
 def random_blended_view(num_gaussians: int, num_labels: int, rng: np.random.Generator) -> BlendedView:
@@ -54,3 +55,11 @@ def renamed(view: BlendedView, rng: np.random.Generator) -> tuple[BlendedView, n
     order = rng.permutation(len(view.labels))
     columns = (view.gaussians[order], names[view.labels[order]], view.units[order])
     return replace(view, gaussians=columns[0], labels=columns[1], units=columns[2]), names
+
+
+def instances_of_labels(of_mask: list[list[int]], purity: list[list[float]]) -> Instances:
+    """Instances of which nothing is known but what the masks belong to."""
+    count = max(max(view) for view in of_mask)
+    number = np.arange(1, count + 1, dtype=np.int32)
+    masks = [np.array(view, dtype=np.int32) for view in of_mask]
+    return Instances(number, masks, [np.array(view) for view in purity], number, number)

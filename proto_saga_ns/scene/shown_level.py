@@ -1,0 +1,150 @@
+"""A scene at another level than that of its objects: groups of instances, or the pieces that they consist of.
+
+A way of looking: instances, names, selections and corrections stay what they are. What a person has joined stays
+together as a group does, and what a person has cut apart (``scene/cuts.py``) is not taken apart further.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from jaxtyping import Float, Int32
+from torch import Tensor
+
+from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.granularity import OBJECTS
+from proto_saga_ns.levels import Levels
+from proto_saga_ns.scene.segmented_scene import SegmentedScene
+
+
+def levels_of(scene: SegmentedScene) -> Levels:
+    """The hierarchy of a scene.
+
+    Raises:
+        ProtoSagaError: it has none.
+    """
+    if scene.levels is None:
+        raise ProtoSagaError(
+            "This segmentation has no parts and groups: only association by consensus with votes finds them. Run "
+            "`proto-saga associate --strategy consensus`, or stay at the level of objects."
+        )
+    return scene.levels
+
+
+def at_granularity(scene: SegmentedScene, granularity: float) -> SegmentedScene:
+    """The scene looked at with a granularity in [0, 1]; 0.5 shows objects.
+
+    Raises:
+        ProtoSagaError: another level is asked for than that of the objects, and there is none.
+    """
+    if granularity != OBJECTS:
+        levels_of(scene)
+    return scene if granularity == scene.display.granularity else scene.with_display(granularity=granularity)
+
+
+def group_of(scene: SegmentedScene, ids: Iterable[int]) -> tuple[int, ...]:
+    """All instances that are shown as one with some of ``ids``, ascending."""
+    heads = group_heads(scene)
+    wanted = {heads[number] for number in ids}
+    return tuple(number for number in scene.ids if heads[number] in wanted)
+
+
+def group_heads(scene: SegmentedScene) -> dict[int, int]:
+    """The instance as which each instance is shown: the largest of those that are one at this level."""
+    heads = {number: number for number in scene.ids}
+    if scene.levels is None:
+        return heads
+    owner = {part: scene.owners.get(part, part) for part in scene.part_ids}
+    joins = [(a, b) for a, b in scene.levels.joined_groups(scene.display.granularity) if a in owner and b in owner]
+    seen = {part for join in joins for part in join}
+    joins += [(cut.part, cut.new_part) for cut in scene.cuts if cut.part in seen]  # lies in the same masks
+    rank = {instance.id: (-instance.pixels, instance.id) for instance in scene.instances}
+    for a, b in joins:
+        pair = {heads[owner[a]], heads[owner[b]]}
+        kept = min(pair, key=rank.__getitem__)
+        heads = {number: kept if head in pair else head for number, head in heads.items()}
+    return heads
+
+
+def shown_pieces(scene: SegmentedScene, num_gaussians: int) -> dict[int, int]:
+    """What each piece is shown as at this level: the part that it belongs to, or a piece of its own.
+
+    None but the former if the Gaussians are others now (training went on), as with votes.
+    """
+    levels, granularity = scene.levels, scene.display.granularity
+    if levels is None or granularity <= OBJECTS or len(levels.piece_of_gaussian) != num_gaussians:
+        return {}
+    part_of = levels.joined_pieces(OBJECTS)
+    left_alone = {cut.part for cut in scene.cuts}
+    shown = levels.joined_pieces(granularity)
+    return {piece: shown[piece] for piece, part in part_of.items() if part not in left_alone}
+
+
+def piece_channels(
+    scene: SegmentedScene, num_gaussians: int, device: torch.device | str = "cpu"
+) -> Float[Tensor, "N C"] | None:
+    """One channel to render for each piece that is shown apart, or whose part has such pieces; None if there is none.
+
+    A Gaussian is 1 in the channel of its piece. ``shown_ids`` takes what is rendered.
+    """
+    shown = shown_pieces(scene, num_gaussians)
+    columns = [number for _, numbers in _choices(scene, shown) for number in numbers]
+    if scene.levels is None or not columns:
+        return None
+    table = torch.full((max(shown) + 1,), len(columns), dtype=torch.long)  # one more column, for all others
+    for piece, number in shown.items():
+        table[piece] = columns.index(number) if number in columns else len(columns)
+    column = _looked_up(table, scene.levels.piece_of_gaussian, len(columns)).to(device)
+    channels = torch.zeros(num_gaussians, len(columns) + 1, device=device)
+    return channels.scatter_(1, column[:, None], 1.0)[:, :-1].contiguous()
+
+
+def shown_ids(
+    scene: SegmentedScene, parts: Int32[Tensor, "*shape"], pieces: Float[Tensor, "*shape C"] | None
+) -> Int32[Tensor, "*shape"]:
+    """The ids of a map of parts at this level; 0 stays 0.
+
+    A group has the id of its largest instance, the largest piece of an instance that of the instance, all others ids of
+    their own. Finer maps are those of the objects, with more borders; coarser ones have fewer.
+
+    Args:
+        scene: with the granularity in its display.
+        parts: as ``scene.recognise`` gives them.
+        pieces: ``piece_channels``, rendered; None if there are none.
+    """
+    heads = group_heads(scene)
+    owners = [heads.get(scene.owners.get(part, part), part) for part in range(max(scene.part_ids, default=0) + 1)]
+    labels = torch.tensor(owners, dtype=torch.int32, device=parts.device)[parts.long()]
+    if pieces is None or scene.levels is None:
+        return labels
+    start = 0
+    for part, numbers in _choices(scene, shown_pieces(scene, len(scene.levels.piece_of_gaussian))):
+        mine = parts == part
+        best = pieces[mine][:, start : start + len(numbers)].argmax(dim=-1)
+        known = torch.tensor((owners[part], *numbers[1:]), dtype=torch.int32, device=parts.device)
+        labels = labels.masked_scatter(mine, known[best])
+        start += len(numbers)
+    return labels
+
+
+def count_shown(scene: SegmentedScene) -> int:
+    """How many things are told apart at this level."""
+    shown = {} if scene.levels is None else shown_pieces(scene, len(scene.levels.piece_of_gaussian))
+    return len({*group_heads(scene).values()}) + sum(len(numbers) - 1 for _, numbers in _choices(scene, shown))
+
+
+def _choices(scene: SegmentedScene, shown: dict[int, int]) -> list[tuple[int, list[int]]]:
+    """Parts with several pieces at this level, and what these are shown as, the part itself first."""
+    part_of = {} if scene.levels is None else scene.levels.joined_pieces(OBJECTS)
+    numbers: dict[int, set[int]] = {}
+    for piece, number in shown.items():
+        numbers.setdefault(part_of[piece], set()).add(number)
+    # A part has the smallest id of its pieces: instances are numbered first.
+    return [(part, sorted(found)) for part, found in sorted(numbers.items()) if len(found) > 1]
+
+
+def _looked_up(table: Tensor, pieces: Int32[Tensor, " N"], otherwise: int) -> Tensor:
+    table[0] = otherwise  # a Gaussian without piece
+    inside = pieces < len(table)
+    return torch.where(inside, table[torch.where(inside, pieces, 0).long()], otherwise)

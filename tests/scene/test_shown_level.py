@@ -1,0 +1,165 @@
+"""Levels of a scene: nested in each other, the middle one the objects themselves, and no correction."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.granularity import NAMED, OBJECTS, granularity_of
+from proto_saga_ns.scene import SegmentedScene
+from proto_saga_ns.scene.corrections import merged, split
+from proto_saga_ns.scene.editor import Editor
+from proto_saga_ns.scene.shown_level import (
+    at_granularity,
+    count_shown,
+    group_heads,
+    group_of,
+    levels_of,
+    piece_channels,
+    shown_ids,
+)
+from tests.scene.scenes import DIM, random_features, random_levels, random_scene, random_votes
+
+GAUSSIANS = 72
+SEEDS = st.integers(0, 10**6)
+GRANULARITIES = st.floats(0, 1) | st.sampled_from([0.0, OBJECTS, 1.0])
+
+
+def scene_with_levels(seed: int) -> SegmentedScene:
+    votes, levels = random_votes(seed, GAUSSIANS), random_levels(seed, GAUSSIANS)
+    return random_scene(seed, gaussians=GAUSSIANS, votes=votes, levels=levels)
+
+
+def corrected(scene: SegmentedScene, seed: int) -> SegmentedScene:
+    """Two instances merged, and one cut."""
+    rng = np.random.default_rng(seed)
+    scene = merged(scene, rng.choice(scene.ids, 2, replace=False).tolist())
+    embeddings = torch.randn(GAUSSIANS, DIM, generator=torch.Generator().manual_seed(seed))
+    instance = int(rng.choice(scene.ids))
+    masks = scene.masks.features[scene.masks.part == instance]
+    try:
+        return split(scene, instance, masks[:2], embeddings)[0]
+    except ValueError:  # both look the same, or like something else
+        return scene
+
+
+def shown_in_view(scene: SegmentedScene, seed: int) -> tuple[Tensor, Tensor]:
+    """The labels of a view at the scene's level, and those of its objects; every Gaussian is a pixel."""
+    features = random_features(seed, 8, 9)
+    assert features.shape[0] * features.shape[1] == GAUSSIANS
+    known = scene.votes_of(GAUSSIANS)
+    assert known is not None
+    votes = known.channels
+    parts, _ = scene.recognise(features, torch.ones(8, 9), votes.view(8, 9, -1))
+    channels = piece_channels(scene, GAUSSIANS)
+    pieces = None if channels is None else channels.view(8, 9, -1)
+    return shown_ids(scene, parts, pieces), scene.owners_of(parts)
+
+
+def only_merges(finer: Tensor, coarser: Tensor) -> bool:
+    """Whether what has one id in the finer map has one in the coarser."""
+    pairs = torch.stack([finer.flatten(), coarser.flatten()]).unique(dim=1)
+    return pairs.shape[1] == len(finer.unique())
+
+
+@settings(max_examples=60, deadline=None)
+@given(SEEDS, st.tuples(GRANULARITIES, GRANULARITIES), st.booleans())
+def test_a_coarser_map_only_merges(seed: int, granularities: tuple[float, float], with_corrections: bool) -> None:
+    scene = scene_with_levels(seed)
+    if with_corrections:
+        scene = corrected(scene, seed)
+    coarse, fine = (at_granularity(scene, value) for value in sorted(granularities))
+    (coarser, objects), (finer, _) = shown_in_view(coarse, seed), shown_in_view(fine, seed)
+    assert only_merges(finer, coarser)
+    assert count_shown(coarse) <= count_shown(fine)
+    assert ((coarser == 0) == (objects == 0)).all()
+    assert len(finer.unique()) <= count_shown(fine) + 1
+
+
+@settings(max_examples=30, deadline=None)
+@given(SEEDS, st.booleans())
+def test_the_middle_is_the_objects_themselves(seed: int, with_corrections: bool) -> None:
+    scene = scene_with_levels(seed)
+    if with_corrections:
+        scene = corrected(scene, seed)
+    assert piece_channels(scene, GAUSSIANS) is None
+    labels, objects = shown_in_view(scene, seed)
+    assert (labels == objects).all() and count_shown(scene) == len(scene.ids)
+    assert at_granularity(scene, OBJECTS) is scene
+
+
+@settings(max_examples=30, deadline=None)
+@given(SEEDS)
+def test_the_ends_are_all_pieces_and_all_groups(seed: int) -> None:
+    scene = scene_with_levels(seed)
+    levels = levels_of(scene)
+    assert count_shown(at_granularity(scene, 1.0)) == len(scene.ids) + len(levels.pieces.ids)
+    seen = int((levels.groups.share > 0).sum())
+    assert count_shown(at_granularity(scene, 0.0)) == len(scene.ids) - seen
+
+
+@settings(max_examples=30, deadline=None)
+@given(SEEDS, GRANULARITIES)
+def test_a_group_is_called_by_its_largest_instance(seed: int, granularity: float) -> None:
+    scene = at_granularity(scene_with_levels(seed), granularity)
+    heads = group_heads(scene)
+    for number in scene.ids:
+        group = group_of(scene, [number])
+        assert number in group and all(group_of(scene, [other]) == group for other in group)
+        assert scene.instance(heads[number]).pixels == max(scene.instance(other).pixels for other in group)
+
+
+def test_what_a_person_cut_is_not_taken_apart_further() -> None:
+    found = 0
+    for seed in range(20):
+        scene = corrected(scene_with_levels(seed), seed)
+        levels = levels_of(scene)
+        for cut in scene.cuts:
+            fine = at_granularity(scene, 1.0)
+            assert cut.new_part > levels.largest_id
+            found += cut.part in levels.pieces.into.tolist()
+            channels = piece_channels(fine, GAUSSIANS)
+            if channels is not None:
+                assert not channels[levels.piece_of_gaussian == cut.part].any()
+    assert found
+
+
+def test_looking_is_no_correction_and_undoing_keeps_it() -> None:
+    scene = scene_with_levels(3)
+    editor = Editor(scene)
+    editor.show(granularity=0.2)
+    assert not editor.can_undo and editor.unsaved == 0 and editor.display_changed
+    editor.correct(lambda scene: merged(scene, scene.ids[:2]))
+    editor.undo()
+    assert editor.scene.display.granularity == 0.2 and editor.scene.ids == scene.ids
+
+
+def test_other_gaussians_have_no_pieces() -> None:
+    scene = at_granularity(scene_with_levels(0), 1.0)
+    assert piece_channels(scene, GAUSSIANS) is not None
+    assert piece_channels(scene, GAUSSIANS + 1) is None
+
+
+def test_a_scene_without_levels_shows_objects_only() -> None:
+    scene = random_scene()
+    assert at_granularity(scene, OBJECTS) is scene
+    for granularity in (0.0, 0.49, 1.0):
+        with pytest.raises(ProtoSagaError, match=r"no parts and groups.*consensus"):
+            at_granularity(scene, granularity)
+    looked = replace(scene, display=replace(scene.display, granularity=0.1))
+    assert count_shown(looked) == len(scene.ids) and piece_channels(looked, 60) is None
+
+
+@pytest.mark.parametrize("wrong", [-0.1, 1.1, float("nan")])
+def test_granularities_by_name_and_by_number(wrong: float) -> None:
+    assert NAMED["group"] < granularity_of("object") == OBJECTS < granularity_of("part") == 1.0
+    assert granularity_of(0.3) == 0.3
+    with pytest.raises(ProtoSagaError, match="group, object, part"):
+        granularity_of(wrong)
