@@ -22,6 +22,9 @@ from proto_saga_ns.rasterize.votes import GaussianVotes, RenderedVotes, TileVote
 DOUBT = 1e-3
 """What is added to rendered votes, so that the prototypes decide where nobody has voted. Without prototypes it is what
 stands against the votes: no fewer give a label."""
+PROTOTYPE_WEIGHT = 0.4
+"""Exponent of the prototypes' probability beside the votes. At 1 they overrule votes that know better, at 0 nobody is
+asked where votes know little (docs/results.md)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +73,7 @@ def classify_with_votes(
     min_alpha: float = DEFAULT_MIN_ALPHA,
     groups: Int[Tensor, " T"] | None = None,
 ) -> tuple[Int32[Tensor, "*shape"], Float[Tensor, "*shape"]]:
-    """Give each pixel the label with the largest product of probability (Eq. 19) and votes.
+    """Give each pixel the label with the largest product of probability (Eq. 19, weighted) and votes.
 
     Memory beyond the results is bounded, whatever the number of labels. Votes that kernels rendered are classified by
     kernels, others by PyTorch.
@@ -116,7 +119,7 @@ def joint_probabilities(
     prototypes: Float[Tensor, "T D"],
     tau: float,
 ) -> Float[Tensor, "*shape T"]:
-    """Probability (Eq. 19) times votes, of each label, as shares of all; see ``classify_with_votes``.
+    """Probability (Eq. 19, weighted) times votes, of each label, as shares of all; see ``classify_with_votes``.
 
     If all prototypes are zero (an embedding that was never trained) they are the shares of votes and ``DOUBT``.
     """
@@ -126,7 +129,7 @@ def joint_probabilities(
         return votes / (total + DOUBT) * (total > DOUBT)
     finite = features.isfinite().all(dim=-1, keepdim=True)
     directions = F.normalize(features.where(finite, features.new_zeros(())), dim=-1)
-    likeness = (directions @ (tau * F.normalize(prototypes, dim=1)).T).softmax(dim=-1)
+    likeness = (directions @ (PROTOTYPE_WEIGHT * tau * F.normalize(prototypes, dim=1)).T).softmax(dim=-1)
     known = prototypes.norm(dim=1) > MIN_LENGTH
     products = torch.where(known, likeness, likeness.new_tensor(1 / len(prototypes))) * (votes + DOUBT)
     return products / products.sum(dim=-1, keepdim=True)
@@ -165,4 +168,5 @@ def _classified_by_kernels(
     if numbers is not None and int(numbers.max()) + 1 == len(prototypes):
         numbers = None  # each is one of its own: their products need not be kept to be summed
     tiles = (votes.starts, votes.labels, votes.values)
-    return kernels.classify(features, alpha, tiles, weights, numbers, tau=tau, doubt=DOUBT, min_alpha=min_alpha)
+    settings = {"tau": PROTOTYPE_WEIGHT * tau, "doubt": DOUBT, "min_alpha": min_alpha}
+    return kernels.classify(features, alpha, tiles, weights, numbers, **settings)

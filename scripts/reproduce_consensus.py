@@ -29,6 +29,7 @@ from proto_saga_ns.association import (
 )
 from proto_saga_ns.association.consensus import Consensus, RememberedViews, blend_views, find_consensus
 from proto_saga_ns.cli.run import Run, load_run
+from proto_saga_ns.cosine_softmax import DEFAULT_TAU
 from proto_saga_ns.demo import DINING
 from proto_saga_ns.evaluation import InstanceProtocol
 from proto_saga_ns.labels import read_label_map
@@ -37,7 +38,7 @@ from proto_saga_ns.model.association import pool_features, training_views
 from proto_saga_ns.model.render import Gaussians
 from proto_saga_ns.model.segmentation import TrainingViews, render_view
 from proto_saga_ns.prototypes import classify
-from proto_saga_ns.votes import DOUBT, Votes, classify_with_votes
+from proto_saga_ns.votes import DOUBT, PROTOTYPE_WEIGHT, Votes, classify_with_votes
 
 TRUTH = DINING / "instances"
 RUNS = Path("results/demo_table/outputs/dining/proto-saga-lite")
@@ -171,6 +172,8 @@ def _labels(features: Tensor, shares: Tensor, prototypes: Tensor, alpha: Tensor,
     if with_votes:
         labels["votes"] = torch.where(alpha < 0.5, 0, (shares + DOUBT).argmax(dim=-1) + 1)
         labels["both"] = classify_with_votes(features, shares, prototypes, alpha)[0]
+        full = DEFAULT_TAU / PROTOTYPE_WEIGHT
+        labels["both, prototypes at full weight"] = classify_with_votes(features, shares, prototypes, alpha, full)[0]
     return labels
 
 

@@ -14,10 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from proto_saga_ns.cosine_softmax import DEFAULT_TAU
 from proto_saga_ns.kernels.library import ISA_VARIABLE, library, supported_instruction_sets
 from proto_saga_ns.prototypes import classify
 from proto_saga_ns.rasterize.votes import TileVotes, rasterization_with_votes
-from proto_saga_ns.votes import DOUBT, Votes, classify_with_votes, joint_probabilities
+from proto_saga_ns.votes import DOUBT, PROTOTYPE_WEIGHT, Votes, classify_with_votes, joint_probabilities
 from tests.rasterize.scenes import random_scene
 from tests.scene.scenes import random_votes
 
@@ -45,11 +46,13 @@ def test_the_largest_product_wins(count: int, seed: int, grouped: bool) -> None:
     )
     groups = torch.randint(0, 2, (count,), generator=generator) if grouped else torch.arange(count)
     labels, confidence = classify_with_votes(features, votes, prototypes, alpha, groups=groups if grouped else None)
+    tau = PROTOTYPE_WEIGHT * DEFAULT_TAU
     for y in range(3):
         for x in range(4):
             cosines = [float(torch.cosine_similarity(features[y, x], row, dim=0)) for row in prototypes]
-            total = sum(math.exp(10 * cosine) for cosine in cosines)
-            products = [math.exp(10 * c) / total * (float(v) + 1e-3) for c, v in zip(cosines, votes[y, x], strict=True)]
+            total = sum(math.exp(tau * cosine) for cosine in cosines)
+            likeness = [math.exp(tau * cosine) / total for cosine in cosines]
+            products = [p * (float(v) + 1e-3) for p, v in zip(likeness, votes[y, x], strict=True)]
             seen = alpha[y, x] >= 0.5
             own = int(labels[y, x])
             assert (products[own - 1] == pytest.approx(max(products), rel=1e-4)) if seen else own == 0
@@ -60,7 +63,7 @@ def test_the_largest_product_wins(count: int, seed: int, grouped: bool) -> None:
 def test_without_votes_prototypes_decide_and_between_like_prototypes_votes_do() -> None:
     features, prototypes = torch.randn(5, 5, 8), torch.randn(7, 8)
     alpha = torch.ones(5, 5)
-    by_prototypes, confidence = classify(features, prototypes, alpha)
+    by_prototypes, confidence = classify(features, prototypes, alpha, tau=PROTOTYPE_WEIGHT * DEFAULT_TAU)
     labels, fused = classify_with_votes(features, torch.zeros(5, 5, 7), prototypes, alpha)
     assert (labels == by_prototypes).all()
     torch.testing.assert_close(fused, confidence)
