@@ -109,8 +109,10 @@ def test_associate_by_consensus_saves_votes_that_segment(copy_of_run: TrainedRun
         assert len({fine for fine, _ in pairs}) == len(pairs)
 
 
-def test_a_scene_of_the_memory_bank_has_one_level(trained_run: TrainedRun, tmp_path: Path) -> None:
-    options = ("--load-config", trained_run.config, "--output-dir", tmp_path / "maps", "--granularity", "part")
+def test_a_scene_of_the_memory_bank_has_one_level(copy_of_run: TrainedRun, tmp_path: Path) -> None:
+    config = copy_of_run.config
+    assert run("proto-saga", "associate", "--load-config", config, "--strategy", "memory-bank").returncode == 0
+    options = ("--load-config", config, "--output-dir", tmp_path / "maps", "--granularity", "part")
     process = run("proto-saga", "segment", *options)
     assert process.returncode == 2 and "no parts and groups" in " ".join(process.stderr.split())
     assert not (tmp_path / "maps").exists()

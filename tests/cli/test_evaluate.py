@@ -93,7 +93,7 @@ def test_consistency_by_matches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(evaluate, "_match_frames", match_frames)
     maps, data = write_maps(tmp_path / "maps", [TRUTH, LOST]), write_wall(tmp_path / "wall", depth=False)
     file = tmp_path / "figures.json"
-    Evaluate(None, None, maps, "consistency", file, data, matcher="sift").run()
+    Evaluate(None, None, maps, "consistency", file, data=data, matcher="sift").run()
     figures = json.loads(file.read_text())
     assert figures["consistency"] == figures["consistency (cosine of masks)"] == pytest.approx(100 * 4 / 12)
     assert (figures["pairs of frames"], names) == (1, ["sift"])
@@ -107,7 +107,7 @@ def test_figures_of_a_stand_in_are_marked_loudly(
 ) -> None:
     maps, truth = write_maps(tmp_path / "maps", [TRUTH, LOST]), write_maps(tmp_path / "truth", [TRUTH, TRUTH])
     data = write_wall(tmp_path / "wall", depth=True) if protocol == "consistency" else None
-    options = Evaluate(truth, None, maps, protocol, tmp_path / "figures.json", data)
+    options = Evaluate(truth, None, maps, protocol, tmp_path / "figures.json", data=data)
     options.run()
     said = capsys.readouterr().out
     assert "STAND-IN" not in said and STANDIN not in json.loads((tmp_path / "figures.json").read_text())

@@ -133,7 +133,7 @@ def test_every_view_is_rendered_once_and_data_that_is_a_stand_in_is_named(
     shutil.copytree(trained_run.scene.folder, data)
     mark = {"options": {"layout": "lerf-mask", "seed": 3}, "segmenter_preset": "default"}
     (data / "standin.json").write_text(json.dumps(mark))
-    Evaluate(truth, trained_run.config, None, "lerf-mask", file, data, text_masks=truth / "0").run()
+    Evaluate(truth, trained_run.config, None, "lerf-mask", file, data=data, text_masks=truth / "0").run()
     assert len(rendered) == len(trained_run.scene.test_paths)
     (label,) = json.loads(file.read_text())[STANDIN]
     assert "seed 3" in label and label in capsys.readouterr().out
