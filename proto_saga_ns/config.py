@@ -17,8 +17,8 @@ from nerfstudio.engine.schedulers import ExponentialDecaySchedulerConfig
 from nerfstudio.plugins.types import MethodSpecification
 
 from proto_saga_ns.data.datamanager import ProtoSagaDatamanagerConfig
+from proto_saga_ns.model.model_config import ProtoSagaModelConfig
 from proto_saga_ns.model.pipeline import ProtoSagaPipelineConfig
-from proto_saga_ns.model.proto_saga import ProtoSagaModelConfig
 from proto_saga_ns.model.trainer import ProtoSagaTrainerConfig
 
 # Nerfstudio's scheduler states hold a numpy scalar, which torch.load(weights_only=True) refuses unless told.

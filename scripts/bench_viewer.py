@@ -19,7 +19,8 @@ from nerfstudio.cameras.cameras import Cameras
 from nerfstudio.data.scene_box import SceneBox
 
 from proto_saga_ns.mask_table import MaskTable
-from proto_saga_ns.model.proto_saga import ProtoSagaModel, ProtoSagaModelConfig
+from proto_saga_ns.model.model_config import ProtoSagaModelConfig
+from proto_saga_ns.model.proto_saga import ProtoSagaModel
 from proto_saga_ns.model.render import render
 from proto_saga_ns.model.saving import rewrite_checkpoint
 from proto_saga_ns.scene import EmbeddingColors, SegmentedScene

@@ -18,7 +18,7 @@ from proto_saga_ns.association import look_numbered_per_view
 from proto_saga_ns.errors import ProtoSagaError
 
 if TYPE_CHECKING:
-    from proto_saga_ns.model.proto_saga import ProtoSagaModelConfig
+    from proto_saga_ns.model.model_config import ProtoSagaModelConfig
 
 
 class ViewClassifiers(nn.Module):

@@ -12,8 +12,9 @@ from proto_saga_ns.association import AssociationOptions
 from proto_saga_ns.data.datamanager import ProtoSagaDatamanager, ProtoSagaDatamanagerConfig
 from proto_saga_ns.errors import user_errors_end_the_process
 from proto_saga_ns.model.classifiers import check_classifiers
+from proto_saga_ns.model.model_config import ProtoSagaModelConfig
 from proto_saga_ns.model.options import SceneOptions
-from proto_saga_ns.model.proto_saga import ProtoSagaModel, ProtoSagaModelConfig
+from proto_saga_ns.model.proto_saga import ProtoSagaModel
 from proto_saga_ns.viewer.panel import ObjectsPanel
 
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
 from gsplat.strategy import DefaultStrategy
 from jaxtyping import Bool, Float, Int
 from nerfstudio.cameras.cameras import Cameras
-from nerfstudio.models.splatfacto import RGB2SH, SplatfactoModel, SplatfactoModelConfig
+from nerfstudio.models.splatfacto import RGB2SH, SplatfactoModel
 from nerfstudio.utils.rich_utils import CONSOLE
 from torch import Tensor, nn
 from torch.nn import Parameter
@@ -23,6 +23,7 @@ from proto_saga_ns.model import checkpoint
 from proto_saga_ns.model.cameras import CameraView, camera_view, downscaled_labels
 from proto_saga_ns.model.classifiers import SharedClassifier, ViewClassifiers
 from proto_saga_ns.model.lpips import lpips_or_nan, without_lpips
+from proto_saga_ns.model.model_config import ProtoSagaModelConfig
 from proto_saga_ns.model.neighbours import INTERVAL, neighbour_divergence
 from proto_saga_ns.model.outputs import embedding_outputs, segmentation_outputs
 from proto_saga_ns.model.render import Gaussians, Rendered, render
@@ -31,40 +32,6 @@ from proto_saga_ns.scene.shown_level import piece_channels
 from proto_saga_ns.scene.state import scene_from_state, scene_to_state
 
 STATE_FORMAT = 1
-
-
-@dataclass
-class ProtoSagaModelConfig(SplatfactoModelConfig):
-    """Splatfacto, embeddings and view classifiers."""
-
-    _target: type = field(default_factory=lambda: ProtoSagaModel)
-    embedding_dim: int = 16
-    """numbers that each Gaussian carries for segmentation (D in the paper)"""
-    lambda_ce: float = 0.05
-    """weight of the cross entropy between view classifiers and label maps (Eq. 8)"""
-    tau: float = 10.0
-    """temperature of the cosine softmax (Eqs. 6, 14 and 19)"""
-    embedding_init_scale: float = 1e-3
-    """standard deviation of the initial embeddings; only directions count, so small ones turn faster"""
-    classifier_init_scale: float = 1e-3
-    """standard deviation of the initial view classifiers"""
-    classifiers: Literal["per-view", "shared"] = "per-view"
-    """per-view: each training view has a classifier of its own, and masks are associated afterwards. shared: one
-    classifier for all views, as Gaussian Grouping has it; masks with the same id must show the same instance in every
-    view (--mask-source mastsam, or masks of another tracker), nothing is associated, and the rows of the classifier
-    are the prototypes"""
-    lambda_neighbours: float = 0.0
-    """classifiers shared: weight of the divergence between the class probabilities of nearby Gaussians, every fifth
-    step; 2 in Gaussian Grouping"""
-    segmentation_moves_geometry: bool = True
-    """whether the cross entropy also trains means, shapes and opacities, as in the paper; without it a step costs a
-    second rasterization"""
-    freeze_geometry: bool = False
-    """train embeddings and view classifiers only; for a splat that is good already (give it with --load-dir)"""
-    min_alpha: float = 0.5
-    """pixels that accumulate less opacity than this are left unlabelled"""
-    overlay_opacity: float = 0.6
-    """opacity of the instance colours in the output segmentation_overlay, until it is changed in the viewer"""
 
 
 class ProtoSagaModel(SplatfactoModel):

@@ -2,6 +2,7 @@
 
 from proto_saga_ns.scene.display import Background, Display
 from proto_saga_ns.scene.embedding_colors import EmbeddingColors
-from proto_saga_ns.scene.segmented_scene import Instance, SegmentedScene
+from proto_saga_ns.scene.instance import Instance
+from proto_saga_ns.scene.segmented_scene import SegmentedScene
 
 __all__ = ["Background", "Display", "EmbeddingColors", "Instance", "SegmentedScene"]

@@ -14,7 +14,8 @@ from torch.nn import functional as F
 
 from proto_saga_ns.gaussian_instances import GaussianInstances
 from proto_saga_ns.scene.cuts import cut_between, cut_parts
-from proto_saga_ns.scene.segmented_scene import Instance, SegmentedScene
+from proto_saga_ns.scene.instance import Instance
+from proto_saga_ns.scene.segmented_scene import SegmentedScene
 
 NEIGHBOURS = 8
 INDISTINGUISHABLE = 1e-2

@@ -10,7 +10,7 @@ from proto_saga_ns.cosine_softmax import cosine_logits, cross_entropy
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.model import checkpoint
 from proto_saga_ns.model.classifiers import SharedClassifier, ViewClassifiers, check_classifiers
-from proto_saga_ns.model.proto_saga import ProtoSagaModelConfig
+from proto_saga_ns.model.model_config import ProtoSagaModelConfig
 
 IDS = st.lists(st.lists(st.integers(1, 40), unique=True, max_size=6), min_size=1, max_size=5)
 

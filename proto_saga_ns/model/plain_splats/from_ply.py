@@ -14,9 +14,9 @@ from proto_saga_ns.export.ply import read_ply
 from proto_saga_ns.export.splat import Splat
 from proto_saga_ns.export.transform import Similarity, transform_splat
 from proto_saga_ns.model.checkpoint import GAUSSIAN_PREFIX
+from proto_saga_ns.model.model_config import ProtoSagaModelConfig
 from proto_saga_ns.model.plain_splats.options import NewRunOptions, PlyOptions
 from proto_saga_ns.model.plain_splats.plain_splat import ModelState, PlainSplat, new_run
-from proto_saga_ns.model.proto_saga import ProtoSagaModelConfig
 
 if TYPE_CHECKING:
     from nerfstudio.data.dataparsers.base_dataparser import DataParserConfig

@@ -17,9 +17,9 @@ from proto_saga_ns.data.parser_choice import with_masks
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.export.transform import DATAPARSER_FILE, Similarity
 from proto_saga_ns.model.checkpoint import GAUSSIAN_PREFIX, SPLAT_PARAMETERS, check_is_splat
+from proto_saga_ns.model.model_config import ProtoSagaModelConfig
 from proto_saga_ns.model.plain_splats.options import NewRunOptions
 from proto_saga_ns.model.plain_splats.plain_splat import ModelState, PlainSplat, new_run
-from proto_saga_ns.model.proto_saga import ProtoSagaModelConfig
 
 if TYPE_CHECKING:
     from nerfstudio.data.dataparsers.base_dataparser import DataParserConfig

@@ -17,7 +17,7 @@ from proto_saga_ns.model.plain_splats.options import NewRunOptions
 if TYPE_CHECKING:
     from nerfstudio.data.dataparsers.base_dataparser import DataParserConfig
 
-    from proto_saga_ns.model.proto_saga import ProtoSagaModelConfig
+    from proto_saga_ns.model.model_config import ProtoSagaModelConfig
     from proto_saga_ns.model.trainer import ProtoSagaTrainerConfig
 
 ModelState = Mapping[str, Tensor]
