@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 import proto_saga_ns.config  # noqa: F401  (lets torch.load read nerfstudio's scheduler states)
+from proto_saga_ns.kernels.library import library
 from tests.commands import run
 from tests.scenes import TinyScene, write_tiny_scene
 
@@ -63,3 +65,11 @@ def copy_of_run(trained_run: TrainedRun, tmp_path: Path) -> TrainedRun:
     folder = tmp_path / "moved"
     shutil.copytree(trained_run.folder, folder)
     return TrainedRun(trained_run.scene, folder / "config.yml", trained_run.console)
+
+
+@pytest.fixture
+def fresh_library(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    """Lets a test choose the instruction set, and forgets the choice afterwards."""
+    library.cache_clear()
+    yield monkeypatch
+    library.cache_clear()

@@ -5,7 +5,6 @@ PyTorch.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import pytest
@@ -15,7 +14,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from proto_saga_ns.cosine_softmax import DEFAULT_TAU
-from proto_saga_ns.kernels.library import ISA_VARIABLE, library, supported_instruction_sets
+from proto_saga_ns.kernels.library import ISA_VARIABLE, supported_instruction_sets
 from proto_saga_ns.prototypes import classify
 from proto_saga_ns.rasterize.votes import TileVotes, rasterization_with_votes
 from proto_saga_ns.votes import DOUBT, PROTOTYPE_WEIGHT, Votes, classify_with_votes, joint_probabilities
@@ -186,14 +185,6 @@ def test_the_number_of_threads_does_not_matter() -> None:
     torch.set_num_threads(before)
     for one, three in zip(*results, strict=True):
         assert torch.equal(one, three)
-
-
-@pytest.fixture
-def fresh_library(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
-    """Lets a test choose the instruction set, and forgets the choice afterwards."""
-    library.cache_clear()
-    yield monkeypatch
-    library.cache_clear()
 
 
 @pytest.mark.parametrize("name", supported_instruction_sets())

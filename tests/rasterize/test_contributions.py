@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -112,14 +111,6 @@ def test_the_same_bits_whatever_the_number_of_threads() -> None:
         torch.set_num_threads(before)
     for other in results[1:]:
         assert all(torch.equal(getattr(other, name), value) for name, value in vars(results[0]).items())
-
-
-@pytest.fixture
-def fresh_library(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
-    """Lets a test choose the instruction set, and forgets the choice afterwards."""
-    library.cache_clear()
-    yield monkeypatch
-    library.cache_clear()
 
 
 @pytest.mark.parametrize("name", supported_instruction_sets())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -167,14 +166,6 @@ def test_threads_that_render_at_once_do_not_disturb_each_other() -> None:
         for name, gradient in result[2].items():
             expected = alone[index % 4][2][name]
             assert (gradient - expected).abs().max() <= 1e-4 * expected.abs().max()
-
-
-@pytest.fixture
-def fresh_library(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
-    """Lets a test choose the instruction set, and forgets the choice afterwards."""
-    library.cache_clear()
-    yield monkeypatch
-    library.cache_clear()
 
 
 @pytest.mark.parametrize("name", supported_instruction_sets())
