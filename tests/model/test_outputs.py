@@ -24,6 +24,7 @@ from proto_saga_ns.model.outputs import (
     shown_labels,
 )
 from proto_saga_ns.model.render import Rendered
+from proto_saga_ns.model.segmentation import segment_view
 from proto_saga_ns.scene import Display, Instance, SegmentedScene
 from tests.scene.scenes import scene_of
 
@@ -194,9 +195,7 @@ def an_object(opened: Run) -> int:
 @torch.no_grad()
 def labels_of(opened: Run) -> Tensor:
     [(_, camera, _), *_] = opened.cameras("test")
-    view = opened.model.view_of(camera.to(opened.model.device), corrected=False)
-    rendered = opened.model.render_some(view, torch.ones(opened.model.num_points, dtype=torch.bool))
-    return opened.scene.segment(rendered.features, rendered.alpha[..., 0])[0]
+    return torch.from_numpy(segment_view(opened.model, opened.scene, camera).labels)
 
 
 def test_what_is_hidden_is_taken_out_and_what_was_behind_it_shows(opened: Run) -> None:
