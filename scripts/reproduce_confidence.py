@@ -24,7 +24,6 @@ from proto_saga_ns.cli.run import load_run
 from proto_saga_ns.evaluation.calibration import CalibrationProtocol, Reliability, reliability_of
 from proto_saga_ns.evaluation.instance import HIT_IOU
 from proto_saga_ns.evaluation.reliability_diagram import reliability_diagram
-from proto_saga_ns.labels.images import data_folder
 from proto_saga_ns.mask_agreement import DOUBTFUL
 from proto_saga_ns.model.association import segment_scene
 from proto_saga_ns.model.evaluate import evaluate_views
@@ -85,7 +84,7 @@ def main(runs: tuple[Path, ...] = (), output: Path = Path("results/confidence"))
 def _measure(config: Path) -> Iterator[Measured]:
     run = load_run(config)
     manager: Any = run.pipeline.datamanager
-    data = data_folder(manager.dataparser.config.data)
+    data = run.data
     for strategy in STRATEGIES:
         scene = segment_scene(run.model, manager, AssociationOptions(strategy=strategy), SceneOptions())
         calibration = CalibrationProtocol()

@@ -18,7 +18,7 @@ from machines import machine, versions
 from paper_tables import COLUMNS, TABLES, Row, Table
 from queues import Queue, results
 from table_text import slug
-from training import train, training_command
+from training import Training, train
 
 from proto_saga_ns.association import apply_association
 from proto_saga_ns.cli.run import Run, load_run
@@ -210,13 +210,13 @@ def _trained(job: Job, row: Row, schedule: Schedule, places: Places) -> tuple[Pa
     if not record.is_file():
         steps = schedule.steps or STEPS[schedule.method]
         parser = (places.parser, *row.masks)
-        arguments = (schedule.method, job.scene, outputs, name, job.seed, steps, row.training, parser)
+        training = Training(schedule.method, job.scene, outputs, name, job.seed, steps, row.training, parser)
         start = time.perf_counter()
         try:
-            train(*arguments)
+            train(training)
         except Exception as error:
             raise TrainingFailed(f"training failed ({error})") from error
-        command = shlex.join(["ns-train", *training_command(*arguments)])
+        command = shlex.join(["ns-train", *training.command])
         made_by = {"seconds": time.perf_counter() - start, "versions": versions(), "machine": machine()}
         write_json(record, {"command": command, **made_by})
     return run / "config.yml", json.loads(record.read_text(encoding="utf-8"))

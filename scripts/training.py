@@ -7,29 +7,17 @@ import subprocess
 import sys
 import sysconfig
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from proto_saga_ns.errors import ProtoSagaError
 
 
-def train_lite(data: Path, outputs: Path, name: str, seed: int, steps: int) -> Path:
-    """Run ``ns-train proto-saga-lite`` without a viewer and without evaluation; gives the run's config.yml."""
-    return train("proto-saga-lite", data, outputs, name, seed, steps)
+@dataclass(frozen=True)
+class Training:
+    """A run of ns-train without a viewer and without evaluation.
 
-
-def train(
-    method: str,
-    data: Path,
-    outputs: Path,
-    name: str,
-    seed: int,
-    steps: int,
-    options: Sequence[str] = (),
-    parser: Sequence[str] = (),
-) -> Path:
-    """The same for any method.
-
-    Args:
+    Attributes:
         method: of ns-train.
         data: folder of the scene.
         outputs: where runs are kept.
@@ -38,35 +26,44 @@ def train(
         steps: how many.
         options: further ones of ns-train.
         parser: data parser and its options.
+    """
+
+    method: str
+    data: Path
+    outputs: Path
+    name: str
+    seed: int
+    steps: int
+    options: Sequence[str] = ()
+    parser: Sequence[str] = ()
+
+    @property
+    def command(self) -> list[str]:
+        """The words behind ns-train."""
+        words = [
+            *(self.method, "--data", self.data, "--output-dir", self.outputs, "--experiment-name", self.data.name),
+            *("--timestamp", self.name, "--machine.seed", self.seed, "--max-num-iterations", self.steps),
+            *("--vis", "tensorboard", "--steps-per-eval-image", 0, "--steps-per-eval-all-images", 0),
+            *("--logging.local-writer.enable", "False", *self.options, *self.parser),
+        ]
+        return [str(word) for word in words]
+
+
+def train_lite(data: Path, outputs: Path, name: str, seed: int, steps: int) -> Path:
+    """Train ``proto-saga-lite``; gives the run's config.yml."""
+    return train(Training("proto-saga-lite", data, outputs, name, seed, steps))
+
+
+def train(training: Training) -> Path:
+    """Run it; gives the run's config.yml.
 
     Raises:
         ProtoSagaError: it ended with an error.
     """
     beside = Path(sysconfig.get_path("scripts")) / "ns-train"
     script = beside if beside.is_file() else shutil.which("ns-train") or beside
-    command = training_command(method, data, outputs, name, seed, steps, options, parser)
-    done = subprocess.run([sys.executable, script, *command], check=False, stdout=subprocess.DEVNULL)
+    done = subprocess.run([sys.executable, script, *training.command], check=False, stdout=subprocess.DEVNULL)
+    name, data = training.name, training.data.name
     if done.returncode:
-        raise ProtoSagaError(f"ns-train {name} of {data.name} ended with code {done.returncode}; it said why above.")
-    return outputs / data.name / method / name / "config.yml"
-
-
-def training_command(
-    method: str,
-    data: Path,
-    outputs: Path,
-    name: str,
-    seed: int,
-    steps: int,
-    options: Sequence[str] = (),
-    parser: Sequence[str] = (),
-) -> list[str]:
-    """The words behind ns-train, from the same arguments."""
-    words = [
-        *(method, "--data", data, "--output-dir", outputs, "--experiment-name", data.name),
-        *("--timestamp", name, "--machine.seed", seed, "--max-num-iterations", steps, "--vis", "tensorboard"),
-        *("--steps-per-eval-image", 0, "--steps-per-eval-all-images", 0, "--logging.local-writer.enable", "False"),
-        *options,
-        *parser,
-    ]
-    return [str(word) for word in words]
+        raise ProtoSagaError(f"ns-train {name} of {data} ended with code {done.returncode}; it said why above.")
+    return training.outputs / data / training.method / name / "config.yml"

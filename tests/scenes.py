@@ -7,6 +7,7 @@ alone, so that all views agree. Cameras look inwards from a ring, in OpenGL axes
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -207,3 +208,12 @@ def write_transforms(folder: Path, lens: Lens, poses: dict[str, Floats], train: 
         "test_filenames": test,
     }
     (folder / "transforms.json").write_text(json.dumps(content, indent=1))
+
+
+def changed_standin(scene: TinyScene, folder: Path) -> Path:
+    """A copy that is marked as a stand-in, and that has lost the masks of a training view."""
+    shutil.copytree(scene.folder, folder)
+    mark = {"options": {"layout": "scannet", "seed": 3}, "segmenter_preset": "default"}
+    (folder / "standin.json").write_text(json.dumps(mark))
+    (folder / "masks" / f"{scene.train_paths[0].stem}.png").unlink()
+    return folder

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from proto_saga_ns.association import GAGA, PAPER, AssociationOptions
+from proto_saga_ns.cli.say import say
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.model.options import SceneOptions
 from proto_saga_ns.model.plain_splats.options import NewRunOptions, PlyOptions
@@ -88,7 +89,7 @@ class Associate:
         scene = segment_scene(run.model, run.pipeline.datamanager, self._options, self.scene)
         run.model.scene = scene
         kept = rewrite_checkpoint(run.checkpoint, run.pipeline.state_dict())
-        _say(f"{len(scene.instances)} instances; the checkpoint before is {kept}")
+        say(f"{len(scene.instances)} instances; the checkpoint before is {kept}")
 
     def _run_of_ply(self) -> PlainSplat:
         from proto_saga_ns.data.parser_choice import find_parser, parse_choice
@@ -112,16 +113,10 @@ class Associate:
         from proto_saga_ns.model.plain_splats.adopt import adopt
 
         config, count = adopt(splat, self._options, self.scene)
-        _say(
+        say(
             f"{count} instances by the votes of the masks, in a new run of proto-saga. Nothing was trained, and "
             f"{splat.source} is as it was. Go on with:\n"
             f"  ns-viewer --load-config {config}\n"
             f"  proto-saga segment --load-config {config} --output-dir maps\n"
             f"  proto-saga export --load-config {config} --output-dir objects"
         )
-
-
-def _say(text: str) -> None:
-    from rich.console import Console
-
-    Console(soft_wrap=True).print(text, highlight=False, markup=False)

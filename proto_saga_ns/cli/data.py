@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from proto_saga_ns.cli.say import say
 from proto_saga_ns.datasets.names import Dataset
 from proto_saga_ns.errors import ProtoSagaError
 
@@ -44,7 +45,7 @@ class CheckData:
         from proto_saga_ns.files import write_json
 
         if _is_missing_or_empty(self.folder):
-            _say(HINTS[self.dataset].text())
+            say(HINTS[self.dataset].text())
             raise ProtoSagaError(f"{self.folder} is no folder, or is empty. Put {self.dataset} there as printed above.")
         report = check(self.dataset, self.folder)
         _print(report)
@@ -68,7 +69,7 @@ class DataHints:
     def run(self) -> None:
         from proto_saga_ns.datasets.hints import HINTS
 
-        _say(HINTS[self.dataset].text())
+        say(HINTS[self.dataset].text())
 
 
 @dataclass
@@ -106,12 +107,12 @@ def _print(report: Report) -> None:
         table.add_row(f"all {len(report.scenes)}", *_counts(report.scenes))
     Console().print(table)
     if len(shown) < len(report.scenes):
-        _say(f"Of so many scenes, only the first {MAX_ROWS} with errors or warnings have a row.")
+        say(f"Of so many scenes, only the first {MAX_ROWS} with errors or warnings have a row.")
     findings = report.all_findings()
     for finding in findings[:MAX_FINDINGS]:
         Console(soft_wrap=True).print(Text(f"{finding.severity}: ", _COLORS[finding.severity]) + Text(_line(finding)))
     if len(findings) > MAX_FINDINGS:
-        _say(f"and {len(findings) - MAX_FINDINGS} more; --json FILE has them all")
+        say(f"and {len(findings) - MAX_FINDINGS} more; --json FILE has them all")
 
 
 def _counts(scenes: Sequence[SceneReport]) -> list[str]:
@@ -131,9 +132,3 @@ def _shown(scenes: tuple[SceneReport, ...]) -> list[SceneReport]:
 
 def _line(finding: Finding) -> str:
     return f"{finding.path}: {finding.what}. {finding.remedy}"
-
-
-def _say(text: str) -> None:
-    from rich.console import Console
-
-    Console(soft_wrap=True).print(text, highlight=False, markup=False)

@@ -225,8 +225,7 @@ def _of_run(config: Path, data: Path | None, ground_truth: Path, diagram: Path |
 
     run, calibration = load_run(config, data), CalibrationProtocol()
     result, quality = evaluate_views(run.model, run.scene, run.cameras("test"), ground_truth, calibration)
-    inner = result.without_void
-    reliability = calibration.result({} if inner is None else inner.matched)
+    reliability = calibration.result(result.matched_without_void)
     if diagram is not None:
         _draw(reliability, diagram)
     figures = {**result.figures(), **dict.fromkeys(FIGURES), **quality.figures(), **reliability.figures()}

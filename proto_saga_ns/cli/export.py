@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from proto_saga_ns.cli.run import Split
+from proto_saga_ns.cli.say import say
 from proto_saga_ns.errors import ProtoSagaError
 
 if TYPE_CHECKING:
@@ -165,30 +166,24 @@ class Export:
 
         empty = [instance.id for instance in run.scene.instances if labelled.count(instance.id) == 0]
         if empty:
-            _say(f"No Gaussian belongs to instance {as_ranges(empty)}: no file, no box.")
+            say(f"No Gaussian belongs to instance {as_ranges(empty)}: no file, no box.")
         if "rest" in self.what and 0 not in files:
-            _say("Every Gaussian belongs to an instance: there is no rest.ply.")
+            say("Every Gaussian belongs to an instance: there is no rest.ply.")
         there = (path.name for pattern in ("instance_[0-9]*.ply", "rest.ply") for path in self.output_dir.glob(pattern))
         old = sorted(set(there) - set(files.values()))
         if old:
-            _say(f"Of an earlier export: {', '.join(old[:5])}{' ...' if len(old) > 5 else ''}; instances.json is new.")
+            say(f"Of an earlier export: {', '.join(old[:5])}{' ...' if len(old) > 5 else ''}; instances.json is new.")
         if run.model.config.rasterize_mode == "antialiased":
-            _say(
+            say(
                 "The scene was trained with rasterize_mode antialiased, which a PLY cannot say: switch it on in the "
                 "viewer (mip-splatting, antialias), or small Gaussians look too bold."
             )
         n_instances = len(files) - (0 in files)
-        _say(f"{len(labelled.splat)} Gaussians, {n_instances} instance files in {self.output_dir} ({self.frame} frame)")
+        say(f"{len(labelled.splat)} Gaussians, {n_instances} instance files in {self.output_dir} ({self.frame} frame)")
 
 
 def _comments(frame: ExportFrame) -> tuple[str, ...]:
     return (GENERATOR, f"Frame: {frame.name}")
-
-
-def _say(text: str) -> None:
-    from rich.console import Console
-
-    Console(soft_wrap=True).print(text, highlight=False, markup=False)
 
 
 def _labelled_splat(run: Run, frame: ExportFrame) -> LabelledSplat:
@@ -206,7 +201,7 @@ def _labelled_splat(run: Run, frame: ExportFrame) -> LabelledSplat:
         )
     whole = splat.is_finite()
     if not whole.all():
-        _say(f"{int((~whole).sum())} Gaussians are NaN or infinite and left out.")
+        say(f"{int((~whole).sum())} Gaussians are NaN or infinite and left out.")
     labelled = LabelledSplat(splat, instances).select(whole)
     return LabelledSplat(transform_splat(labelled.splat, frame.to_training.inverse()), labelled.instances)
 
@@ -214,9 +209,7 @@ def _labelled_splat(run: Run, frame: ExportFrame) -> LabelledSplat:
 def _gaussian_instances(run: Run) -> GaussianInstances:
     """The instance of each Gaussian: the scene's, or else that of the prototype nearest to its own embedding."""
     if run.scene.gaussians is None:
-        _say(
-            "The scene does not say which Gaussian belongs to which instance; each gets that of the nearest prototype."
-        )
+        say("The scene does not say which Gaussian belongs to which instance; each gets that of the nearest prototype.")
     return run.scene.instances_of(run.model.embeddings)
 
 
@@ -228,9 +221,8 @@ def _world_to_training(run: Run, load_config: Path) -> Similarity:
     try:
         if file.is_file():
             return Similarity.from_file(file)
-        _say(f"{file} is missing; the coordinates are those that the data parser finds now.")
-        outputs = run.pipeline.datamanager.train_dataparser_outputs
-        return Similarity.from_dataparser(outputs.dataparser_transform.numpy(), outputs.dataparser_scale)
+        say(f"{file} is missing; the coordinates are those that the data parser finds now.")
+        return Similarity.from_outputs(run.pipeline.datamanager.train_dataparser_outputs)
     except (ValueError, KeyError, TypeError, OSError) as error:
         raise ProtoSagaError(
             f"The coordinates of {load_config.parent} cannot be told ({file.name}: {error!r}). Restore the file "

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import tyro
 
+from proto_saga_ns.cli.say import say
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.labels.images import data_folder, find_images
 from proto_saga_ns.labels.ray_workers import RayOptions
@@ -75,7 +76,7 @@ class Masks:
         done = _verified(folders, factory) if self.check else self._make_all(folders, factory)
         for cache in done:
             gone = f" ({cache.num_stale} more are of images that are gone)" if cache.num_stale else ""
-            _say(f"{len(cache.made)} label maps, up to date, in {cache.folder}{gone}")
+            say(f"{len(cache.made)} label maps, up to date, in {cache.folder}{gone}")
             if self.report:
                 _report(cache.data, sorted(cache.made), cache.folder)
 
@@ -113,7 +114,7 @@ class Masks:
 
         images = find_images(data)
         found = index_masks(masks, images)
-        _say(f"{masks}: {check_label_maps(found, images).summary()}; {found.count(None)} images without one")
+        say(f"{masks}: {check_label_maps(found, images).summary()}; {found.count(None)} images without one")
         if self.report:
             _report(data, images, masks)
 
@@ -167,13 +168,7 @@ def _report(data: Path, images: Sequence[Path], masks: Path) -> None:
     html = writable_root(data_folder(data)).parent / f"report-{masks.resolve().name}.html"
     title = f"Masks of {data.resolve().name} ({masks.name})"
     write_report(images, masks, html, title, lambda paths: progress_bar(paths, len(paths), "Report"))
-    _say(f"Report: {html} and {html.with_suffix('.png').name}")
-
-
-def _say(text: str) -> None:
-    from rich.console import Console
-
-    Console(soft_wrap=True).print(text, highlight=False, markup=False)
+    say(f"Report: {html} and {html.with_suffix('.png').name}")
 
 
 def progress_bar(items: Iterable[T], total: int, what: str) -> Iterable[T]:

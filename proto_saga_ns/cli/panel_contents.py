@@ -142,7 +142,7 @@ def _test_stages(run: Run, wanted: Wanted) -> dict[str, Stages]:
             view = replace(view, truth=truth)
         if view.name in chosen:
             seen[view.name] = view.at_most(wanted.longest)
-    matched = _matched(protocol) if truths and seen else {}
+    matched = protocol.result().matched_without_void if truths and seen else {}
     return {stem: novel_pictures(seen[stem], matched) for stem in chosen}
 
 
@@ -152,12 +152,6 @@ def _segmented(run: Run, views: Sequence[View]) -> Iterator[SeenView]:
         shown = segment_view(run.model, scene, camera)
         rendering = to_uint8(shown.rgb.cpu().numpy())
         yield SeenView(path.stem, to_uint8(photo.cpu().numpy()), rendering, shown.labels)
-
-
-def _matched(protocol: InstanceProtocol) -> dict[int, int]:
-    """Predicted id of each true instance, void left out."""
-    inner = protocol.result().without_void
-    return {} if inner is None else inner.matched
 
 
 def _marks(run: Run, wanted: Wanted) -> list[str]:
@@ -242,7 +236,7 @@ def _look_at(run: Run, wanted: Wanted, first: _SeenRun | None) -> _SeenRun:
         protocol.add(reference, view.labels)
         if view.name in chosen:
             seen[view.name] = view.at_most(wanted.longest)
-    reference_of = {predicted: reference for reference, predicted in _matched(protocol).items()}
+    reference_of = {predicted: reference for reference, predicted in protocol.result().matched_without_void.items()}
     return _SeenRun(stems, {stem: seen[stem] for stem in chosen}, labels, reference_of, _marks(run, wanted))
 
 

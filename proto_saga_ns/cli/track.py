@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
+from proto_saga_ns.cli.say import say
 from proto_saga_ns.cli.track_results import (
     VIDEO_FOLDER,
     consistency,
     evaluate,
     remove_outdated,
-    say,
     write_overlay,
     write_points,
     written,

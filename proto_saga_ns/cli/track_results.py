@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from proto_saga_ns.cli.say import say
 from proto_saga_ns.errors import ProtoSagaError
 
 if TYPE_CHECKING:
@@ -93,10 +94,3 @@ def write_points(tracking: Tracking, sequence: ImageSequence, output: Path) -> N
 def written(output: Path) -> list[str]:
     """Which of the files beside the label maps are there."""
     return [name for name in ("tracks.json", "overlay.mp4", "points.ply") if (output / name).is_file()]
-
-
-def say(text: str) -> None:
-    """Print a line as it is, however long."""
-    from rich.console import Console
-
-    Console(soft_wrap=True).print(text, highlight=False, markup=False)

@@ -44,6 +44,11 @@ class InstanceResult:
     matched: dict[int, int]
     without_void: InstanceResult | None = None
 
+    @property
+    def matched_without_void(self) -> dict[int, int]:
+        """``matched`` with void ignored; empty if there is nothing but void."""
+        return {} if self.without_void is None else self.without_void.matched
+
     def figures(self) -> dict[str, float | int]:
         """What a table shows; ratios as percentages."""
         figures = self._own_figures("")

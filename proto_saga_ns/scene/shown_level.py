@@ -89,6 +89,8 @@ def piece_channels(
     A Gaussian is 1 in the channel of its piece. ``shown_ids`` takes what is rendered.
     """
     shown = shown_pieces(scene, num_gaussians)
+    if not shown:  # as in every picture at the level of the objects
+        return None
     columns = [number for _, numbers in _choices(scene, shown) for number in numbers]
     if scene.levels is None or not columns:
         return None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +18,7 @@ from proto_saga_ns.model.segmentation import segment_view
 from proto_saga_ns.report.sheets import Sheet
 from tests.commands import run
 from tests.conftest import TrainedRun
+from tests.scenes import changed_standin
 
 TRAINING = ("photo", "masks of the view", "associated masks", "rendering", "segmentation")
 TEST = ("photo", "rendering", "segmentation", "ground truth", "errors")
@@ -131,11 +130,7 @@ def shown_truth(sheets: dict[str, Sheet], stem: str) -> np.ndarray:
 def test_a_stand_in_is_marked_and_changed_masks_cost_the_training_views_only(
     trained_run: TrainedRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    data = tmp_path / "room"
-    shutil.copytree(trained_run.scene.folder, data)
-    mark = {"options": {"layout": "scannet", "seed": 3}, "segmenter_preset": "default"}
-    (data / "standin.json").write_text(json.dumps(mark))
-    (data / "masks" / f"{trained_run.scene.train_paths[0].stem}.png").unlink()
+    data = changed_standin(trained_run.scene, tmp_path / "room")
     loaded = load_run(trained_run.config, data)
     for sheets in (sheets_of_run(loaded, wanted(views=1)), sheets_of_runs(["a", "b"], [loaded, loaded], wanted())):
         assert all(len(sheet.marks) == 1 and "seed 3" in sheet.marks[0] for sheet in sheets.values())

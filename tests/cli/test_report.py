@@ -16,7 +16,7 @@ from proto_saga_ns.model.image_quality import FIGURES
 from tests.commands import run
 from tests.conftest import TrainedRun
 from tests.report.parsing import ParsedPage, parse
-from tests.scenes import NUM_INSTANCES
+from tests.scenes import NUM_INSTANCES, changed_standin
 
 
 @pytest.fixture(scope="module")
@@ -117,11 +117,7 @@ def test_a_missing_truth_is_named_and_leaves_nothing_behind(trained_run: Trained
 def test_a_stand_in_says_so_and_changed_masks_cost_the_training_views_only(
     trained_run: TrainedRun, tmp_path: Path
 ) -> None:
-    data = tmp_path / "room"
-    shutil.copytree(trained_run.scene.folder, data)
-    mark = {"options": {"layout": "scannet", "seed": 3}, "segmenter_preset": "default"}
-    (data / "standin.json").write_text(json.dumps(mark))
-    (data / "masks" / f"{trained_run.scene.train_paths[0].stem}.png").unlink()
+    data = changed_standin(trained_run.scene, tmp_path / "room")
     page = report(trained_run, tmp_path / "out" / "d.html", "--data", data, "--views", 1)
     head = page.text[: page.text.index("Test views")]
     assert "STAND-IN (rendered, scannet layout, seed 3, segmenter default)" in head

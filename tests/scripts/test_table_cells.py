@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import paper_tables
 import pytest
@@ -13,6 +12,7 @@ import table_cells
 from paper_tables import TABLES, Row
 from table_cells import Job, Schedule, cells_of, demo_scene, places_of
 from table_text import slug
+from training import Training
 
 from proto_saga_ns.association import PAPER
 from proto_saga_ns.demo import DINING
@@ -31,9 +31,9 @@ def trainings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[str
     """Names of the runs that a training stood in for; those with `tau` in their name fail."""
     done: list[tuple[str, ...]] = []
 
-    def train(*arguments: Any) -> None:
-        done.append((arguments[3], *arguments[-1]))
-        if "tau" in arguments[3]:
+    def train(training: Training) -> None:
+        done.append((training.name, *training.parser))
+        if "tau" in training.name:
             raise ProtoSagaError("out of memory")
 
     monkeypatch.setattr(table_cells, "train", train)
