@@ -2,7 +2,8 @@
 
 Gaussians are given to instances by votes: in every view a Gaussian votes for the instance of each pixel, with the
 weight with which it is blended into that pixel (``rasterize/contributions.py``). What it weighs where no instance is
-(id 0) counts as a vote for none.
+(id 0) counts as a vote for none. Sums
+are exact (``rasterize/exact.py``).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from jaxtyping import Float, Int32
 from torch import Tensor
 
 from proto_saga_ns.rasterize.contributions import Contributions
+from proto_saga_ns.rasterize.exact import UNITS_PER_PIXEL, in_units
 
 ID_BITS = 32
 
@@ -45,7 +47,7 @@ class InstanceVotes:
 
     def __init__(self) -> None:
         self._keys = np.zeros(0, dtype=np.int64)  # Gaussian and id in one number, ascending
-        self._weights = np.zeros(0, dtype=np.float64)
+        self._units = np.zeros(0, dtype=np.int64)
 
     def __len__(self) -> int:
         """How many pairs are in memory."""
@@ -53,19 +55,19 @@ class InstanceVotes:
 
     def add(self, view: Contributions) -> None:
         """Take one view."""
-        keys = (view.gaussians.cpu().numpy().astype(np.int64) << ID_BITS) + view.labels.cpu().numpy()
-        weights = view.weights.cpu().numpy().astype(np.float64)
+        gaussians, labels, units = in_units(view)
+        keys = (gaussians.astype(np.int64) << ID_BITS) + labels
         places = np.searchsorted(self._keys, keys)
         known = places < len(self._keys)
         known[known] = self._keys[places[known]] == keys[known]
-        self._weights[places[known]] += weights[known]  # a view has each pair once
+        self._units[places[known]] += units[known]  # a view has each pair once
         self._keys = np.insert(self._keys, places[~known], keys[~known])
-        self._weights = np.insert(self._weights, places[~known], weights[~known])
+        self._units = np.insert(self._units, places[~known], units[~known])
 
     def total(self) -> Contributions:
-        """The sum over views."""
+        """The sum over views, in pixels."""
         gaussians, ids = self._keys >> ID_BITS, self._keys & (1 << ID_BITS) - 1
-        return Contributions(*(torch.from_numpy(column) for column in (gaussians, ids, self._weights)))
+        return Contributions(*(torch.from_numpy(column) for column in (gaussians, ids, self._units / UNITS_PER_PIXEL)))
 
 
 def elect(votes: Contributions, num_gaussians: int) -> GaussianInstances:

@@ -1,8 +1,8 @@
 """Consensus beside the memory bank on trained runs of the demo scene: figures, seconds, and sweeps.
 
 Needs the runs that scripts/reproduce_demo_table.py trains (the folder ``outputs`` that it leaves). The given masks are
-associated in every way; the test views are segmented by prototypes, by rendered votes, or by both, and evaluated by
-the instance protocol.
+associated in every way; the test views are segmented by prototypes, by rendered votes (of the masks, or of the training
+views segmented by these), or by both, and evaluated by the instance protocol.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from typing import TypeVar
 import numpy as np
 import torch
 import tyro
-from torch import Tensor
 
 from proto_saga_ns.association import (
     BANK,
@@ -29,16 +28,15 @@ from proto_saga_ns.association import (
 )
 from proto_saga_ns.association.consensus import Consensus, RememberedViews, blend_views, find_consensus
 from proto_saga_ns.cli.run import Run, load_run
-from proto_saga_ns.cosine_softmax import DEFAULT_TAU
 from proto_saga_ns.demo import DINING
 from proto_saga_ns.evaluation import InstanceProtocol
 from proto_saga_ns.labels import read_label_map
 from proto_saga_ns.mask_table import MaskTable
-from proto_saga_ns.model.association import pool_features, training_views
+from proto_saga_ns.model.association import as_views_show_it, pool_features, training_views
 from proto_saga_ns.model.render import Gaussians
-from proto_saga_ns.model.segmentation import TrainingViews, render_view
-from proto_saga_ns.prototypes import classify
-from proto_saga_ns.votes import DOUBT, PROTOTYPE_WEIGHT, Votes, classify_with_votes
+from proto_saga_ns.model.segmentation import TrainingViews, segment_view
+from proto_saga_ns.scene import EmbeddingColors, SegmentedScene
+from proto_saga_ns.votes import Votes
 
 TRUTH = DINING / "instances"
 RUNS = Path("results/demo_table/outputs/dining/proto-saga-lite")
@@ -142,39 +140,40 @@ def _true_masks(trained: Trained) -> list[np.ndarray]:
 
 
 def _by_prototypes(trained: Trained, of_mask: list[np.ndarray]) -> Figures:
-    masks = pool_features(trained.views, of_mask)
-    return _evaluate(trained, masks, None)["prototypes"]
+    return _evaluate(trained, _scene(trained, pool_features(trained.views, of_mask)))
 
 
 def _by_consensus(trained: Trained, name: str, found: Consensus) -> Iterator[tuple[str, Figures]]:
     masks = pool_features(trained.views, found.association().instance_of_mask)
-    for way, figures in _evaluate(trained, masks, found.votes).items():
-        yield f"{name}, {way}", {**figures, "atoms": float(found.atoms.count), "theta": found.theta}
+    scene = _scene(trained, masks, found.votes)
+    seen = as_views_show_it(trained.run.model, trained.views, scene, None)
+    for way, segmented in {
+        "prototypes": _scene(trained, masks),
+        "votes of masks": _without_prototypes(scene),
+        "votes of masks, prototypes": scene,
+        "votes of masks, prototypes at full weight": replace(scene, votes=replace(found.votes, prototype_weight=1.0)),
+        "votes of segmented views": _without_prototypes(seen),
+        "votes of segmented views, prototypes (the default)": seen,
+    }.items():
+        atoms = {"atoms": float(found.atoms.count), "theta": found.theta}
+        yield f"{name}, {way}", {**_evaluate(trained, segmented), **atoms}
 
 
-def _evaluate(trained: Trained, masks: MaskTable, votes: Votes | None) -> dict[str, Figures]:
-    """Figures of each way of segmenting the test views: by prototypes, and if there are votes by votes and by both."""
-    model, ids = trained.run.model, np.array(masks.ids)
-    channels = torch.zeros(len(model.means), 0) if votes is None else votes.of(masks.ids).channels
-    together = torch.cat([model.embeddings.detach(), channels], dim=1)
-    protocols: dict[str, InstanceProtocol] = {}
+def _scene(trained: Trained, masks: MaskTable, votes: Votes | None = None) -> SegmentedScene:
+    return SegmentedScene(masks, EmbeddingColors.fit(trained.run.model.embeddings.detach()), votes=votes)
+
+
+def _without_prototypes(scene: SegmentedScene) -> SegmentedScene:
+    return replace(scene, masks=replace(scene.masks, features=torch.zeros_like(scene.masks.features)))
+
+
+def _evaluate(trained: Trained, scene: SegmentedScene) -> Figures:
+    """Figures of the test views."""
+    protocol = InstanceProtocol()
     for path, camera, _ in trained.run.cameras("test"):
-        rendered = render_view(model, camera.to(model.device), embeddings=together)
-        features, shares = rendered.features.split([model.config.embedding_dim, channels.shape[1]], dim=-1)
         truth = read_label_map(trained.truth / f"{path.stem}.png")
-        for way, rows in _labels(features, shares, masks.prototypes, rendered.alpha[..., 0], votes is not None).items():
-            protocols.setdefault(way, InstanceProtocol()).add(truth, np.append(0, ids)[rows.numpy()])
-    return {way: _figures(protocol) for way, protocol in protocols.items()}
-
-
-def _labels(features: Tensor, shares: Tensor, prototypes: Tensor, alpha: Tensor, with_votes: bool) -> dict[str, Tensor]:
-    labels = {"prototypes": classify(features, prototypes, alpha)[0]}
-    if with_votes:
-        labels["votes"] = torch.where(alpha < 0.5, 0, (shares + DOUBT).argmax(dim=-1) + 1)
-        labels["both"] = classify_with_votes(features, shares, prototypes, alpha)[0]
-        full = DEFAULT_TAU / PROTOTYPE_WEIGHT
-        labels["both, prototypes at full weight"] = classify_with_votes(features, shares, prototypes, alpha, full)[0]
-    return labels
+        protocol.add(truth, segment_view(trained.run.model, scene, camera).labels)
+    return _figures(protocol)
 
 
 def _figures(protocol: InstanceProtocol) -> Figures:

@@ -16,8 +16,9 @@ from torch import Tensor
 from proto_saga_ns.cosine_softmax import DEFAULT_TAU
 from proto_saga_ns.kernels.library import ISA_VARIABLE, supported_instruction_sets
 from proto_saga_ns.prototypes import classify
+from proto_saga_ns.rasterize.contributions import Contributions
 from proto_saga_ns.rasterize.votes import TileVotes, rasterization_with_votes
-from proto_saga_ns.votes import DOUBT, PROTOTYPE_WEIGHT, Votes, classify_with_votes, joint_probabilities
+from proto_saga_ns.votes import BESIDE_MASKS, BESIDE_VIEWS, DOUBT, Votes, classify_with_votes, joint_probabilities
 from tests.rasterize.scenes import random_scene
 from tests.scene.scenes import random_votes
 
@@ -36,16 +37,32 @@ def test_labels_and_shares_that_do_not_fit_are_refused() -> None:
         Votes(torch.zeros(2, 3, dtype=torch.int32), torch.zeros(2, 2))
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 9), st.integers(0, 6), st.integers(1, 4), st.integers(0, 10**6))
+def test_the_largest_counts_become_shares(gaussians: int, labels: int, top: int, seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    counts = torch.randint(-3, 4, (gaussians, labels + 1), generator=generator).clamp_min(0)  # with equal ones
+    rows, columns = counts.nonzero(as_tuple=True)
+    found = Votes.largest(Contributions(rows, columns, counts[rows, columns]), gaussians, top, 0.3)
+    assert found.prototype_weight == 0.3 and found.top == top and len(found) == gaussians
+    for row, own, shares in zip(counts.tolist(), found.labels.tolist(), found.shares.tolist(), strict=True):
+        ranked = sorted((label for label in range(1, labels + 1) if row[label]), key=lambda t: (-row[t], t))[:top]
+        padding = [0] * (top - len(ranked))
+        assert own == [*ranked, *padding]
+        assert shares == pytest.approx([*(row[label] / sum(row[1:]) for label in ranked), *padding])
+
+
 @settings(max_examples=30, deadline=None)
-@given(st.integers(1, 5), st.integers(0, 10**6), st.booleans())
-def test_the_largest_product_wins(count: int, seed: int, grouped: bool) -> None:
+@given(st.integers(1, 5), st.integers(0, 10**6), st.booleans(), st.sampled_from([BESIDE_MASKS, BESIDE_VIEWS, 0.0]))
+def test_the_largest_product_wins(count: int, seed: int, grouped: bool, weight: float) -> None:
     generator = torch.Generator().manual_seed(seed)
     features, votes, prototypes, alpha = (
         torch.rand(size, generator=generator) for size in ((3, 4, 6), (3, 4, count), (count, 6), (3, 4))
     )
     groups = torch.randint(0, 2, (count,), generator=generator) if grouped else torch.arange(count)
-    labels, confidence = classify_with_votes(features, votes, prototypes, alpha, groups=groups if grouped else None)
-    tau = PROTOTYPE_WEIGHT * DEFAULT_TAU
+    asked = {"groups": groups if grouped else None, "prototype_weight": weight}
+    labels, confidence = classify_with_votes(features, votes, prototypes, alpha, **asked)
+    tau = weight * DEFAULT_TAU
     for y in range(3):
         for x in range(4):
             cosines = [float(torch.cosine_similarity(features[y, x], row, dim=0)) for row in prototypes]
@@ -62,7 +79,7 @@ def test_the_largest_product_wins(count: int, seed: int, grouped: bool) -> None:
 def test_without_votes_prototypes_decide_and_between_like_prototypes_votes_do() -> None:
     features, prototypes = torch.randn(5, 5, 8), torch.randn(7, 8)
     alpha = torch.ones(5, 5)
-    by_prototypes, confidence = classify(features, prototypes, alpha, tau=PROTOTYPE_WEIGHT * DEFAULT_TAU)
+    by_prototypes, confidence = classify(features, prototypes, alpha, tau=BESIDE_MASKS * DEFAULT_TAU)
     labels, fused = classify_with_votes(features, torch.zeros(5, 5, 7), prototypes, alpha)
     assert (labels == by_prototypes).all()
     torch.testing.assert_close(fused, confidence)
@@ -134,7 +151,7 @@ def assert_kernels_agree_with_torch(view: RenderedView, min_alpha: float = 0.5) 
     assert torch.equal(labels == 0, slow[0] == 0) and not confidence[labels == 0].any()
     if not len(view.prototypes):
         return
-    shares = joint_probabilities(features, votes, prototypes, view.tau)
+    shares = joint_probabilities(features, votes, prototypes, BESIDE_MASKS * view.tau)
     winners, others = (each.clamp_min(1).long()[..., None] - 1 for each in (labels, slow[0]))
     nearly = (shares.gather(-1, winners) - shares.gather(-1, others))[..., 0]
     torch.testing.assert_close(nearly, torch.zeros_like(nearly), atol=1e-5, rtol=0)  # another label only in a tie

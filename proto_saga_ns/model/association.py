@@ -21,14 +21,16 @@ from proto_saga_ns.association import (
     look_numbered_per_view,
 )
 from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.gaussian_instances import elect
 from proto_saga_ns.mask_agreement import MaskAgreement
 from proto_saga_ns.mask_table import MaskedView, MaskTable
-from proto_saga_ns.model.gaussian_votes import segmented_views, vote_with
+from proto_saga_ns.model.gaussian_votes import count_votes, segmented_views
 from proto_saga_ns.model.render import Gaussians
 from proto_saga_ns.model.scene_classifiers import classifier_masks
 from proto_saga_ns.model.segmentation import TrainingViews
 from proto_saga_ns.prototypes import view_prototypes
 from proto_saga_ns.scene import Display, EmbeddingColors, SegmentedScene
+from proto_saga_ns.votes import BESIDE_VIEWS, Votes
 
 if TYPE_CHECKING:
     from proto_saga_ns.data.datamanager import ProtoSagaDatamanager
@@ -77,10 +79,10 @@ def segment_scene(
         options={"association": asdict(options), "scene": asdict(scene_options)},
     )
     # Clusters are no instances of masks, which then can agree with nothing.
-    return _as_views_show_it(model, views, scene, association.instance_of_mask if masks.view_names else None)
+    return as_views_show_it(model, views, scene, association.instance_of_mask if masks.view_names else None)
 
 
-def _as_views_show_it(
+def as_views_show_it(
     model: ProtoSagaModel,
     views: TrainingViews,
     scene: SegmentedScene,
@@ -88,7 +90,8 @@ def _as_views_show_it(
 ) -> SegmentedScene:
     """The scene with an instance for each Gaussian, and how far its instances agree with their masks.
 
-    The training views are segmented once for both.
+    The training views are segmented once for both, and for better votes where there are any: masks vote with their
+    errors, segmented views without most of them. Those of embeddings that know nothing would repeat the votes.
     """
     counted = MaskAgreement()
 
@@ -98,9 +101,12 @@ def _as_views_show_it(
                 counted.add(labels.cpu().numpy(), instance_of_mask[index][views.label_map(index).numpy()])
             yield labels
 
-    gaussians = vote_with(model, views, label_maps())
+    counts, number = count_votes(model, views, label_maps()), len(model.means)
+    votes = scene.votes
+    if votes is not None and not model.is_untrained:
+        votes = Votes.largest(counts, number, votes.top, prototype_weight=BESIDE_VIEWS)
     agreement = {} if instance_of_mask is None else {part: counted.share(part) for part in scene.masks.ids}
-    return replace(scene, gaussians=gaussians, agreement=agreement)
+    return replace(scene, gaussians=elect(counts, number), votes=votes, agreement=agreement)
 
 
 def check_asks_votes_alone(options: AssociationOptions, scene_options: SceneOptions) -> None:

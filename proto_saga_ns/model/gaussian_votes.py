@@ -10,7 +10,7 @@ from rich.progress import track
 
 from proto_saga_ns.gaussian_instances import GaussianInstances, InstanceVotes, elect
 from proto_saga_ns.model.render import Gaussians
-from proto_saga_ns.rasterize.contributions import contributions
+from proto_saga_ns.rasterize.contributions import Contributions, contributions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -40,13 +40,18 @@ def vote_with(
     model: ProtoSagaModel, views: TrainingViews, label_maps: Iterable[Int[Tensor, "H W"]]
 ) -> GaussianInstances:
     """The same with other label maps of instance ids, one for each training view."""
+    return elect(count_votes(model, views, label_maps), len(model.means))
+
+
+def count_votes(model: ProtoSagaModel, views: TrainingViews, label_maps: Iterable[Int[Tensor, "H W"]]) -> Contributions:
+    """What each Gaussian contributes to the pixels of each id, over all training views."""
     gaussians = Gaussians.from_parameters(dict(model.gauss_params.items()))
     antialiased = model.config.rasterize_mode == "antialiased"
     votes = InstanceVotes()
     for index, label_map in enumerate(label_maps):
         view = views[index]
         votes.add(contributions(*gaussians.geometry, view.viewmat, view.K, label_map, antialiased))
-    return elect(votes.total(), len(gaussians.means))
+    return votes.total()
 
 
 def segmented_views(views: TrainingViews, scene: SegmentedScene) -> Iterator[Int[Tensor, "H W"]]:

@@ -23,7 +23,7 @@ from proto_saga_ns.scene.cuts import Cut, cut_parts
 from proto_saga_ns.scene.display import Display
 from proto_saga_ns.scene.embedding_colors import EmbeddingColors
 from proto_saga_ns.scene.instance import Instance
-from proto_saga_ns.votes import Votes, classify_with_votes, joint_probabilities
+from proto_saga_ns.votes import BESIDE_MASKS, Votes, classify_with_votes, joint_probabilities
 
 FORMAT_VERSION = 2
 """Of the saved scene; to be raised when its meaning changes."""
@@ -169,6 +169,11 @@ class SegmentedScene:
             return None
         return self.votes.of(self.masks.ids, device)
 
+    @property
+    def _prototype_weight(self) -> float:
+        """Rendered votes of a scene without votes are those of masks."""
+        return BESIDE_MASKS if self.votes is None else self.votes.prototype_weight
+
     def segment(
         self, features: Float[Tensor, "H W D"], alpha: Float[Tensor, "H W"], votes: RenderedVotes | None = None
     ) -> tuple[Int32[Tensor, "H W"], Float[Tensor, "H W"]]:
@@ -191,7 +196,7 @@ class SegmentedScene:
         if votes is None:
             rows, confidence = classify(features, *settings)
         else:
-            rows, confidence = classify_with_votes(features, votes, *settings)
+            rows, confidence = classify_with_votes(features, votes, *settings, self._prototype_weight)
         return cut_parts(self.cuts, self._lookup((0, *self.masks.ids), rows), features), confidence
 
     @torch.no_grad()
@@ -209,7 +214,7 @@ class SegmentedScene:
         if votes is None:
             found = probabilities(features, prototypes, self.tau)
         else:
-            found = joint_probabilities(features, votes, prototypes, self.tau)
+            found = joint_probabilities(features, votes, prototypes, self._prototype_weight * self.tau)
         parts = dict(zip(self.masks.ids, found.unbind(dim=-1), strict=True))
         for cut in self.cuts:
             beyond = cut.is_beyond(features)

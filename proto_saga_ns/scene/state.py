@@ -17,7 +17,7 @@ from proto_saga_ns.scene.cuts import Cut
 from proto_saga_ns.scene.display import Display
 from proto_saga_ns.scene.embedding_colors import EmbeddingColors
 from proto_saga_ns.scene.segmented_scene import FORMAT_VERSION, SegmentedScene
-from proto_saga_ns.votes import Votes
+from proto_saga_ns.votes import BESIDE_MASKS, Votes
 
 _COLORS = tuple(f.name for f in fields(EmbeddingColors))
 _MASKS = ("view", "label", "pixels", "features", "part")
@@ -50,6 +50,8 @@ def scene_to_state(scene: SegmentedScene) -> dict[str, Tensor | str]:
     }
     if scene.levels is not None:
         text["levels_theta"] = scene.levels.theta
+    if scene.votes is not None:
+        text["prototype_weight"] = scene.votes.prototype_weight
     return {**tensors, "json": json.dumps(text)}
 
 
@@ -70,7 +72,7 @@ def scene_from_state(state: Mapping[str, Any]) -> SegmentedScene:
             masks=MaskTable(*(state[f"masks.{name}"] for name in _MASKS), view_names=tuple(text["view_names"])),
             embedding_colors=EmbeddingColors(*(state[f"colors.{name}"] for name in _COLORS)),
             gaussians=_gaussians(state),
-            votes=Votes(state["votes.labels"], state["votes.shares"]) if "votes.labels" in state else None,
+            votes=_votes(state, text),
             levels=_levels(state, text),
             cuts=tuple(Cut(a, b, state[f"cuts.{number}"]) for number, (a, b) in enumerate(text["cuts"])),
             owners={int(part): int(owner) for part, owner in text["owners"]},
@@ -91,6 +93,13 @@ def _gaussians(state: Mapping[str, Any]) -> GaussianInstances | None:
     if "gaussians.ids" not in state:
         return None
     return GaussianInstances(state["gaussians.ids"], state["gaussians.confidence"])
+
+
+def _votes(state: Mapping[str, Any], text: Mapping[str, Any]) -> Votes | None:
+    """Scenes that were saved before the weight was have votes of masks."""
+    if "votes.labels" not in state:
+        return None
+    return Votes(state["votes.labels"], state["votes.shares"], text.get("prototype_weight", BESIDE_MASKS))
 
 
 def _display(content: Mapping[str, Any]) -> Display:

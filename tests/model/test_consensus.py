@@ -15,6 +15,7 @@ from proto_saga_ns.model.association import associate_views, segment_scene, trai
 from proto_saga_ns.model.options import SceneOptions
 from proto_saga_ns.model.segmentation import TrainingViews
 from proto_saga_ns.rasterize.votes import TileVotes
+from proto_saga_ns.votes import BESIDE_VIEWS
 from tests.conftest import TrainedRun
 
 
@@ -56,6 +57,12 @@ def test_votes_and_prototypes_segment_together(loaded: Run) -> None:
     labels = scene.segment(rendered.features, rendered.alpha[..., 0], rendered.votes)[0].numpy()
     given = np.array(scene.mask_instances[views.names[0]])[views.label_map(0).numpy()]
     assert (labels == given)[given > 0].mean() > 0.9
+
+    # The votes are those of the segmented training views, as the instances of the Gaussians are.
+    owned = scene.gaussians.ids > 0
+    assert owned.any() and torch.equal(scene.votes.labels[owned, 0], scene.gaussians.ids[owned])
+    assert (scene.gaussians.confidence[owned] <= scene.votes.shares[owned, 0] + 1e-6).all()
+    assert scene.votes.prototype_weight == BESIDE_VIEWS
 
     without = segment_scene(model, datamanager, options, SceneOptions(votes=False))
     assert without.votes is None and without.ids == scene.ids

@@ -34,6 +34,7 @@ from proto_saga_ns.model.plain_splats.options import NewRunOptions, PlyOptions
 from proto_saga_ns.model.segmentation import TrainingViews, segment_view
 from proto_saga_ns.scene import SegmentedScene, corrections
 from proto_saga_ns.viewer.session import Session
+from proto_saga_ns.votes import BESIDE_MASKS
 from tests.commands import run as run_command
 from tests.conftest import TrainedRun, train_arguments
 from tests.data.formats import write_colmap
@@ -99,6 +100,7 @@ def test_the_gaussians_stay_and_the_scene_is_made_of_votes(votes_alone: Run, loa
     assert model.view_classifiers.labels_per_view == votes_alone.pipeline.datamanager.labels_per_view
     assert model.config.background_color == "white", "splatfacto's settings go with it"
     assert votes_alone.scene.votes is not None and votes_alone.scene.gaussians is not None
+    assert votes_alone.scene.votes.prototype_weight == BESIDE_MASKS  # the masks' own: nothing better is known
     assert votes_alone.scene.options["association"]["strategy"] == "consensus"
 
 

@@ -45,7 +45,7 @@ def random_votes(seed: int, gaussians: int, parts: int = 5) -> Votes:
     labels = 1 + torch.rand(gaussians, parts, generator=generator).argsort(dim=1)[:, :4].int()
     shares = torch.rand(labels.shape, generator=generator).sort(dim=1, descending=True).values / 4
     shares = shares.masked_fill(shares < 0.05, 0.0)
-    return Votes(labels.masked_fill(shares == 0, 0), shares)
+    return Votes(labels.masked_fill(shares == 0, 0), shares, prototype_weight=seed % 3 / 4)
 
 
 def random_levels(seed: int, gaussians: int, parts: int = 5) -> Levels:
@@ -107,6 +107,7 @@ def same_segmentation(first: SegmentedScene, second: SegmentedScene) -> bool:
         and all(same_tensors(*pair) for pair in zip(first.cuts, second.cuts, strict=True))
         and same_tensors(first.embedding_colors, second.embedding_colors)
         and all(_both_or_none(getattr(first, name), getattr(second, name)) for name in ("gaussians", "votes"))
+        and getattr(first.votes, "prototype_weight", None) == getattr(second.votes, "prototype_weight", None)
         and _same_levels(first.levels, second.levels)
     )
 

@@ -18,6 +18,7 @@ from proto_saga_ns.granularity import OBJECTS
 from proto_saga_ns.mask_table import MaskTable
 from proto_saga_ns.scene import Display, EmbeddingColors, SegmentedScene
 from proto_saga_ns.scene.state import scene_from_state, scene_to_state
+from proto_saga_ns.votes import BESIDE_MASKS
 from tests.scene.scenes import random_levels, random_scene, random_votes, same_segmentation
 
 displays = st.builds(
@@ -82,6 +83,14 @@ def test_a_scene_of_before_there_were_levels_loads() -> None:
     del text["display"]["granularity"]
     loaded = scene_from_state({**state, "json": json.dumps(text)})
     assert loaded.levels is None and loaded.display.granularity == OBJECTS
+
+
+def test_votes_of_before_they_had_a_weight_are_those_of_masks() -> None:
+    state = scene_to_state(random_scene(votes=random_votes(0, 60)))
+    text = json.loads(str(state["json"]))
+    del text["prototype_weight"]
+    votes = scene_from_state({**state, "json": json.dumps(text)}).votes
+    assert votes is not None and votes.prototype_weight == BESIDE_MASKS
 
 
 def test_an_empty_scene_survives() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float, Int, UInt
 from scipy.sparse import csr_array
 
-from proto_saga_ns.association.consensus.blended_views import UNITS_PER_PIXEL
+from proto_saga_ns.rasterize.exact import UNITS_PER_PIXEL
 
 MIN_LABELLED_PIXELS = 1
 MIN_LABELLED_SHARE = Fraction(3, 10)

@@ -15,6 +15,9 @@ ROUNDS = 4
 CHUNK_ELEMENTS = 1 << 20
 """Of a product that stays in the processor's cache."""
 SAMPLES_PER_ATOM = 16
+EMBEDDING_WEIGHT = 0.5
+"""Of directions of embeddings against positions. Embeddings of one object differ more than they help, so that at 1 it
+falls apart into atoms that lie through each other; at 0 what touches shares atoms (docs/results.md)."""
 NO_ATOM = -1
 
 
@@ -61,14 +64,14 @@ def find_atoms(
 def joint_features(
     means: Float[np.ndarray, "N 3"], embeddings: Float[np.ndarray, "N D"], weights: Float[np.ndarray, " N"]
 ) -> Float[np.ndarray, "N D+3"]:
-    """Positions and directions of embeddings side by side, each with a total variance of one.
+    """Positions and directions of embeddings side by side, each with a total variance of one, times their weights.
 
     Positions far outside are drawn near first, so that a distant background does not use up the variance.
     """
     lengths = np.linalg.norm(embeddings, axis=1, keepdims=True)
     directions = embeddings / np.maximum(lengths, 1e-12)
     blocks = [_unit_variance(block.astype(np.float64), weights) for block in (_contracted(means, weights), directions)]
-    return np.concatenate(blocks, axis=1).astype(np.float32)
+    return np.concatenate([blocks[0], EMBEDDING_WEIGHT * blocks[1]], axis=1).astype(np.float32)
 
 
 def _contracted(means: Float[np.ndarray, "N 3"], weights: Float[np.ndarray, " N"]) -> Float[np.ndarray, "N 3"]:

@@ -1,8 +1,4 @@
-"""Blend weights of views, one view at a time, and sums of them that are exact.
-
-Weights are added up as integers, in units of 2^-20 pixels. Integers have the same sum in any order, so nothing that
-is derived from the sums can depend on the order of views, of labels or of threads.
-"""
+"""Blend weights of views, one view at a time, and sums of them that are exact (``rasterize/exact.py``)."""
 
 from __future__ import annotations
 
@@ -17,8 +13,7 @@ from scipy.sparse import csr_array
 from proto_saga_ns.association.claims import Progress
 from proto_saga_ns.association.consensus.packed import PackedContributions
 from proto_saga_ns.rasterize.contributions import Contributions
-
-UNITS_PER_PIXEL = 1 << 20
+from proto_saga_ns.rasterize.exact import in_units
 
 
 @dataclass(frozen=True)
@@ -39,12 +34,8 @@ class BlendedView:
 
     @classmethod
     def of(cls, found: Contributions, num_labels: int) -> BlendedView:
-        """From the rasterizer's contributions; those under half a unit are nothing."""
-        weights = found.weights.double().cpu().numpy()
-        units = np.rint(weights * UNITS_PER_PIXEL).astype(np.int64)
-        kept = units > 0
-        gaussians, labels = (column.cpu().numpy()[kept] for column in (found.gaussians, found.labels))
-        return cls(gaussians, labels, units[kept], num_labels)
+        """From the rasterizer's contributions."""
+        return cls(*in_units(found), num_labels)
 
 
 class BlendedViews(Protocol):

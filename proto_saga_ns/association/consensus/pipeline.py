@@ -14,13 +14,14 @@ from proto_saga_ns.association.claims import Progress
 from proto_saga_ns.association.consensus.agglomeration import MergeTree, agglomerate
 from proto_saga_ns.association.consensus.agreement import count_agreement, mask_of_atoms, signed_evidence
 from proto_saga_ns.association.consensus.atoms import Atoms, find_atoms
-from proto_saga_ns.association.consensus.blended_views import UNITS_PER_PIXEL, BlendedViews, atom_units, survey
+from proto_saga_ns.association.consensus.blended_views import BlendedViews, atom_units, survey
 from proto_saga_ns.association.consensus.levels import find_levels
 from proto_saga_ns.association.consensus.mask_instances import Instances, find_instances
 from proto_saga_ns.association.consensus.self_agreement import self_agreement
 from proto_saga_ns.association.consensus.votes import count_votes
 from proto_saga_ns.association.options import ConsensusOptions
 from proto_saga_ns.levels import Levels
+from proto_saga_ns.rasterize.exact import UNITS_PER_PIXEL
 
 ATOMS_PER_SMALL_MASK = 2
 SMALL_MASK_QUANTILE = 0.1

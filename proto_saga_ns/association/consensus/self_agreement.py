@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy.sparse import coo_array, csr_array
 
-from proto_saga_ns.association.consensus.blended_views import UNITS_PER_PIXEL
+from proto_saga_ns.rasterize.exact import UNITS_PER_PIXEL
 
 LEAST_PIXELS = 5
 """Smaller masks say nothing."""

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from scipy.sparse import coo_array, csr_array
 
 from proto_saga_ns.association.claims import Progress
 from proto_saga_ns.association.consensus.atoms import Atoms
 from proto_saga_ns.association.consensus.blended_views import BlendedViews
 from proto_saga_ns.association.consensus.mask_instances import Instances
+from proto_saga_ns.rasterize.contributions import Contributions
 from proto_saga_ns.votes import Votes
 
 NO_PLACE = -1
@@ -57,7 +58,8 @@ def count_votes(
     used = np.flatnonzero(units)
     gaussians = np.searchsorted(starts, used, side="right") - 1
     ids = _instances(places)[atoms.of_gaussian[gaussians], used - starts[gaussians]]
-    return _largest(gaussians, ids, units[used], len(atoms.of_gaussian), top)
+    counts = Contributions(*map(torch.from_numpy, (gaussians, ids, units[used])))
+    return Votes.largest(counts, len(atoms.of_gaussian), top)
 
 
 def _places(
@@ -81,29 +83,3 @@ def _instances(places: Int[np.ndarray, "K+1 T+1"]) -> Int[np.ndarray, "K+1 T+1"]
     instances = np.zeros_like(places)
     instances[rows, places[rows, ids]] = ids
     return instances
-
-
-def _largest(
-    rows: Int[np.ndarray, " E"], ids: Int[np.ndarray, " E"], units: Int[np.ndarray, " E"], count: int, top: int
-) -> Votes:
-    """The ``top`` largest entries of each row as shares of the row's sum; the smallest ids among equals.
-
-    Args:
-        rows: ascending.
-        ids: ascending within each row.
-        units: above 0.
-        count: of rows.
-        top: F.
-    """
-    sums: Float[np.ndarray, " N"] = np.bincount(rows, units, count)
-    labels = np.zeros((count, top), dtype=np.int32)
-    shares = np.zeros((count, top), dtype=np.float32)
-    for rank in range(top):
-        firsts = np.flatnonzero(np.diff(rows, prepend=-1))
-        best = np.maximum.reduceat(units, firsts) if len(firsts) else units
-        chosen = np.flatnonzero(units == np.repeat(best, np.diff(firsts, append=len(rows))))
-        chosen = chosen[np.diff(rows[chosen], prepend=-1) > 0]
-        labels[rows[chosen], rank] = ids[chosen]
-        shares[rows[chosen], rank] = units[chosen] / sums[rows[chosen]]
-        rows, ids, units = (np.delete(column, chosen) for column in (rows, ids, units))
-    return Votes(torch.from_numpy(labels), torch.from_numpy(shares))

@@ -7,9 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proto_saga_ns.association.consensus import atoms as atoms_module
-from proto_saga_ns.association.consensus.atoms import NO_ATOM, find_atoms, joint_features, nearest_centers
-from proto_saga_ns.association.consensus.blended_views import UNITS_PER_PIXEL
+from proto_saga_ns.association.consensus.atoms import (
+    EMBEDDING_WEIGHT,
+    NO_ATOM,
+    find_atoms,
+    joint_features,
+    nearest_centers,
+)
 from proto_saga_ns.association.consensus.pipeline import suggested_atoms
+from proto_saga_ns.rasterize.exact import UNITS_PER_PIXEL
 
 SEEDS = st.integers(0, 10**6)
 
@@ -47,13 +53,14 @@ def test_both_places_and_embeddings_part_gaussians() -> None:
         assert len(set(zip(place[found == atom], kind[found == atom], strict=True))) == 1
 
 
-def test_position_and_embedding_count_alike_and_a_far_background_does_not_change_that() -> None:
+def test_positions_and_embeddings_have_their_weights_and_a_far_background_does_not_change_that() -> None:
     rng = np.random.default_rng(0)
     means, embeddings, weights = rng.normal(size=(500, 3)), rng.normal(size=(500, 8)), rng.uniform(1, 2, 500)
     for scale in (1.0, 1e-3, 1e4):
         features = joint_features(scale * means, scale * embeddings, weights)
         variances = np.average(features**2, axis=0, weights=weights)
-        np.testing.assert_allclose([variances[:3].sum(), variances[3:].sum()], 1.0, rtol=1e-4)
+        expected = [1.0, EMBEDDING_WEIGHT**2]
+        np.testing.assert_allclose([variances[:3].sum(), variances[3:].sum()], expected, rtol=1e-4)
     means[:50] *= 1e5
     near = joint_features(means, embeddings, weights)[50:, :3]
     assert np.average(near**2, axis=0).sum() > 0.3

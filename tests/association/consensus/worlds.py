@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from proto_saga_ns.association.consensus.blended_views import UNITS_PER_PIXEL, BlendedView
+from proto_saga_ns.association.consensus.blended_views import BlendedView
 from proto_saga_ns.association.consensus.mask_instances import Instances
+from proto_saga_ns.rasterize.exact import UNITS_PER_PIXEL
 
 
 def random_blended_view(num_gaussians: int, num_labels: int, rng: np.random.Generator) -> BlendedView:
