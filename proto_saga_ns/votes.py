@@ -139,8 +139,6 @@ def classify_with_votes(
     if count == 0 or alpha.numel() == 0:
         return torch.zeros_like(alpha, dtype=torch.int32), torch.zeros_like(alpha)
     prototypes, sharpness = prototypes.to(features), prototype_weight * tau
-    if isinstance(votes, TileVotes) and not prototypes.any():
-        votes = votes.dense()  # the kernel multiplies by what there is not
     if isinstance(votes, TileVotes):
         return _classified_by_kernels(features, votes, prototypes, alpha, sharpness, min_alpha, groups)
     groups = torch.arange(count, device=features.device) if groups is None else groups.to(features.device)

@@ -57,6 +57,9 @@ def main(
             f"colour and {segment}": partial(_segment, scene, 3, view, prototypes),
             with_votes: partial(_segment_with_votes, replace(colorless, votes=votes), None, view, prototypes),
             f"colour and {with_votes}": partial(_segment_with_votes, replace(scene, votes=votes), 3, view, prototypes),
+            f"{with_votes} alone": partial(
+                _segment_with_votes, replace(colorless, votes=votes), None, view, torch.zeros_like(prototypes)
+            ),
             f"{with_votes} as channels": partial(
                 _segment_with_channels, replace(colorless, embeddings=channels), view, prototypes
             ),

@@ -162,13 +162,15 @@ def assert_kernels_agree_with_torch(view: RenderedView, min_alpha: float = 0.5) 
 
 @settings(max_examples=60, deadline=None)
 @given(
-    *(st.integers(0, 10**6), st.integers(0, 40), st.integers(1, 18)),
+    *(st.integers(0, 10**6), st.integers(0, 40), st.integers(1, 18), st.booleans()),
     *(st.integers(1, 40), st.integers(1, 40), st.sampled_from([0.1, 10.0, 100.0]), st.sampled_from([0.0, 0.5, 1.0])),
 )
 def test_the_kernel_for_votes_agrees_with_torch(
-    seed: int, labels: int, dim: int, width: int, height: int, tau: float, min_alpha: float
+    seed: int, labels: int, dim: int, untrained: bool, width: int, height: int, tau: float, min_alpha: float
 ) -> None:
-    assert_kernels_agree_with_torch(replace(rendered_view(seed, labels, (width, height), dim), tau=tau), min_alpha)
+    view = replace(rendered_view(seed, labels, (width, height), dim), tau=tau)
+    prototypes = torch.zeros_like(view.prototypes) if untrained else view.prototypes
+    assert_kernels_agree_with_torch(replace(view, prototypes=prototypes), min_alpha)
 
 
 def test_without_prototypes_votes_decide_and_ties_go_to_the_lower_label() -> None:
@@ -208,4 +210,6 @@ def test_the_number_of_threads_does_not_matter() -> None:
 @pytest.mark.parametrize("seed", [0, 1])
 def test_every_instruction_set_agrees_with_torch(name: str, seed: int, fresh_library: pytest.MonkeyPatch) -> None:
     fresh_library.setenv(ISA_VARIABLE, name)
-    assert_kernels_agree_with_torch(rendered_view(seed, 21))
+    view = rendered_view(seed, 21)
+    assert_kernels_agree_with_torch(view)
+    assert_kernels_agree_with_torch(replace(view, prototypes=torch.zeros_like(view.prototypes)))

@@ -40,6 +40,11 @@ class Jury {
   }
 
   void decide(const float* const features[kLanes], const BlockVotes& votes) {
+    known_.empty() ? decide_by_votes(votes) : decide_by_both(features, votes);
+  }
+
+ private:
+  void decide_by_both(const float* const features[kLanes], const BlockVotes& votes) {
     group_.load(features);
     normalise();
     group_.score(classifier_.weights);
@@ -55,7 +60,26 @@ class Jury {
     confidence = (classifier_.groups == nullptr ? largest_ : of_winner(votes)) / total;
   }
 
- private:
+  // The doubt stands against all votes: no fewer elect anybody.
+  void decide_by_votes(const BlockVotes& votes) {
+    Floats total = 0.f;
+    largest_ = Floats(0.f);
+    winner = Ints(-1);
+    for (int k = 0; k < votes.count; ++k) {
+      total += votes.of(k);
+      consider(votes.labels[k], votes.of(k));
+    }
+    Floats own = largest_;
+    if (classifier_.groups != nullptr) {
+      const Floats winning = winning_groups();
+      own = 0.f;
+      for (int k = 0; k < votes.count; ++k) own += if_won(votes.labels[k], winning, votes.of(k));
+    }
+    const Floats doubt(classifier_.doubt);
+    confidence = select(total > doubt, own / (total + doubt), 0.f);
+    winner = select(total > doubt, winner, Ints(-1));
+  }
+
   // Unit lengths, zero for what has no direction.
   void normalise() {
     group_.measure();
@@ -95,20 +119,27 @@ class Jury {
 
   // The sum of the products of the winner's group.
   Floats of_winner(const BlockVotes& votes) const {
+    const Floats winning = winning_groups();
+    Floats without_votes = 0.f, with_votes = 0.f;
+    for (int t = 0; t < classifier_.count; ++t) without_votes += if_won(t, winning, group_.scores[t]);
+    for (int k = 0; k < votes.count; ++k)
+      with_votes += if_won(votes.labels[k], winning, group_.scores[votes.labels[k]] * votes.of(k));
+    return without_votes * Floats(classifier_.doubt) + with_votes;
+  }
+
+  // -1 where nobody won.
+  Floats winning_groups() const {
     alignas(64) int32_t winners[kLanes];
     alignas(64) float groups[kLanes];
     winner.store(winners);
-    for (int lane = 0; lane < kLanes; ++lane) groups[lane] = float(classifier_.groups[winners[lane]]);
-    const Floats winning = Floats::load(groups);
-    const auto if_won = [&](int row, const Floats& product) {
-      const Floats own = float(classifier_.groups[row]);
-      return select((own >= winning) & (own <= winning), product, 0.f);
-    };
-    Floats without_votes = 0.f, with_votes = 0.f;
-    for (int t = 0; t < classifier_.count; ++t) without_votes += if_won(t, group_.scores[t]);
-    for (int k = 0; k < votes.count; ++k)
-      with_votes += if_won(votes.labels[k], group_.scores[votes.labels[k]] * votes.of(k));
-    return without_votes * Floats(classifier_.doubt) + with_votes;
+    for (int lane = 0; lane < kLanes; ++lane)
+      groups[lane] = winners[lane] < 0 ? -1.f : float(classifier_.groups[winners[lane]]);
+    return Floats::load(groups);
+  }
+
+  Floats if_won(int row, const Floats& winning, const Floats& product) const {
+    const Floats own = float(classifier_.groups[row]);
+    return select((own >= winning) & (own <= winning), product, 0.f);
   }
 
   Group group_;

@@ -42,6 +42,8 @@ struct View {
 // For each pixel the label (from 1) with the largest product of probability and votes + doubt, and the part that its
 // group has in the sum of all products; both 0 where alpha is below min_alpha. The probability is the softmax of tau
 // times the cosine, the same for all labels where a feature has no direction, 1 / count for a label without weights.
+// If no label has weights, votes decide alone: the largest sum that is above doubt, and its group's part in all votes +
+// doubt; both 0 where all votes together are no more than doubt.
 void classify_votes(const Classifier& classifier, const VoteMap& votes, const View& view, const Grid& grid,
                     int32_t* labels, float* confidences, int threads);
 
