@@ -137,6 +137,12 @@ def demo_scene(folder: Path) -> Path:
     return scene
 
 
+def cell_file(job: Job, row: Row, schedule: Schedule) -> Path:
+    """Where the figures of a row are kept, for one scene and seed."""
+    name = slug(f"{row.name}-{schedule.run_name(row, job.seed)}")  # with dots that begin no suffix
+    return schedule.folder / "cells" / f"table-{job.number}" / job.scene.name / f"{name}.json"
+
+
 def cells_of(job: Job, schedule: Schedule) -> Outcome:
     """Make what is not there yet; a cell that fails takes along only those that need the same training."""
     table, outcome, broken = TABLES[job.number], Outcome([], []), {}
@@ -144,9 +150,7 @@ def cells_of(job: Job, schedule: Schedule) -> Outcome:
         if row.association is None:
             continue
         name = schedule.run_name(row, job.seed)
-        file = (
-            schedule.folder / "cells" / f"table-{job.number}" / job.scene.name / slug(f"{row.name}-{name}")
-        ).with_suffix(".json")
+        file = cell_file(job, row, schedule)
         try:
             if name in broken:
                 raise broken[name]

@@ -10,7 +10,7 @@ import paper_tables
 import pytest
 import table_cells
 from paper_tables import TABLES, Row
-from table_cells import Job, Schedule, cells_of, demo_scene, places_of
+from table_cells import Job, Schedule, cell_file, cells_of, demo_scene, places_of
 from table_text import slug
 from training import Training
 
@@ -49,6 +49,18 @@ def trainings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[str
     )
     monkeypatch.setitem(paper_tables.TABLES, "1", replace(TABLES["1"], rows=rows))
     return done
+
+
+def test_every_row_scene_and_seed_has_a_file_of_its_own(schedule: Schedule) -> None:
+    """Names have dots: lambda 0.05, mastsam.matcher."""
+    files = [
+        cell_file(Job(number, Path(scene), seed), row, schedule)
+        for number, table in TABLES.items()
+        for row in table.rows
+        for scene in ("office.0", "room_1")
+        for seed in range(3)
+    ]
+    assert len(set(files)) == len(files) and all(file.suffix == ".json" for file in files)
 
 
 def test_a_failed_training_takes_along_its_own_rows_only(schedule: Schedule, trainings: list) -> None:
