@@ -21,20 +21,17 @@ from proto_saga_ns.scene.shown_level import (
     count_shown,
     group_heads,
     group_of,
+    instances_at_level,
+    joined_as_shown,
     levels_of,
     piece_channels,
+    shown_gaussians,
     shown_ids,
 )
-from tests.scene.scenes import DIM, random_features, random_levels, random_scene, random_votes
+from tests.scene.scenes import DIM, GAUSSIANS, random_features, random_scene, scene_with_levels
 
-GAUSSIANS = 72
 SEEDS = st.integers(0, 10**6)
 GRANULARITIES = st.floats(0, 1) | st.sampled_from([0.0, OBJECTS, 1.0])
-
-
-def scene_with_levels(seed: int) -> SegmentedScene:
-    votes, levels = random_votes(seed, GAUSSIANS), random_levels(seed, GAUSSIANS)
-    return random_scene(seed, gaussians=GAUSSIANS, votes=votes, levels=levels)
 
 
 def corrected(scene: SegmentedScene, seed: int) -> SegmentedScene:
@@ -114,6 +111,64 @@ def test_a_group_is_called_by_its_largest_instance(seed: int, granularity: float
         group = group_of(scene, [number])
         assert number in group and all(group_of(scene, [other]) == group for other in group)
         assert scene.instance(heads[number]).pixels == max(scene.instance(other).pixels for other in group)
+
+
+def gaussians_at(scene: SegmentedScene, granularity: float) -> Tensor:
+    """What the scene's own Gaussians are shown as."""
+    return instances_at_level(at_granularity(scene, granularity), torch.zeros(GAUSSIANS, DIM)).ids
+
+
+@settings(max_examples=60, deadline=None)
+@given(SEEDS, GRANULARITIES, st.booleans())
+def test_a_gaussian_is_shown_as_a_map_shows_what_it_paints_alone(
+    seed: int, granularity: float, with_corrections: bool
+) -> None:
+    scene = at_granularity(scene_with_levels(seed), granularity)
+    if with_corrections:
+        scene = corrected(scene, seed)
+    assert scene.gaussians is not None
+    painted = shown_ids(scene, scene.gaussians.ids, piece_channels(scene, GAUSSIANS))
+    assert torch.equal(shown_gaussians(scene, scene.gaussians.ids), painted)
+
+
+@settings(max_examples=60, deadline=None)
+@given(SEEDS, st.tuples(GRANULARITIES, GRANULARITIES), st.booleans())
+def test_gaussians_of_a_finer_level_lie_in_those_of_a_coarser(
+    seed: int, granularities: tuple[float, float], with_corrections: bool
+) -> None:
+    scene = scene_with_levels(seed)
+    if with_corrections:
+        scene = corrected(scene, seed)
+    assert scene.gaussians is not None
+    coarser, finer = (gaussians_at(scene, value) for value in sorted(granularities))
+    assert only_merges(finer, coarser)
+    assert torch.equal(finer == 0, scene.gaussians.ids == 0)
+    assert torch.equal(gaussians_at(scene, OBJECTS), scene.owners_of(scene.gaussians.ids))
+
+
+@settings(max_examples=40, deadline=None)
+@given(SEEDS, GRANULARITIES, st.booleans())
+def test_joined_as_shown_the_objects_are_the_groups(seed: int, granularity: float, with_corrections: bool) -> None:
+    scene = at_granularity(scene_with_levels(seed), granularity)
+    if with_corrections:
+        scene = corrected(scene, seed)
+    joined = joined_as_shown(scene)
+    assert joined_as_shown(joined) is joined
+    if granularity >= OBJECTS:
+        assert joined is scene
+        return
+    assert {*joined.ids} == {*group_heads(scene).values()}
+    (shown, objects), (again, made) = shown_in_view(scene, seed), shown_in_view(joined, seed)
+    assert torch.equal(made, shown) and torch.equal(again, shown) and only_merges(objects, made)
+
+
+def test_pieces_of_other_gaussians_are_refused_where_they_are_asked_for() -> None:
+    scene = scene_with_levels(0)
+    with pytest.raises(ProtoSagaError, match=r"of 72 Gaussians.*now there are 73.*associate"):
+        at_granularity(scene, 0.6, GAUSSIANS + 1)
+    assert at_granularity(scene, 0.6, GAUSSIANS).display.granularity == 0.6
+    assert at_granularity(scene, 0.4, GAUSSIANS + 1).display.granularity == 0.4
+    assert at_granularity(scene, OBJECTS, GAUSSIANS + 1) is scene
 
 
 def test_what_a_person_cut_is_not_taken_apart_further() -> None:
