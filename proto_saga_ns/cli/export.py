@@ -81,13 +81,14 @@ class Export:
         granularity = granularity_of(self.granularity)
         run = load_run(self.load_config, self.data)
         scene = at_granularity(run.scene, granularity, run.model.num_points)
-        table = table_at_level(scene)
+        instances = _gaussian_instances(run, scene)
+        table = table_at_level(scene, instances.ids)
         names = {instance["id"]: instance["name"] for instance in table["instances"]}
         check_ids(self.instances, names, "--instances", granularity)
         check_ids(self.remove, names, "--remove", granularity)
         views = self._views(run)
         frame = ExportFrame(self.frame, _world_to_training(run, self.load_config))
-        labelled = _labelled_splat(run, scene, {0, *names}, frame)
+        labelled = _labelled_splat(run, instances, {0, *names}, frame)
         write_json(self.output_dir / "transform.json", frame.to_json())
         files = self._write_parts(labelled, sorted(set(self.instances or names)), frame)
         self._write_whole(labelled, frame)
@@ -129,7 +130,7 @@ class Export:
             write_ply(self.output_dir / removal_file(self.remove), left, self._comments())
 
     def _comments(self) -> tuple[str, ...]:
-        """For the head of a PLY. What was written of objects before there were levels stays what it was."""
+        """For the head of a PLY."""
         granularity = granularity_of(self.granularity)
         level = () if granularity == OBJECTS else (f"Level: {level_in_words(granularity)}",)
         return (GENERATOR, f"Frame: {self.frame}", *level)
@@ -202,13 +203,13 @@ class Export:
         say(f"{written} in {self.output_dir} ({self.frame} frame)")
 
 
-def _labelled_splat(run: Run, scene: SegmentedScene, known: set[int], frame: ExportFrame) -> LabelledSplat:
+def _labelled_splat(run: Run, instances: GaussianInstances, known: set[int], frame: ExportFrame) -> LabelledSplat:
     """The scene in the frame of the export, without Gaussians that are NaN or infinite."""
     from proto_saga_ns.export.parts import LabelledSplat
     from proto_saga_ns.export.splat import Splat
     from proto_saga_ns.export.transform import transform_splat
 
-    splat, instances = Splat.from_parameters(dict(run.model.gauss_params.items())), _gaussian_instances(run, scene)
+    splat = Splat.from_parameters(dict(run.model.gauss_params.items()))
     if len(instances.ids) != len(splat) or not known.issuperset(instances.ids.unique().tolist()):
         raise ProtoSagaError(
             f"The instances of the Gaussians in {run.checkpoint} do not fit its Gaussians. Run proto-saga associate "
@@ -223,11 +224,11 @@ def _labelled_splat(run: Run, scene: SegmentedScene, known: set[int], frame: Exp
 
 def _gaussian_instances(run: Run, scene: SegmentedScene) -> GaussianInstances:
     """The instance of each Gaussian: the scene's, or else that of the prototype nearest to its own embedding."""
-    from proto_saga_ns.scene.shown_level import instances_at_level
+    from proto_saga_ns.scene.shown_gaussians import instances_at_level
 
     if scene.gaussians is None:
         say("The scene does not say which Gaussian belongs to which instance; each gets that of the nearest prototype.")
-    return instances_at_level(scene, run.model.embeddings)
+    return instances_at_level(scene, run.model.embeddings, run.model.means)
 
 
 def _world_to_training(run: Run, load_config: Path) -> Similarity:

@@ -7,14 +7,12 @@ together as a group does, and what a person has cut apart (``scene/cuts.py``) is
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 import torch
 from jaxtyping import Float, Int32
 from torch import Tensor
 
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.gaussian_instances import GaussianInstances
 from proto_saga_ns.granularity import OBJECTS
 from proto_saga_ns.levels import Levels
 from proto_saga_ns.scene.corrections import all_merged
@@ -149,34 +147,6 @@ def shown_ids(
         labels = labels.masked_scatter(mine, known[best])
         start += len(numbers)
     return labels
-
-
-def shown_gaussians(scene: SegmentedScene, parts: Int32[Tensor, " N"]) -> Int32[Tensor, " N"]:
-    """The ids of Gaussians at this level, by the rule of ``shown_ids``: as in a map that each Gaussian paints alone.
-
-    So one whose piece is of another part than it belongs to itself goes with the largest piece of its own.
-
-    Args:
-        scene: with the granularity in its display.
-        parts: of the Gaussians, as ``scene.parts_of`` gives them; on the CPU.
-    """
-    labels = shown_ids(scene, parts, None)
-    shown = shown_pieces(scene, len(parts))
-    if scene.levels is None or not shown:
-        return labels
-    part_of = scene.levels.joined_pieces(OBJECTS)
-    apart = {piece: (part_of[piece], number) for piece, number in shown.items() if number != part_of[piece]}
-    table = torch.zeros(max(shown) + 2, 2, dtype=torch.int32)
-    for piece, row in apart.items():
-        table[piece] = torch.tensor(row, dtype=torch.int32)
-    part, number = table[scene.levels.piece_of_gaussian.clamp(max=len(table) - 1).long()].unbind(dim=1)
-    return torch.where((part == parts) & (number > 0), number, labels)
-
-
-def instances_at_level(scene: SegmentedScene, embeddings: Float[Tensor, "N D"]) -> GaussianInstances:
-    """What each Gaussian belongs to at this level; its confidence is that of the object."""
-    found = scene.parts_of(embeddings)
-    return replace(found, ids=shown_gaussians(scene, found.ids))
 
 
 def joined_as_shown(scene: SegmentedScene) -> SegmentedScene:

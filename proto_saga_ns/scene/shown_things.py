@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from jaxtyping import Int32
+from torch import Tensor
 
 from proto_saga_ns.colors import instance_colors
 from proto_saga_ns.granularity import OBJECTS, told_apart
 from proto_saga_ns.scene.segmented_scene import SegmentedScene
-from proto_saga_ns.scene.shown_level import all_groups, joined_as_shown, pieces_apart, shown_gaussians
+from proto_saga_ns.scene.shown_level import all_groups, joined_as_shown, pieces_apart
 
 
 @dataclass(frozen=True)
@@ -43,9 +45,15 @@ class Thing:
         return {**asdict(self), "objects": list(self.objects), "color": color}
 
 
-def shown_things(scene: SegmentedScene) -> tuple[Thing, ...]:
-    """All that is told apart at the level of the scene's display, in the order of the ids."""
-    groups, apart, counts = all_groups(scene), pieces_apart(scene), _gaussian_counts(scene)
+def shown_things(scene: SegmentedScene, shown: Int32[Tensor, " N"]) -> tuple[Thing, ...]:
+    """All that is told apart at the level of the scene's display, in the order of the ids.
+
+    Args:
+        scene: with the granularity in its display.
+        shown: what each Gaussian is shown as (``shown_gaussians``).
+    """
+    groups, apart = all_groups(scene), pieces_apart(scene)
+    counts = Counter(shown.tolist())
     things = []
     for instance in joined_as_shown(scene).instances:
         if instance.id not in apart:
@@ -53,21 +61,14 @@ def shown_things(scene: SegmentedScene) -> tuple[Thing, ...]:
             continue
         for number, piece in enumerate((instance.id, *apart[instance.id]), start=1):
             name = f"{instance.name} part {number}"
-            things.append(Thing(piece, name, None, None, counts.get(piece, 0), None, (instance.id,)))
+            things.append(Thing(piece, name, None, None, counts[piece], None, (instance.id,)))
     return tuple(sorted(things, key=lambda thing: thing.id))
 
 
-def table_at_level(scene: SegmentedScene) -> dict[str, Any]:
-    """Content of ``instances.json`` at the level of the scene's display; that of ``to_json`` if it shows objects."""
+def table_at_level(scene: SegmentedScene, shown: Int32[Tensor, " N"]) -> dict[str, Any]:
+    """Content of ``instances.json`` for what ``shown_things`` gives; that of ``to_json`` at the level of objects."""
     table, granularity = scene.to_json(), scene.display.granularity
     if granularity == OBJECTS:
         return table
     level = {"level": told_apart(granularity), "granularity": granularity}
-    return {**table, **level, "instances": [thing.to_json() for thing in shown_things(scene)]}
-
-
-def _gaussian_counts(scene: SegmentedScene) -> Mapping[int, int]:
-    if scene.gaussians is None:
-        return {}
-    ids, counts = shown_gaussians(scene, scene.gaussians.ids).unique(return_counts=True)
-    return dict(zip(ids.tolist(), counts.tolist(), strict=True))
+    return {**table, **level, "instances": [thing.to_json() for thing in shown_things(scene, shown)]}

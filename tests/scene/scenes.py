@@ -13,6 +13,7 @@ from proto_saga_ns.gaussian_instances import GaussianInstances
 from proto_saga_ns.levels import Joins, Levels
 from proto_saga_ns.mask_table import MaskTable
 from proto_saga_ns.scene import EmbeddingColors, SegmentedScene
+from proto_saga_ns.scene.corrections import merged, split
 from proto_saga_ns.viewer.listing import by_size
 from proto_saga_ns.votes import Votes
 
@@ -70,6 +71,25 @@ def scene_with_levels(seed: int) -> SegmentedScene:
     """Random in everything: its Gaussians may be of one part, and of a piece of another."""
     votes, levels = random_votes(seed, GAUSSIANS), random_levels(seed, GAUSSIANS)
     return random_scene(seed, gaussians=GAUSSIANS, votes=votes, levels=levels)
+
+
+def corrected(scene: SegmentedScene, seed: int) -> SegmentedScene:
+    """Two instances merged, and one cut."""
+    rng = np.random.default_rng(seed)
+    scene = merged(scene, rng.choice(scene.ids, 2, replace=False).tolist())
+    embeddings = torch.randn(GAUSSIANS, DIM, generator=torch.Generator().manual_seed(seed))
+    instance = int(rng.choice(scene.ids))
+    masks = scene.masks.features[scene.masks.part == instance]
+    try:
+        return split(scene, instance, masks[:2], embeddings)[0]
+    except ValueError:  # both look the same, or like something else
+        return scene
+
+
+def only_merges(finer: Tensor, coarser: Tensor) -> bool:
+    """Whether what has one id in the finer map has one in the coarser."""
+    pairs = torch.stack([finer.flatten(), coarser.flatten()]).unique(dim=1)
+    return pairs.shape[1] == len(finer.unique())
 
 
 def with_levels(scene: SegmentedScene) -> SegmentedScene:

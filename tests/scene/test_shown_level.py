@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -14,37 +13,22 @@ from torch import Tensor
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.granularity import NAMED, OBJECTS, granularity_of
 from proto_saga_ns.scene import SegmentedScene
-from proto_saga_ns.scene.corrections import merged, split
+from proto_saga_ns.scene.corrections import merged
 from proto_saga_ns.scene.editor import Editor
 from proto_saga_ns.scene.shown_level import (
     at_granularity,
     count_shown,
     group_heads,
     group_of,
-    instances_at_level,
     joined_as_shown,
     levels_of,
     piece_channels,
-    shown_gaussians,
     shown_ids,
 )
-from tests.scene.scenes import DIM, GAUSSIANS, random_features, random_scene, scene_with_levels
+from tests.scene.scenes import GAUSSIANS, corrected, only_merges, random_features, random_scene, scene_with_levels
 
 SEEDS = st.integers(0, 10**6)
 GRANULARITIES = st.floats(0, 1) | st.sampled_from([0.0, OBJECTS, 1.0])
-
-
-def corrected(scene: SegmentedScene, seed: int) -> SegmentedScene:
-    """Two instances merged, and one cut."""
-    rng = np.random.default_rng(seed)
-    scene = merged(scene, rng.choice(scene.ids, 2, replace=False).tolist())
-    embeddings = torch.randn(GAUSSIANS, DIM, generator=torch.Generator().manual_seed(seed))
-    instance = int(rng.choice(scene.ids))
-    masks = scene.masks.features[scene.masks.part == instance]
-    try:
-        return split(scene, instance, masks[:2], embeddings)[0]
-    except ValueError:  # both look the same, or like something else
-        return scene
 
 
 def shown_in_view(scene: SegmentedScene, seed: int) -> tuple[Tensor, Tensor]:
@@ -58,12 +42,6 @@ def shown_in_view(scene: SegmentedScene, seed: int) -> tuple[Tensor, Tensor]:
     channels = piece_channels(scene, GAUSSIANS)
     pieces = None if channels is None else channels.view(8, 9, -1)
     return shown_ids(scene, parts, pieces), scene.owners_of(parts)
-
-
-def only_merges(finer: Tensor, coarser: Tensor) -> bool:
-    """Whether what has one id in the finer map has one in the coarser."""
-    pairs = torch.stack([finer.flatten(), coarser.flatten()]).unique(dim=1)
-    return pairs.shape[1] == len(finer.unique())
 
 
 @settings(max_examples=60, deadline=None)
@@ -111,39 +89,6 @@ def test_a_group_is_called_by_its_largest_instance(seed: int, granularity: float
         group = group_of(scene, [number])
         assert number in group and all(group_of(scene, [other]) == group for other in group)
         assert scene.instance(heads[number]).pixels == max(scene.instance(other).pixels for other in group)
-
-
-def gaussians_at(scene: SegmentedScene, granularity: float) -> Tensor:
-    """What the scene's own Gaussians are shown as."""
-    return instances_at_level(at_granularity(scene, granularity), torch.zeros(GAUSSIANS, DIM)).ids
-
-
-@settings(max_examples=60, deadline=None)
-@given(SEEDS, GRANULARITIES, st.booleans())
-def test_a_gaussian_is_shown_as_a_map_shows_what_it_paints_alone(
-    seed: int, granularity: float, with_corrections: bool
-) -> None:
-    scene = at_granularity(scene_with_levels(seed), granularity)
-    if with_corrections:
-        scene = corrected(scene, seed)
-    assert scene.gaussians is not None
-    painted = shown_ids(scene, scene.gaussians.ids, piece_channels(scene, GAUSSIANS))
-    assert torch.equal(shown_gaussians(scene, scene.gaussians.ids), painted)
-
-
-@settings(max_examples=60, deadline=None)
-@given(SEEDS, st.tuples(GRANULARITIES, GRANULARITIES), st.booleans())
-def test_gaussians_of_a_finer_level_lie_in_those_of_a_coarser(
-    seed: int, granularities: tuple[float, float], with_corrections: bool
-) -> None:
-    scene = scene_with_levels(seed)
-    if with_corrections:
-        scene = corrected(scene, seed)
-    assert scene.gaussians is not None
-    coarser, finer = (gaussians_at(scene, value) for value in sorted(granularities))
-    assert only_merges(finer, coarser)
-    assert torch.equal(finer == 0, scene.gaussians.ids == 0)
-    assert torch.equal(gaussians_at(scene, OBJECTS), scene.owners_of(scene.gaussians.ids))
 
 
 @settings(max_examples=40, deadline=None)
