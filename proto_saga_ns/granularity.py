@@ -25,3 +25,16 @@ def granularity_of(level: LevelName | float) -> float:
             f"--granularity is {level}. Expected group, object, part, or a number from 0 (coarsest) to 1 (finest)."
         )
     return float(level)
+
+
+def told_apart(granularity: float) -> str:
+    """What has an id of its own at a granularity: groups, objects or parts."""
+    if granularity == OBJECTS:
+        return "objects"
+    return "groups" if granularity < OBJECTS else "parts"
+
+
+def level_in_words(granularity: float) -> str:
+    """For people and files: "objects", "groups (granularity 0.25)", "parts (granularity 1)"."""
+    level = told_apart(granularity)
+    return level if granularity == OBJECTS else f"{level} (granularity {granularity:g})"

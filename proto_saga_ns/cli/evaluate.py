@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 
 from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.granularity import OBJECTS, LevelName, granularity_of, level_in_words
 from proto_saga_ns.standins.marks import mark_labels
 from proto_saga_ns.text.options import TextOptions
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 Protocol = Literal["instance", "best-mask", "consistency", "lerf-mask"]
 Figures = dict[str, Any]
+LEVEL = "level"
+"""Among the figures of a run: what was measured, in words."""
 STANDIN = "stand-in"
 """Among the figures: the marks of the stand-ins that were measured."""
 
@@ -51,6 +54,9 @@ class Evaluate:
     reliability: Path | None = None
     """instance, with --load-config: also draw the reliability diagram into this PNG file: of the pixels of each
     confidence, how many are right"""
+    granularity: LevelName | float = "object"
+    """instance, with --load-config: what is measured against the truth: group, object, part, or a number from 0
+    (coarsest) to 1 (finest), of which 0.5 is object. Needs the strategy consensus"""
     data: Path | None = None
     """consistency: folder of posed images (transforms.json), with depth maps if there are any. --load-config: where the
     data lies now, if it has moved since training"""
@@ -100,9 +106,17 @@ def _instance(arguments: Evaluate) -> Figures:
         raise ProtoSagaError("Give either --load-config of a training run or --predictions DIR, not both.")
     ground_truth = _given(arguments, "ground_truth")
     if arguments.load_config is not None:
-        return _of_run(arguments.load_config, arguments.data, ground_truth, arguments.reliability)
+        granularity = granularity_of(arguments.granularity)
+        if arguments.reliability is not None and granularity > OBJECTS:
+            raise ProtoSagaError(
+                f"--reliability means nothing at --granularity {arguments.granularity}: a part has no confidence of "
+                "its own, only its object has. Leave it out, or stay at the level of objects or groups."
+            )
+        return _of_run(arguments.load_config, arguments.data, ground_truth, granularity, arguments.reliability)
     if arguments.reliability is not None:
         raise ProtoSagaError("--reliability needs --load-config: label maps in a folder have no confidence.")
+    if arguments.granularity != "object":
+        raise ProtoSagaError("--granularity needs --load-config: label maps in a folder keep the level that they have.")
     return _of_folder(_given(arguments, "predictions"), ground_truth)
 
 
@@ -176,7 +190,7 @@ _PROTOCOLS: dict[Protocol, Callable[[Evaluate], Figures]] = {
 }
 
 _FITTING: dict[Protocol, tuple[str, ...]] = {
-    "instance": ("ground_truth", "load_config", "predictions", "data", "reliability"),
+    "instance": ("ground_truth", "load_config", "predictions", "data", "reliability", "granularity"),
     "best-mask": ("ground_truth", "predictions", "merge_objects"),
     "consistency": (
         *("ground_truth", "predictions", "data"),
@@ -217,19 +231,23 @@ def _of_folder(predictions: Path, ground_truth: Path) -> Figures:
     return evaluate_folders(predictions, ground_truth).figures()
 
 
-def _of_run(config: Path, data: Path | None, ground_truth: Path, diagram: Path | None) -> Figures:
+def _of_run(config: Path, data: Path | None, ground_truth: Path, granularity: float, diagram: Path | None) -> Figures:
     from proto_saga_ns.cli.run import load_run
     from proto_saga_ns.evaluation.calibration import CalibrationProtocol
     from proto_saga_ns.model.evaluate import evaluate_views
     from proto_saga_ns.model.image_quality import FIGURES
 
-    run, calibration = load_run(config, data), CalibrationProtocol()
-    result, quality = evaluate_views(run.model, run.scene, run.cameras("test"), ground_truth, calibration)
-    reliability = calibration.result(result.matched_without_void)
-    if diagram is not None:
-        _draw(reliability, diagram)
-    figures = {**result.figures(), **dict.fromkeys(FIGURES), **quality.figures(), **reliability.figures()}
-    return _marked({**figures, "reliability": reliability.to_json()}, mark_labels([run.data]))
+    run = load_run(config, data)
+    calibration = None if granularity > OBJECTS else CalibrationProtocol()
+    views = run.cameras("test")
+    result, quality = evaluate_views(run.model, run.scene, views, ground_truth, calibration, granularity)
+    figures = {LEVEL: level_in_words(granularity), **result.figures(), **dict.fromkeys(FIGURES), **quality.figures()}
+    if calibration is not None:
+        reliability = calibration.result(result.matched_without_void)
+        if diagram is not None:
+            _draw(reliability, diagram)
+        figures |= {**reliability.figures(), "reliability": reliability.to_json()}
+    return _marked(figures, mark_labels([run.data]))
 
 
 def _draw(reliability: Reliability, file: Path) -> None:
@@ -244,10 +262,7 @@ def _match_frames(name: str | None) -> MatchFrames:
     from rich.console import Console
 
     from proto_saga_ns.mastsam.geometry import filter_matches
-    from proto_saga_ns.mastsam.matchers.registry import (
-        default_matcher,
-        make_matcher,
-    )
+    from proto_saga_ns.mastsam.matchers.registry import default_matcher, make_matcher
 
     if name is None:
         name, reason = default_matcher()
@@ -268,7 +283,8 @@ def _print(figures: Figures, protocol: str) -> None:
     for label in marks:
         said = f"{label}: these figures say nothing about any data set."
         console.print(said, style="bold red", markup=False, highlight=False, soft_wrap=True)
-    table = Table(title=f"{protocol} protocol" + (", STAND-IN" if marks else ""))
+    level = f", {figures[LEVEL]}" if LEVEL in figures else ""
+    table = Table(title=f"{protocol} protocol{level}" + (", STAND-IN" if marks else ""))
     table.add_column("figure")
     table.add_column("value", justify="right")
     for name, value in figures.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -12,6 +12,7 @@ import tyro
 from proto_saga_ns.cli.run import Split
 from proto_saga_ns.cli.say import say
 from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.granularity import OBJECTS, LevelName, granularity_of, level_in_words
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from proto_saga_ns.export.parts import LabelledSplat
     from proto_saga_ns.export.transform import Similarity
     from proto_saga_ns.gaussian_instances import GaussianInstances
+    from proto_saga_ns.scene import SegmentedScene
 
 What = Literal["instances", "rest", "labelled", "colors", "boxes"]
 GENERATOR = "Made by proto-saga export"
@@ -37,6 +39,7 @@ class Export:
         proto-saga export --load-config C --output-dir OUT                              everything
         proto-saga export --load-config C --output-dir OUT --instances 3 --what instances    one object
         proto-saga export --load-config C --output-dir OUT --remove 3 7 --what          the scene without two
+        proto-saga export --load-config C --output-dir OUT --granularity part           the parts of objects
     """
 
     load_config: Path
@@ -59,6 +62,10 @@ class Export:
     """also write coco.json, the same label maps as COCO's run-length encoded instances; its field label is the id"""
     split: Split = "all"
     """views of the label maps"""
+    granularity: LevelName | float = "object"
+    """what is written as one instance, with an id of its own: group, object, part, or a number from 0 (coarsest) to 1
+    (finest), of which 0.5 is object; the ids of --instances and --remove are of that level. A group has the id of its
+    largest object, the largest part of an object that of the object. Needs the strategy consensus"""
     data: Path | None = None
     """where the data lies now, if it has moved since training"""
 
@@ -68,22 +75,27 @@ class Export:
         from proto_saga_ns.export.parts import check_ids
         from proto_saga_ns.export.tables import instances_table
         from proto_saga_ns.files import write_json
+        from proto_saga_ns.scene.shown_level import at_granularity
+        from proto_saga_ns.scene.shown_things import table_at_level
 
+        granularity = granularity_of(self.granularity)
         run = load_run(self.load_config, self.data)
-        known = [instance.id for instance in run.scene.instances]
-        check_ids(self.instances, known, "--instances")
-        check_ids(self.remove, known, "--remove")
+        scene = at_granularity(run.scene, granularity, run.model.num_points)
+        instances = _gaussian_instances(run, scene)
+        table = table_at_level(scene, instances.ids)
+        names = {instance["id"]: instance["name"] for instance in table["instances"]}
+        check_ids(self.instances, names, "--instances", granularity)
+        check_ids(self.remove, names, "--remove", granularity)
         views = self._views(run)
         frame = ExportFrame(self.frame, _world_to_training(run, self.load_config))
-        labelled = _labelled_splat(run, frame)
+        labelled = _labelled_splat(run, instances, {0, *names}, frame)
         write_json(self.output_dir / "transform.json", frame.to_json())
-        files = self._write_parts(labelled, sorted(set(self.instances or known)), frame)
+        files = self._write_parts(labelled, sorted(set(self.instances or names)), frame)
         self._write_whole(labelled, frame)
-        boxes = self._write_boxes(run, labelled, frame)
-        self._write_views(run, views)
-        table = instances_table(run.scene.to_json(), labelled, files, boxes, frame)
-        write_json(self.output_dir / "instances.json", table)
-        self._report(run, labelled, files)
+        boxes = self._write_boxes(names, labelled, frame)
+        self._write_views(run, views, granularity)
+        write_json(self.output_dir / "instances.json", instances_table(table, labelled, files, boxes, frame))
+        self._report(run, names, labelled, files)
 
     def _write_parts(self, labelled: LabelledSplat, wanted: list[int], frame: ExportFrame) -> dict[int, str]:
         """One file an instance, and the rest; returns the names of those that were written."""
@@ -99,7 +111,7 @@ class Export:
             splat = labelled.instance(number)
             if len(splat) > 0:  # viewers refuse an empty PLY
                 files[number] = instance_file(number) if number else "rest.ply"
-                write_ply(self.output_dir / files[number], splat, _comments(frame))
+                write_ply(self.output_dir / files[number], splat, self._comments())
         return files
 
     def _write_whole(self, labelled: LabelledSplat, frame: ExportFrame) -> None:
@@ -108,16 +120,24 @@ class Export:
         from proto_saga_ns.export.ply import write_labelled_ply, write_ply
 
         if "labelled" in self.what:
-            write_labelled_ply(self.output_dir / "labelled.ply", labelled.splat, labelled.instances, _comments(frame))
+            write_labelled_ply(self.output_dir / "labelled.ply", labelled.splat, labelled.instances, self._comments())
         if "colors" in self.what:
-            write_ply(self.output_dir / "instance_colors.ply", labelled.in_instance_colors(), _comments(frame))
+            write_ply(self.output_dir / "instance_colors.ply", labelled.in_instance_colors(), self._comments())
         if self.remove:
             left = labelled.without(self.remove)
             if len(left) == 0:
                 raise ProtoSagaError("--remove: nothing is left of the scene without these instances. Give fewer ids.")
-            write_ply(self.output_dir / removal_file(self.remove), left, _comments(frame))
+            write_ply(self.output_dir / removal_file(self.remove), left, self._comments())
 
-    def _write_boxes(self, run: Run, labelled: LabelledSplat, frame: ExportFrame) -> dict[int, ObjectBoxes]:
+    def _comments(self) -> tuple[str, ...]:
+        """For the head of a PLY."""
+        granularity = granularity_of(self.granularity)
+        level = () if granularity == OBJECTS else (f"Level: {level_in_words(granularity)}",)
+        return (GENERATOR, f"Frame: {self.frame}", *level)
+
+    def _write_boxes(
+        self, names: Mapping[int, str], labelled: LabelledSplat, frame: ExportFrame
+    ) -> dict[int, ObjectBoxes]:
         """Boxes of all instances that have Gaussians."""
         from rich.progress import track
 
@@ -127,7 +147,6 @@ class Export:
 
         if "boxes" not in self.what:
             return {}
-        names = {instance.id: instance.name for instance in run.scene.instances}
         parts = ((number, labelled.instance(number)) for number in track(sorted(names), "Measuring boxes"))
         boxes = {number: object_boxes(splat, frame.up) for number, splat in parts if len(splat) > 0}
         write_json(self.output_dir / "boxes.json", boxes_table(boxes, names, frame))
@@ -137,34 +156,34 @@ class Export:
         """Image, camera and photo of the views of the label maps; none if no label maps are asked for."""
         return run.named_cameras(self.split) if self.label_maps or self.coco else []
 
-    def _write_views(self, run: Run, views: list) -> None:
+    def _write_views(self, run: Run, views: list, granularity: float) -> None:
         """Label maps of the views, as PNGs, as one COCO file, or both."""
         from proto_saga_ns.labels.formats.coco import write_instances
 
         if not views:
             return
-        labels = self._segmented(run, views)
+        labels = self._segmented(run, views, granularity)
         if self.coco:
             write_instances(self.output_dir / "coco.json", labels)
         for _ in labels:
             pass
 
-    def _segmented(self, run: Run, views: list) -> Iterator[tuple[Path, np.ndarray]]:
+    def _segmented(self, run: Run, views: list, granularity: float) -> Iterator[tuple[Path, np.ndarray]]:
         from rich.progress import track
 
         from proto_saga_ns.labels import write_label_map
         from proto_saga_ns.model.segmentation import segment_view
 
         for image, camera, _ in track(views, "Segmenting views"):
-            labels = segment_view(run.model, run.scene, camera).labels
+            labels = segment_view(run.model, run.scene, camera, granularity).labels
             if self.label_maps:
                 write_label_map(self.output_dir / "label_maps" / f"{image.stem}.png", labels)
             yield image, labels
 
-    def _report(self, run: Run, labelled: LabelledSplat, files: dict[int, str]) -> None:
+    def _report(self, run: Run, names: Mapping[int, str], labelled: LabelledSplat, files: Mapping[int, str]) -> None:
         from proto_saga_ns.export.parts import as_ranges
 
-        empty = [instance.id for instance in run.scene.instances if labelled.count(instance.id) == 0]
+        empty = [number for number in names if labelled.count(number) == 0]
         if empty:
             say(f"No Gaussian belongs to instance {as_ranges(empty)}: no file, no box.")
         if "rest" in self.what and 0 not in files:
@@ -178,22 +197,19 @@ class Export:
                 "The scene was trained with rasterize_mode antialiased, which a PLY cannot say: switch it on in the "
                 "viewer (mip-splatting, antialias), or small Gaussians look too bold."
             )
-        n_instances = len(files) - (0 in files)
-        say(f"{len(labelled.splat)} Gaussians, {n_instances} instance files in {self.output_dir} ({self.frame} frame)")
+        granularity, n_instances = granularity_of(self.granularity), len(files) - (0 in files)
+        level = "" if granularity == OBJECTS else f", {level_in_words(granularity)}"
+        written = f"{len(labelled.splat)} Gaussians, {n_instances} instance files{level}"
+        say(f"{written} in {self.output_dir} ({self.frame} frame)")
 
 
-def _comments(frame: ExportFrame) -> tuple[str, ...]:
-    return (GENERATOR, f"Frame: {frame.name}")
-
-
-def _labelled_splat(run: Run, frame: ExportFrame) -> LabelledSplat:
+def _labelled_splat(run: Run, instances: GaussianInstances, known: set[int], frame: ExportFrame) -> LabelledSplat:
     """The scene in the frame of the export, without Gaussians that are NaN or infinite."""
     from proto_saga_ns.export.parts import LabelledSplat
     from proto_saga_ns.export.splat import Splat
     from proto_saga_ns.export.transform import transform_splat
 
-    splat, instances = Splat.from_parameters(dict(run.model.gauss_params.items())), _gaussian_instances(run)
-    known = {0, *(instance.id for instance in run.scene.instances)}
+    splat = Splat.from_parameters(dict(run.model.gauss_params.items()))
     if len(instances.ids) != len(splat) or not known.issuperset(instances.ids.unique().tolist()):
         raise ProtoSagaError(
             f"The instances of the Gaussians in {run.checkpoint} do not fit its Gaussians. Run proto-saga associate "
@@ -206,11 +222,13 @@ def _labelled_splat(run: Run, frame: ExportFrame) -> LabelledSplat:
     return LabelledSplat(transform_splat(labelled.splat, frame.to_training.inverse()), labelled.instances)
 
 
-def _gaussian_instances(run: Run) -> GaussianInstances:
+def _gaussian_instances(run: Run, scene: SegmentedScene) -> GaussianInstances:
     """The instance of each Gaussian: the scene's, or else that of the prototype nearest to its own embedding."""
-    if run.scene.gaussians is None:
+    from proto_saga_ns.scene.shown_gaussians import instances_at_level
+
+    if scene.gaussians is None:
         say("The scene does not say which Gaussian belongs to which instance; each gets that of the nearest prototype.")
-    return run.scene.instances_of(run.model.embeddings)
+    return instances_at_level(scene, run.model.embeddings, run.model.means)
 
 
 def _world_to_training(run: Run, load_config: Path) -> Similarity:

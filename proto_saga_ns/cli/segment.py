@@ -13,7 +13,8 @@ from proto_saga_ns.granularity import LevelName, granularity_of
 class Segment:
     """Write one 16-bit label map a view, with the same id for the same instance in all of them.
 
-    OUTPUT-DIR/<image stem>.png, and OUTPUT-DIR/instances.json with names, colours and sizes of the instances.
+    OUTPUT-DIR/<image stem>.png, and OUTPUT-DIR/instances.json with names, colours and sizes of the instances (or
+    groups, or parts).
     """
 
     load_config: Path
@@ -36,10 +37,15 @@ class Segment:
         from proto_saga_ns.files import write_json
         from proto_saga_ns.labels import write_label_map
         from proto_saga_ns.model.segmentation import segment_view
+        from proto_saga_ns.scene.shown_gaussians import instances_at_level
+        from proto_saga_ns.scene.shown_level import at_granularity
+        from proto_saga_ns.scene.shown_things import table_at_level
 
         run = load_run(self.load_config, self.data)
-        scene, granularity = run.scene, granularity_of(self.granularity)
+        granularity = granularity_of(self.granularity)
+        scene = at_granularity(run.scene, granularity, run.model.num_points)
+        shown = instances_at_level(scene, run.model.embeddings, run.model.means)
         for image, camera, _ in track(run.named_cameras(self.split), "Segmenting views"):
             labels = segment_view(run.model, scene, camera, granularity).labels
             write_label_map(self.output_dir / f"{image.stem}.png", labels)
-        write_json(self.output_dir / "instances.json", scene.to_json())
+        write_json(self.output_dir / "instances.json", table_at_level(scene, shown.ids))

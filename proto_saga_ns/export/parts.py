@@ -13,6 +13,7 @@ from proto_saga_ns.colors import color_table
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.export.splat import Splat, constant_harmonics
 from proto_saga_ns.gaussian_instances import GaussianInstances
+from proto_saga_ns.granularity import OBJECTS, level_in_words
 
 MAX_IDS_IN_NAME = 8
 
@@ -70,18 +71,23 @@ def removal_file(instance_ids: Iterable[int]) -> str:
     return f"scene_without_{shown}{more}.ply"
 
 
-def check_ids(wanted: Collection[int], known: Collection[int], option: str) -> None:
-    """Every wanted instance is there.
+def check_ids(wanted: Collection[int], known: Collection[int], option: str, granularity: float = OBJECTS) -> None:
+    """Every wanted instance is there, at the level that has a granularity.
 
     Raises:
         ProtoSagaError: one is not; it lists those that are.
     """
     unknown = sorted(set(wanted) - set(known))
-    if unknown:
-        raise ProtoSagaError(
-            f"{option}: the scene has no instance {', '.join(map(str, unknown))}. It has "
-            f"{as_ranges(known) or 'none at all'}; proto-saga info shows them with names and colours."
-        )
+    if not unknown:
+        return
+    level, where = "", "proto-saga info shows them with names and colours"
+    if granularity != OBJECTS:
+        level = f" at the level of {level_in_words(granularity)}"
+        where = "instances.json of `proto-saga segment` at that level says what they are"
+    raise ProtoSagaError(
+        f"{option}: the scene has no instance {', '.join(map(str, unknown))}{level}. It has "
+        f"{as_ranges(known) or 'none at all'}; {where}."
+    )
 
 
 def as_ranges(ids: Iterable[int]) -> str:

@@ -11,9 +11,11 @@ from rich.progress import track
 from proto_saga_ns.datasets.benchmarks import replica_truth_name
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.evaluation import InstanceProtocol, InstanceResult
+from proto_saga_ns.granularity import OBJECTS
 from proto_saga_ns.labels import read_label_map
 from proto_saga_ns.model.image_quality import ImageQuality
 from proto_saga_ns.model.segmentation import segment_view
+from proto_saga_ns.scene.shown_level import at_granularity, joined_as_shown
 
 if TYPE_CHECKING:
     from nerfstudio.cameras.cameras import Cameras
@@ -30,6 +32,7 @@ def evaluate_views(
     views: Iterable[tuple[Path, Cameras, Tensor]],
     ground_truth: Path,
     calibration: CalibrationProtocol | None = None,
+    granularity: float = OBJECTS,
 ) -> tuple[InstanceResult, ImageQuality]:
     """Segment views and compare them with ``ground_truth/<image stem>.png``.
 
@@ -38,18 +41,24 @@ def evaluate_views(
         scene: its segmentation.
         views: image file, camera and image (H, W, 3, in [0, 1]) of each.
         ground_truth: folder of label maps with the true instance ids.
-        calibration: is given every view with its confidence, too.
+        calibration: is given every view with its confidence, too: that of a group is the sum of its objects'.
+        granularity: what has an id of its own, see ``granularity.py``.
 
     Returns:
         The result of the instance protocol, and how close the views are to the images.
 
     Raises:
-        ProtoSagaError: if a view has no ground truth.
+        ProtoSagaError: if a view has no ground truth, or the scene no such level.
+        ValueError: a calibration of parts, which have no confidence of their own.
     """
+    if calibration is not None and granularity > OBJECTS:
+        raise ValueError("parts have no confidence")
+    if granularity < OBJECTS:
+        scene, granularity = joined_as_shown(at_granularity(scene, granularity)), OBJECTS
     protocol, quality = InstanceProtocol(), ImageQuality()
     for path, camera, image in track(list(views), "Evaluating views"):
         truth = read_label_map(truth_of_view(path, ground_truth))
-        shown = segment_view(model, scene, camera)
+        shown = segment_view(model, scene, camera, granularity)
         protocol.add(truth, shown.labels)
         quality.add(shown.rgb, image)
         if calibration is not None:

@@ -132,9 +132,9 @@ def segment_view(
     """Segment one view of a model by a segmented scene: its objects, or with another granularity groups or pieces.
 
     Raises:
-        ProtoSagaError: the scene has no other level than that of the objects.
+        ProtoSagaError: the scene has no other level than that of the objects, or no parts of the model's Gaussians.
     """
-    scene = at_granularity(scene, granularity)
+    scene = at_granularity(scene, granularity, model.num_points)
     rendered = render_view(model, camera.to(model.device), scene=scene)
     _, confidence, labels = segment_at_level(scene, rendered)
     rgb = rendered.over(model.background_color.to(model.device))

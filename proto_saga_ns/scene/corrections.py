@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -45,13 +45,28 @@ def merged(scene: SegmentedScene, ids: Sequence[int]) -> SegmentedScene:
         KeyError: no such instance.
         ValueError: fewer than two of them.
     """
-    together = [scene.instance(number) for number in dict.fromkeys(ids)]
-    if len(together) < 2:
-        raise ValueError("merging takes at least two instances")
-    together.sort(key=lambda instance: (-instance.pixels, instance.id))
-    kept, *others = (instance.id for instance in together)
-    given = [scene.names[number] for number in (kept, *others) if number in scene.names]
-    return _joined(scene, dict.fromkeys(others, kept), {kept: given[0]} if given else {})
+    return all_merged(scene, [ids])
+
+
+def all_merged(scene: SegmentedScene, groups: Iterable[Sequence[int]]) -> SegmentedScene:
+    """Several groups of instances, each ``merged``; no instance is in two. The scene itself if there is no group.
+
+    Raises:
+        KeyError: no such instance.
+        ValueError: fewer than two of them in a group.
+    """
+    into: dict[int, int] = {}
+    names: dict[int, str] = {}
+    for ids in groups:
+        together = [scene.instance(number) for number in dict.fromkeys(ids)]
+        if len(together) < 2:
+            raise ValueError("merging takes at least two instances")
+        together.sort(key=lambda instance: (-instance.pixels, instance.id))
+        kept, *others = (instance.id for instance in together)
+        into |= dict.fromkeys(others, kept)
+        given = [scene.names[number] for number in (kept, *others) if number in scene.names]
+        names |= {kept: given[0]} if given else {}
+    return _joined(scene, into, names) if into else scene
 
 
 def split(

@@ -242,11 +242,16 @@ class SegmentedScene:
         As it was decided, or if the Gaussians are others now (training went on) or nobody ever decided, the nearest
         prototype of each one's own embedding.
         """
+        found = self.parts_of(embeddings)
+        return replace(found, ids=self.owners_of(found.ids))
+
+    def parts_of(self, embeddings: Float[Tensor, "N D"]) -> GaussianInstances:
+        """The same for parts instead of instances."""
         if self.gaussians is not None and len(self.gaussians.ids) == len(embeddings):
-            return replace(self.gaussians, ids=self.owners_of(self.gaussians.ids))
+            return self.gaussians
         alpha = torch.ones(1, len(embeddings), device=embeddings.device)
-        labels, confidence = self.segment(embeddings.detach()[None], alpha)
-        return GaussianInstances(labels[0].cpu(), confidence[0].cpu())
+        parts, confidence = self.recognise(embeddings.detach()[None], alpha)
+        return GaussianInstances(parts[0].cpu(), confidence[0].cpu())
 
     def colorize(self, labels: Int[Tensor, "H W"]) -> Float[Tensor, "H W 3"]:
         """Colours in [0, 1] of a map of instance ids, black where it is 0, on the map's device."""

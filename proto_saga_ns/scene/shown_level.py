@@ -15,6 +15,7 @@ from torch import Tensor
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.granularity import OBJECTS
 from proto_saga_ns.levels import Levels
+from proto_saga_ns.scene.corrections import all_merged
 from proto_saga_ns.scene.segmented_scene import SegmentedScene
 
 
@@ -32,14 +33,24 @@ def levels_of(scene: SegmentedScene) -> Levels:
     return scene.levels
 
 
-def at_granularity(scene: SegmentedScene, granularity: float) -> SegmentedScene:
+def at_granularity(scene: SegmentedScene, granularity: float, num_gaussians: int | None = None) -> SegmentedScene:
     """The scene looked at with a granularity in [0, 1]; 0.5 shows objects.
 
+    Args:
+        scene: to be looked at.
+        granularity: of the level.
+        num_gaussians: of the model, for callers that may not show objects in place of the parts of other Gaussians.
+
     Raises:
-        ProtoSagaError: another level is asked for than that of the objects, and there is none.
+        ProtoSagaError: another level is asked for than that of the objects, and there is none, or none of these
+            Gaussians.
     """
-    if granularity != OBJECTS:
-        levels_of(scene)
+    known = None if granularity == OBJECTS else len(levels_of(scene).piece_of_gaussian)
+    if granularity > OBJECTS and num_gaussians not in (None, known):
+        raise ProtoSagaError(
+            f"The parts of this segmentation are of {known} Gaussians, and now there are {num_gaussians}: training "
+            "went on. Run `proto-saga associate` again, or stay at the level of objects or groups."
+        )
     return scene if granularity == scene.display.granularity else scene.with_display(granularity=granularity)
 
 
@@ -48,6 +59,14 @@ def group_of(scene: SegmentedScene, ids: Iterable[int]) -> tuple[int, ...]:
     heads = group_heads(scene)
     wanted = {heads[number] for number in ids}
     return tuple(number for number in scene.ids if heads[number] in wanted)
+
+
+def all_groups(scene: SegmentedScene) -> dict[int, tuple[int, ...]]:
+    """The members of each group, ascending, by its head; what is in no other group is one of its own."""
+    groups: dict[int, tuple[int, ...]] = {}
+    for number, head in group_heads(scene).items():
+        groups[head] = (*groups.get(head, ()), number)
+    return groups
 
 
 def group_heads(scene: SegmentedScene) -> dict[int, int]:
@@ -130,10 +149,27 @@ def shown_ids(
     return labels
 
 
+def joined_as_shown(scene: SegmentedScene) -> SegmentedScene:
+    """The scene with each group of this level merged into one object, as a person would do it.
+
+    The scene itself if no group is shown: at the level of the objects and above there is none.
+    """
+    return all_merged(scene, [group for group in all_groups(scene).values() if len(group) > 1])
+
+
 def count_shown(scene: SegmentedScene) -> int:
     """How many things are told apart at this level."""
+    return len({*group_heads(scene).values()}) + sum(map(len, pieces_apart(scene).values()))
+
+
+def pieces_apart(scene: SegmentedScene) -> dict[int, tuple[int, ...]]:
+    """Instances that are shown in pieces at this level, and the ids of all but the largest, which has their own id."""
     shown = {} if scene.levels is None else shown_pieces(scene, len(scene.levels.piece_of_gaussian))
-    return len({*group_heads(scene).values()}) + sum(len(numbers) - 1 for _, numbers in _choices(scene, shown))
+    apart: dict[int, tuple[int, ...]] = {}
+    for part, numbers in _choices(scene, shown):
+        owner = scene.owners.get(part, part)
+        apart[owner] = tuple(sorted((*apart.get(owner, ()), *numbers[1:])))
+    return apart
 
 
 def _choices(scene: SegmentedScene, shown: dict[int, int]) -> list[tuple[int, list[int]]]:

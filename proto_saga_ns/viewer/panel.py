@@ -75,6 +75,7 @@ class ObjectsPanel(ViewerControl):
         for group in widgets.outputs:
             self._on_press(group, lambda title: self._show_output(OUTPUTS[title]))
         self._on_setting(widgets.granularity, lambda value: self._lit_up(session.look_at_level(float(value))))
+        self._on_click(widgets.join, session.join_as_shown)
         self._on_choice(widgets.tool, self._use_tool)
         self._on_choice(widgets.instance, lambda entry: session.select([chosen_id(entry)], widgets.add.value))
         self._on_press(widgets.step, lambda title: session.select_next(-1 if title == "Previous" else 1))

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.granularity import OBJECTS
+from proto_saga_ns.granularity import OBJECTS, told_apart
 from proto_saga_ns.mask_agreement import DOUBT
 from proto_saga_ns.scene import corrections
 from proto_saga_ns.scene.editor import Editor
-from proto_saga_ns.scene.shown_level import at_granularity, count_shown, group_of
+from proto_saga_ns.scene.shown_level import at_granularity, count_shown, group_of, joined_as_shown
 from proto_saga_ns.viewer.listing import by_size
 from proto_saga_ns.viewer.looking import Point, Spot, instances_in_box, look_at, picture_and_labels
 
@@ -82,7 +82,7 @@ class Session:
         count, objects = count_shown(self.scene), len(self.scene.ids)
         if granularity == OBJECTS:
             return f"{objects} objects."
-        return f"{objects} objects, shown as {count} {'groups' if granularity < OBJECTS else 'parts'}."
+        return f"{objects} objects, shown as {count} {told_apart(granularity)}."
 
     def select(self, ids: Collection[int], add: bool = False) -> str:
         """Select instances; with ``add``, turn the selection of each of them over.
@@ -158,6 +158,18 @@ class Session:
         ids = self._selected(at_least=2)
         self._correct(lambda scene: corrections.merged(scene, ids))
         return f"Merged {', '.join(map(str, ids))} into {self._say_selected()}"
+
+    def join_as_shown(self) -> str:
+        """Make one object of each group that is shown now, all of them in one step.
+
+        Raises:
+            ProtoSagaError: nothing is shown as a group.
+        """
+        before = len(self.scene.ids)
+        self._correct(joined_as_shown)
+        if len(self.scene.ids) == before:
+            raise ProtoSagaError("No objects are shown as one: move Granularity to the left, to groups.")
+        return f"Joined {before} objects to {len(self.scene.ids)}, as they were shown."
 
     def split_at(self, view: CameraView, spot: Spot) -> str:
         """The first and the second click on an instance that shall become two."""

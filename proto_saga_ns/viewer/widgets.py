@@ -54,6 +54,11 @@ class Widgets:
             *("Granularity", 0.0, 1.0, 0.05, OBJECTS),
             hint="what has a colour of its own: groups on the left, objects in the middle, parts on the right",
         )
+        self.join = gui.add_button(
+            "Join as shown",
+            icon=viser.Icon.ARROWS_JOIN_2,
+            hint="makes one object of each group, in one step that can be undone",
+        )
         self.no_levels = gui.add_markdown(NO_LEVELS, visible=False)
 
     def _add_selecting(self, gui: viser.GuiApi) -> None:
@@ -108,7 +113,7 @@ class Widgets:
 
     def show_levels(self, known: bool) -> None:
         """Whether there are parts and groups to look at."""
-        self.granularity.disabled = not known
+        self.granularity.disabled = self.join.disabled = not known
         _set(self.no_levels, "visible", not known)
 
     def show_scene(self, choices: Sequence[str], scene: SegmentedScene) -> None:

@@ -230,6 +230,13 @@ def test_granularity_colours_groups_or_says_why_not(panel: Viewer, ids: tuple[in
     panel.until_said(f"{len(ids)} objects, shown as {len({*heads.values()})} groups.")
     for number in members:
         panel.until_shown(number, False)
+    panel.press("Join as shown")
+    if len({*heads.values()}) < len(ids):
+        panel.until_said(f"Joined {len(ids)} objects to {len({*heads.values()})}, as they were shown.")
+        panel.press("Undo")
+        panel.until_said("Undo done.")
+    else:
+        panel.until_said("No objects are shown as one: move Granularity to the left, to groups.")
     for _ in range(10):
         slider.press("ArrowRight")
     panel.until_said(f"{len(ids)} objects.")

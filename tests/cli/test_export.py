@@ -55,7 +55,7 @@ class Exporter:
     def label(self, ids: torch.Tensor) -> None:
         """Give the Gaussians these instances."""
         instances = GaussianInstances(ids.int(), (ids > 0) * 0.5)
-        self.change.setattr(proto_saga_ns.cli.export, "_gaussian_instances", lambda _: instances)
+        self.change.setattr(proto_saga_ns.cli.export, "_gaussian_instances", lambda *_: instances)
 
     def __call__(self, output: Path, **options: Any) -> None:
         Export(self.config, output, **options).run()

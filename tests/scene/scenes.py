@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -13,9 +13,12 @@ from proto_saga_ns.gaussian_instances import GaussianInstances
 from proto_saga_ns.levels import Joins, Levels
 from proto_saga_ns.mask_table import MaskTable
 from proto_saga_ns.scene import EmbeddingColors, SegmentedScene
+from proto_saga_ns.scene.corrections import merged, split
+from proto_saga_ns.viewer.listing import by_size
 from proto_saga_ns.votes import Votes
 
 DIM = 6
+GAUSSIANS = 72
 
 
 def random_scene(
@@ -62,6 +65,43 @@ def random_levels(seed: int, gaussians: int, parts: int = 5) -> Levels:
     groups = random_joins(list(range(1, parts + 1)), rng)[: int(rng.integers(1, parts))]
     pieces.sort(key=lambda row: -row[2])
     return Levels(Joins.of(pieces), Joins.of(groups), of_gaussian, theta=float(rng.uniform(0.2, 0.8)))
+
+
+def scene_with_levels(seed: int) -> SegmentedScene:
+    """Random in everything: its Gaussians may be of one part, and of a piece of another."""
+    votes, levels = random_votes(seed, GAUSSIANS), random_levels(seed, GAUSSIANS)
+    return random_scene(seed, gaussians=GAUSSIANS, votes=votes, levels=levels)
+
+
+def corrected(scene: SegmentedScene, seed: int) -> SegmentedScene:
+    """Two instances merged, and one cut."""
+    rng = np.random.default_rng(seed)
+    scene = merged(scene, rng.choice(scene.ids, 2, replace=False).tolist())
+    embeddings = torch.randn(GAUSSIANS, DIM, generator=torch.Generator().manual_seed(seed))
+    instance = int(rng.choice(scene.ids))
+    masks = scene.masks.features[scene.masks.part == instance]
+    try:
+        return split(scene, instance, masks[:2], embeddings)[0]
+    except ValueError:  # both look the same, or like something else
+        return scene
+
+
+def only_merges(finer: Tensor, coarser: Tensor) -> bool:
+    """Whether what has one id in the finer map has one in the coarser."""
+    pairs = torch.stack([finer.flatten(), coarser.flatten()]).unique(dim=1)
+    return pairs.shape[1] == len(finer.unique())
+
+
+def with_levels(scene: SegmentedScene) -> SegmentedScene:
+    """The two largest instances in one group, and the third in two pieces, by where its Gaussians lie."""
+    assert scene.gaussians is not None
+    first, second, third = (instance.id for instance in by_size(scene)[:3])
+    other = max(scene.ids) + 1
+    mine = scene.gaussians.ids == third
+    half = torch.arange(len(mine)) < torch.nonzero(mine)[:, 0].median()
+    pieces = torch.where(mine, torch.where(half, other, third), 0).int()
+    joins = Joins.of([(other, third, 0.7)]), Joins.of([(second, first, 0.3)])
+    return replace(scene, levels=Levels(*joins, pieces, theta=0.4))
 
 
 def random_joins(ids: list[int], rng: np.random.Generator) -> list[tuple[int, int, float]]:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from proto_saga_ns.gaussian_instances import GaussianInstances
 from proto_saga_ns.scene import SegmentedScene
-from proto_saga_ns.scene.corrections import absorbed, fragments, merged, renamed, split
+from proto_saga_ns.scene.corrections import absorbed, all_merged, fragments, merged, renamed, split
 from tests.scene.scenes import DIM, random_features, random_scene, random_votes_in_view, same_segmentation, scene_of
 
 PARTS = 6
@@ -101,6 +101,15 @@ def test_what_is_displayed_is_limited_to_what_there_is() -> None:
     display = merged(scene, (1, 2, 3)).display
     assert (display.selected, display.hidden) == ((3,), (0,))
     assert scene.display.selected == (1, 3), "the old scene is as it was"
+
+
+def test_groups_are_merged_all_at_once_as_one_after_another() -> None:
+    scene = random_scene(3, PARTS, names={1: "lamp", 2: "table", 4: "vase"})
+    one_by_one = merged(merged(scene, (1, 2)), (5, 4, 3))
+    assert same_segmentation(all_merged(scene, [(1, 2), (5, 4, 3)]), one_by_one)
+    assert all_merged(scene, []) is scene
+    with pytest.raises(ValueError, match="at least two"):
+        all_merged(scene, [(1, 2), (3,)])
 
 
 def assert_consistent(scene: SegmentedScene) -> None:

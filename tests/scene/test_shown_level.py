@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -14,40 +13,22 @@ from torch import Tensor
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.granularity import NAMED, OBJECTS, granularity_of
 from proto_saga_ns.scene import SegmentedScene
-from proto_saga_ns.scene.corrections import merged, split
+from proto_saga_ns.scene.corrections import merged
 from proto_saga_ns.scene.editor import Editor
 from proto_saga_ns.scene.shown_level import (
     at_granularity,
     count_shown,
     group_heads,
     group_of,
+    joined_as_shown,
     levels_of,
     piece_channels,
     shown_ids,
 )
-from tests.scene.scenes import DIM, random_features, random_levels, random_scene, random_votes
+from tests.scene.scenes import GAUSSIANS, corrected, only_merges, random_features, random_scene, scene_with_levels
 
-GAUSSIANS = 72
 SEEDS = st.integers(0, 10**6)
 GRANULARITIES = st.floats(0, 1) | st.sampled_from([0.0, OBJECTS, 1.0])
-
-
-def scene_with_levels(seed: int) -> SegmentedScene:
-    votes, levels = random_votes(seed, GAUSSIANS), random_levels(seed, GAUSSIANS)
-    return random_scene(seed, gaussians=GAUSSIANS, votes=votes, levels=levels)
-
-
-def corrected(scene: SegmentedScene, seed: int) -> SegmentedScene:
-    """Two instances merged, and one cut."""
-    rng = np.random.default_rng(seed)
-    scene = merged(scene, rng.choice(scene.ids, 2, replace=False).tolist())
-    embeddings = torch.randn(GAUSSIANS, DIM, generator=torch.Generator().manual_seed(seed))
-    instance = int(rng.choice(scene.ids))
-    masks = scene.masks.features[scene.masks.part == instance]
-    try:
-        return split(scene, instance, masks[:2], embeddings)[0]
-    except ValueError:  # both look the same, or like something else
-        return scene
 
 
 def shown_in_view(scene: SegmentedScene, seed: int) -> tuple[Tensor, Tensor]:
@@ -61,12 +42,6 @@ def shown_in_view(scene: SegmentedScene, seed: int) -> tuple[Tensor, Tensor]:
     channels = piece_channels(scene, GAUSSIANS)
     pieces = None if channels is None else channels.view(8, 9, -1)
     return shown_ids(scene, parts, pieces), scene.owners_of(parts)
-
-
-def only_merges(finer: Tensor, coarser: Tensor) -> bool:
-    """Whether what has one id in the finer map has one in the coarser."""
-    pairs = torch.stack([finer.flatten(), coarser.flatten()]).unique(dim=1)
-    return pairs.shape[1] == len(finer.unique())
 
 
 @settings(max_examples=60, deadline=None)
@@ -114,6 +89,31 @@ def test_a_group_is_called_by_its_largest_instance(seed: int, granularity: float
         group = group_of(scene, [number])
         assert number in group and all(group_of(scene, [other]) == group for other in group)
         assert scene.instance(heads[number]).pixels == max(scene.instance(other).pixels for other in group)
+
+
+@settings(max_examples=40, deadline=None)
+@given(SEEDS, GRANULARITIES, st.booleans())
+def test_joined_as_shown_the_objects_are_the_groups(seed: int, granularity: float, with_corrections: bool) -> None:
+    scene = at_granularity(scene_with_levels(seed), granularity)
+    if with_corrections:
+        scene = corrected(scene, seed)
+    joined = joined_as_shown(scene)
+    assert joined_as_shown(joined) is joined
+    if granularity >= OBJECTS:
+        assert joined is scene
+        return
+    assert {*joined.ids} == {*group_heads(scene).values()}
+    (shown, objects), (again, made) = shown_in_view(scene, seed), shown_in_view(joined, seed)
+    assert torch.equal(made, shown) and torch.equal(again, shown) and only_merges(objects, made)
+
+
+def test_pieces_of_other_gaussians_are_refused_where_they_are_asked_for() -> None:
+    scene = scene_with_levels(0)
+    with pytest.raises(ProtoSagaError, match=r"of 72 Gaussians.*now there are 73.*associate"):
+        at_granularity(scene, 0.6, GAUSSIANS + 1)
+    assert at_granularity(scene, 0.6, GAUSSIANS).display.granularity == 0.6
+    assert at_granularity(scene, 0.4, GAUSSIANS + 1).display.granularity == 0.4
+    assert at_granularity(scene, OBJECTS, GAUSSIANS + 1) is scene
 
 
 def test_what_a_person_cut_is_not_taken_apart_further() -> None:

@@ -12,12 +12,12 @@ import torch
 from proto_saga_ns.cli.run import Run
 from proto_saga_ns.colors import instance_colors
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.levels import Joins, Levels
 from proto_saga_ns.model.segmentation import segment_view
 from proto_saga_ns.scene import Display, SegmentedScene
 from proto_saga_ns.scene.state import scene_from_state, scene_to_state
 from proto_saga_ns.viewer.listing import by_size
 from proto_saga_ns.viewer.session import Session
+from tests.scene.scenes import with_levels
 from tests.viewer.conftest import shown_ids, spot_showing, viewer_camera, viewer_view
 
 ACTIONS = 1000
@@ -273,18 +273,6 @@ def test_a_thousand_random_actions_leave_a_whole_scene(run: Run, session: Sessio
     assert corrected_part(session.scene) == before
 
 
-def with_levels(scene: SegmentedScene) -> SegmentedScene:
-    """The two largest instances in one group, and the third in two pieces, by where its Gaussians lie."""
-    assert scene.gaussians is not None
-    first, second, third = (instance.id for instance in by_size(scene)[:3])
-    other = max(scene.ids) + 1
-    mine = scene.gaussians.ids == third
-    half = torch.arange(len(mine)) < torch.nonzero(mine)[:, 0].median()
-    pieces = torch.where(mine, torch.where(half, other, third), 0).int()
-    joins = Joins.of([(other, third, 0.7)]), Joins.of([(second, first, 0.2)])
-    return replace(scene, levels=Levels(*joins, pieces, theta=0.4))
-
-
 def test_granularity_is_a_way_of_looking(run: Run, session: Session) -> None:
     run.model.scene = with_levels(session.scene)
     first, second, third = (instance.id for instance in by_size(session.scene)[:3])
@@ -321,6 +309,27 @@ def test_a_click_selects_a_group_as_a_whole_and_merging_makes_it_last(run: Run, 
     session.undo()
     session.click(viewer_view(run), spot)
     assert len(selected(session)) == 1
+
+
+def test_groups_join_as_shown_in_one_step(run: Run, session: Session) -> None:
+    run.model.scene = with_levels(session.scene)
+    first, second, _ = (instance.id for instance in by_size(session.scene)[:3])
+    before, count = corrected_part(session.scene), len(session.scene.ids)
+    for granularity in (0.5, 1.0):
+        session.look_at_level(granularity)
+        with pytest.raises(ProtoSagaError, match="No objects are shown as one"):
+            session.join_as_shown()
+    session.look_at_level(0.2)
+    shown = run.model.get_outputs_for_camera(viewer_camera(run))["segmentation"]
+    assert not session.editor.can_undo
+    assert session.join_as_shown() == f"Joined {count} objects to {count - 1}, as they were shown."
+    assert session.scene.parts(first) == tuple(sorted((first, second)))
+    for granularity in (0.2, 0.5):
+        session.look_at_level(granularity)
+        assert torch.equal(run.model.get_outputs_for_camera(viewer_camera(run))["segmentation"], shown)
+    assert session.editor.unsaved == 1
+    session.undo()
+    assert corrected_part(session.scene) == before and not session.editor.can_undo
 
 
 def test_a_scene_without_levels_stays_at_its_objects(run: Run, session: Session) -> None:
