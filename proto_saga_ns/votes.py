@@ -27,8 +27,9 @@ stands against the votes: no fewer give a label."""
 BESIDE_MASKS = 0.4
 """Exponent of the prototypes' probability beside votes of masks. At 1 they overrule votes that know better, at 0 nobody
 is asked where votes know little (docs/results.md)."""
-BESIDE_VIEWS = 0.1
-"""The same beside votes of segmented views, which the prototypes have had a say in already."""
+BESIDE_VIEWS = 0.2
+"""The same beside votes of segmented views, which the prototypes have had a say in already. Less recognises as well,
+but is less sure than it is right."""
 
 
 @dataclass(frozen=True, eq=False)
