@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from nerfstudio.cameras.cameras import Cameras
 
     from proto_saga_ns.data.datamanager import ProtoSagaDatamanager
+    from proto_saga_ns.model.cameras import CameraView
     from proto_saga_ns.model.proto_saga import ProtoSagaModel
     from proto_saga_ns.scene import SegmentedScene
 
@@ -60,7 +61,7 @@ class TrainingViews:
     def __getitem__(self, index: int) -> View:
         if index >= len(self):
             raise IndexError(index)
-        view = self._model.view_of(self._camera(index), corrected=True)
+        view = self.geometry(index)
         return View(
             name=self.names[index],
             viewmat=view.viewmats[0],
@@ -74,6 +75,10 @@ class TrainingViews:
 
     def __iter__(self) -> Iterator[View]:
         return (self[index] for index in range(len(self)))
+
+    def geometry(self, index: int) -> CameraView:
+        """Pose and lens of a training view."""
+        return self._model.view_of(self._camera(index), corrected=True)
 
     @property
     def embedding_dim(self) -> int:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 from nerfstudio.utils.rich_utils import CONSOLE
 from torch import Tensor
 
@@ -18,11 +18,9 @@ from proto_saga_ns.evaluation import psnr
 from proto_saga_ns.export.transform import Similarity
 from proto_saga_ns.model.checkpoint import GAUSSIAN_PREFIX
 from proto_saga_ns.model.plain_splats.plain_splat import ModelState, PlainSplat
-from proto_saga_ns.model.segmentation import render_view
+from proto_saga_ns.model.segmentation import TrainingViews
 
 if TYPE_CHECKING:
-    from nerfstudio.cameras.cameras import Cameras
-
     from proto_saga_ns.data.datamanager import ProtoSagaDatamanager
     from proto_saga_ns.model.cameras import CameraView
     from proto_saga_ns.model.proto_saga import ProtoSagaModel
@@ -112,12 +110,15 @@ def check_fit(fit: Fit, splat: PlainSplat) -> None:
 @torch.no_grad()
 def measure_fit(model: ProtoSagaModel, datamanager: ProtoSagaDatamanager) -> Fit:
     """Look at the Gaussians of a model from the training views."""
-    count = len(datamanager.train_cameras_undistorted)
+    views = TrainingViews(model, datamanager)
     seen = torch.zeros(len(model.means), dtype=torch.bool, device=model.device)
-    for _, camera in _cameras(datamanager, range(count)):
-        seen |= centers_in_view(model.means, model.view_of(camera.to(model.device), corrected=True))
-    chosen = np.unique(np.linspace(0, count - 1, VIEWS_COMPARED).round().astype(int)).tolist()
-    return Fit(float(seen.float().mean()), float(np.mean([_psnr(model, datamanager, index) for index in chosen])))
+    for index in range(len(views)):
+        seen |= centers_in_view(model.means, views.geometry(index))
+    chosen = np.unique(np.linspace(0, len(views) - 1, VIEWS_COMPARED).round().astype(int)).tolist()
+    background = model.background_color.to(model.device)
+    shown = [views.render(index).over(background).cpu() for index in chosen]
+    found = [psnr(*pair) for pair in zip(shown, _photos(datamanager, chosen), strict=True)]
+    return Fit(float(seen.float().mean()), float(np.mean(found)))
 
 
 def centers_in_view(means: Tensor, view: CameraView) -> Bool[Tensor, " N"]:
@@ -127,16 +128,8 @@ def centers_in_view(means: Tensor, view: CameraView) -> Bool[Tensor, " N"]:
     return (z > 0) & (x >= 0) & (x < view.width * z) & (y >= 0) & (y < view.height * z)
 
 
-def _cameras(datamanager: ProtoSagaDatamanager, indices: range | list[int]) -> Iterator[tuple[int, Cameras]]:
+def _photos(datamanager: ProtoSagaDatamanager, indices: list[int]) -> Iterator[Float[Tensor, "H W 3"]]:
+    """Training images in [0, 1]."""
     for index in indices:
-        camera = datamanager.train_cameras_undistorted[index : index + 1]
-        camera.metadata = {"cam_idx": index}
-        yield index, camera
-
-
-def _psnr(model: ProtoSagaModel, datamanager: ProtoSagaDatamanager, index: int) -> float:
-    ((_, camera),) = _cameras(datamanager, [index])
-    image = datamanager.cached_train[index]["image"][..., :3].cpu()
-    unit = image if image.is_floating_point() else image / 255
-    shown = render_view(model, camera.to(model.device), corrected=True).over(model.background_color.to(model.device))
-    return psnr(shown.cpu(), unit)
+        image = datamanager.cached_train[index]["image"][..., :3].cpu()
+        yield image if image.is_floating_point() else image / 255
