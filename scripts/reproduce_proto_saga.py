@@ -110,7 +110,7 @@ class Reproduce:
             )
             for row in table.rows
         )
-        head = f"Table {number}: {table.title}. {len(scenes)} scenes x {self.seeds} seeds, {schedule.title}."
+        head = f"Table {number}: {table.title}. {_counted(len(scenes), 'scene')} x {_counted(self.seeds, 'seed')}, {schedule.title}."
         head += _marks(scenes)
         return Text(head, COLUMNS[table.measure], rows, tuple(line for outcome in outcomes for line in outcome.missing))
 
@@ -134,6 +134,10 @@ class Reproduce:
         options = StandinOptions(layout, seed=int(name))
         write_standin(scene, options, PRESETS[self.segmenter], self.segmenter)
         return scene
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" + ("" if number == 1 else "s")
 
 
 def _marks(scenes: Sequence[Path]) -> str:
