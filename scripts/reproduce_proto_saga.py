@@ -110,8 +110,8 @@ class Reproduce:
             )
             for row in table.rows
         )
-        head = f"Table {number}: {table.title}. {_counted(len(scenes), 'scene')} x {_counted(self.seeds, 'seed')}, {schedule.title}."
-        head += _marks(scenes)
+        runs = f"{_counted(len(scenes), 'scene')} x {_counted(self.seeds, 'seed')}"
+        head = f"Table {number}: {table.title}. {runs}, {schedule.title}." + _marks(scenes)
         return Text(head, COLUMNS[table.measure], rows, tuple(line for outcome in outcomes for line in outcome.missing))
 
     def _scenes(self, table: Table) -> list[Path]:
