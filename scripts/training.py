@@ -58,7 +58,8 @@ def train(training: Training) -> Path:
     """Run it; gives the run's config.yml.
 
     Raises:
-        ProtoSagaError: it ended with an error.
+        ProtoSagaError: it ended with an error, or before its last step (as after Ctrl-C, which nerfstudio calls no
+            error).
     """
     beside = Path(sysconfig.get_path("scripts")) / "ns-train"
     script = beside if beside.is_file() else shutil.which("ns-train") or beside
@@ -66,4 +67,7 @@ def train(training: Training) -> Path:
     name, data = training.name, training.data.name
     if done.returncode:
         raise ProtoSagaError(f"ns-train {name} of {data} ended with code {done.returncode}; it said why above.")
-    return training.outputs / data / training.method / name / "config.yml"
+    config = training.outputs / data / training.method / name / "config.yml"
+    if not (config.parent / "nerfstudio_models" / f"step-{training.steps - 1:09d}.ckpt").is_file():
+        raise ProtoSagaError(f"ns-train {name} of {data} left no checkpoint of its last step: it was interrupted.")
+    return config
