@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import torch
-
 from nerfstudio.data.scene_box import OrientedBox
 
 from proto_saga_ns.cli.run import load_run
