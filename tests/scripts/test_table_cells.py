@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import table_cells
 from paper_tables import TABLES, Row
 from table_cells import Job, Schedule, cell_file, cells_of, demo_scene, places_of
 from table_text import slug
-from training import Training, train
+from training import Training
 
 from proto_saga_ns.association import PAPER
 from proto_saga_ns.demo import DINING
@@ -155,21 +154,6 @@ def test_a_folder_that_was_moved_keeps_the_cells_of_its_own_scenes(
     tmp_path.rename(moved)
     again = cells_of(Job("1", moved / "scenes" / scene.name, 0), replace(schedule, folder=moved))
     assert again.cells == cells and len(trainings) == 1  # the one that fails
-
-
-def test_a_training_that_was_interrupted_is_not_taken_for_a_whole_one(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """After Ctrl-C ns-train ends with code 0."""
-    training = Training("proto-saga-lite", DINING, tmp_path, "seed0", 0, steps=10)
-    monkeypatch.setattr("training.subprocess.run", lambda command, **_: subprocess.CompletedProcess(command, 0))
-    checkpoints = tmp_path / DINING.name / "proto-saga-lite" / "seed0" / "nerfstudio_models"
-    checkpoints.mkdir(parents=True)
-    (checkpoints / "step-000000005.ckpt").touch()
-    with pytest.raises(ProtoSagaError, match="interrupted"):
-        train(training)
-    (checkpoints / "step-000000009.ckpt").touch()
-    assert train(training) == checkpoints.parent / "config.yml"
 
 
 def test_the_truth_is_found_by_what_the_folder_holds(tmp_path: Path) -> None:
