@@ -5,11 +5,16 @@ A job that fails, or whose worker dies, takes none of the others along.
 
 from __future__ import annotations
 
+import fcntl
+import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
-from typing import Literal, TypeVar
+from pathlib import Path
+from typing import Generic, Literal, TypeVar
 
 from proto_saga_ns.errors import ProtoSagaError
 
@@ -64,14 +69,31 @@ def _tried(action: Callable[[], Result]) -> Result | Exception:
 def _with_processes(
     jobs: Sequence[Job], work: Callable[[Job], Result], workers: int | None
 ) -> Iterator[tuple[Job, Result | Exception]]:
-    # A fresh interpreter each: forking a process with threads or a CUDA context is not safe.
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        running = {pool.submit(work, job): job for job in jobs}
+    with ThreadPoolExecutor(workers) as pool:
+        worker = _Worker(work)
+        running = {pool.submit(worker, job): job for job in jobs}
         try:
             for future in as_completed(running):
                 yield running[future], _tried(future.result)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+class _Worker(Generic[Job, Result]):
+    """A process for each thread that calls, and a new one if that has died: one that all share would die with it."""
+
+    def __init__(self, work: Callable[[Job], Result]) -> None:
+        self._work, self._own = work, threading.local()
+
+    def __call__(self, job: Job) -> Result:
+        if not hasattr(self._own, "process"):
+            # A fresh interpreter: forking a process with threads or a CUDA context is not safe.
+            self._own.process = ProcessPoolExecutor(1, mp_context=get_context("spawn"))
+        try:
+            return self._own.process.submit(self._work, job).result()
+        except BrokenProcessPool:
+            del self._own.process
+            raise
 
 
 def _with_ray(
@@ -104,3 +126,12 @@ def _gpus(queue: Queue) -> float:
 def _call(work: Callable[[Job], Result], job: Job) -> Result:
     """Ray takes a plain function only."""
     return work(job)
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """One process at a time in a folder: another sweep, or another worker, may want what is made there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

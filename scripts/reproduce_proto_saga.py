@@ -17,7 +17,7 @@ from typing import Annotated, Literal
 
 import tyro
 from paper_tables import COLUMNS, TABLES, VIDEO_TABLES, Table
-from queues import Queue
+from queues import Queue, alone
 from table_cells import Job, Method, Schedule, demo_scene, run_jobs
 from table_text import Text, TextRow, latex, markdown, plot
 from video_tables import VideoOptions, video_text
@@ -36,7 +36,7 @@ class Reproduce:
     """Run tables of the paper and print them beside the published figures."""
 
     table: tuple[str, ...] = ("1",)
-    """1 to 7, figure-5-lambda, figure-5-tau of Proto-SaGa; I and II of MastSAM; or all"""
+    """1 to 7, 6-lerf-mask, figure-5-lambda, figure-5-tau of Proto-SaGa; I and II of MastSAM; or all"""
     data: Path | None = None
     """folder with the scenes, one folder each: in the layout of the table's data set, or in nerfstudio's format with
     the truth of all views in instances/. Tables I and II: the folder of DAVIS or MOSE. Without it stand-ins are
@@ -53,7 +53,8 @@ class Reproduce:
     segmenter: Preset = "default"
     """how bad the simulated masks of stand-ins are"""
     text_masks: Literal["model", "truth"] = "model"
-    """Table 2: phrases by Grounding DINO and Segment Anything, or by the true masks of the first test view"""
+    """Tables 2 and 6-lerf-mask: phrases by Grounding DINO and Segment Anything, or by the true masks of the first test
+    view"""
     videos: VideoOptions = field(default_factory=VideoOptions)
     """Tables I and II"""
     queue: Annotated[Queue, tyro.conf.arg(name="")] = field(default_factory=Queue)
@@ -68,6 +69,9 @@ class Reproduce:
         for number in numbers:
             if number not in known:
                 raise ProtoSagaError(f"There is no table {number}. Expected some of {', '.join(known)}, or all.")
+        for option, value in (("seeds", self.seeds), ("steps", self.steps)):
+            if value is not None and value < 1:
+                raise ProtoSagaError(f"--{option} is {value}. Expected 1 or more.")
         return all([self._tried(number) for number in numbers])
 
     def _tried(self, number: str) -> bool:
@@ -88,7 +92,7 @@ class Reproduce:
         return not text.missing
 
     def _text_of_videos(self, number: str) -> Text:
-        standins = [self._standin("davis", name) for name in self.scenes or ("0",)] if self.data is None else []
+        standins = [self._own_scene("davis", name) for name in self.scenes or ("0",)] if self.data is None else []
         names = () if standins else self.scenes
         data, folder = [self.data] if self.data is not None else standins, self.folder.resolve() / "videos"
         text = video_text(number, VIDEO_TABLES[number], data, names, self.videos, self.queue, folder)
@@ -116,20 +120,19 @@ class Reproduce:
 
     def _scenes(self, table: Table) -> list[Path]:
         if self.data is not None:
-            names = self.scenes or sorted(path.name for path in self.data.iterdir() if path.is_dir())
-            return [(self.data / name).resolve() for name in names]
-        return [self._own_scene(table, name).resolve() for name in self.scenes or ("0",)]
+            return [scene.resolve() for scene in _scenes_in(self.data, self.scenes)]
+        return [self._own_scene(table.layout, name).resolve() for name in dict.fromkeys(self.scenes or ("0",))]
 
-    def _own_scene(self, table: Table, name: str) -> Path:
-        if name == DEMO:
-            return demo_scene(self.folder / "scenes")
-        return self._standin(table.layout, name)
+    def _own_scene(self, layout: Layout, name: str) -> Path:
+        """The demo scene or a stand-in, made once by all sweeps that share the folder."""
+        is_demo = name == DEMO and layout != "davis"
+        if not is_demo and not name.isdecimal():
+            demo = "" if layout == "davis" else f" and not {DEMO}"
+            raise ProtoSagaError(f"--scenes {name} is no seed of a stand-in{demo}. Scenes of your own need --data.")
+        with alone(self.folder / "scenes"):
+            return demo_scene(self.folder / "scenes") if is_demo else self._standin(layout, name)
 
     def _standin(self, layout: Layout, name: str) -> Path:
-        if not name.isdigit():
-            raise ProtoSagaError(
-                f"--scenes {name} is no seed of a stand-in and not {DEMO}. Scenes of your own need --data."
-            )
         scene = self.folder / "standins" / f"{layout}-{self.segmenter}-{name}"
         options = StandinOptions(layout, seed=int(name))
         write_standin(scene, options, PRESETS[self.segmenter], self.segmenter)
@@ -138,6 +141,21 @@ class Reproduce:
 
 def _counted(number: int, what: str) -> str:
     return f"{number} {what}" + ("" if number == 1 else "s")
+
+
+def _scenes_in(data: Path, names: Sequence[str]) -> list[Path]:
+    """Those of a data set with these names, or all: folders that are not hidden.
+
+    Raises:
+        ProtoSagaError: one is not there, or there is none at all.
+    """
+    there = sorted(path.name for path in data.glob("*") if path.is_dir() and not path.name.startswith("."))
+    if not there:
+        raise ProtoSagaError(f"--data {data} holds no scene. Expected a folder with one folder for each scene.")
+    for name in names:
+        if name not in there:
+            raise ProtoSagaError(f"--data {data} has no scene {name}; there are {', '.join(there)}.")
+    return [data / name for name in dict.fromkeys(names or there)]
 
 
 def _marks(scenes: Sequence[Path]) -> str:

@@ -1,6 +1,7 @@
 """The cells of the Proto-SaGa paper's tables: a scene and a seed are trained once and used for all rows that share it.
 
-A finished cell is a JSON file with all that made it, and is not made again as long as its settings stay the same.
+A finished cell is a JSON file with all that made it, and is not made again as long as its settings and its scene stay
+the same. Sweeps that share a folder share trainings too: one of them makes each, the others wait for it.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from machines import machine, versions
-from paper_tables import COLUMNS, TABLES, Row, Table
-from queues import Queue, results
+from paper_tables import COLUMNS, TABLES, Measure, Row, Table
+from queues import Queue, alone, results
 from table_text import slug
 from training import Training, train
 
@@ -35,7 +36,7 @@ from proto_saga_ns.standins.options import Layout
 from proto_saga_ns.standins.write import appearing_folder
 from proto_saga_ns.text.find import TextFinder
 from proto_saga_ns.text.options import DEFAULT_MIN_SHARE
-from proto_saga_ns.text.sources import masks_by_model, masks_in_folder
+from proto_saga_ns.text.sources import TextMasks, masks_by_model, masks_in_folder
 
 Method = Literal["proto-saga", "proto-saga-lite"]
 Cell = dict[str, Any]
@@ -154,7 +155,7 @@ def cells_of(job: Job, schedule: Schedule) -> Outcome:
         try:
             if name in broken:
                 raise broken[name]
-            outcome.cells.append(_kept(file, row) or _made(file, job, row, schedule))
+            outcome.cells.append(_kept(file, job, row, schedule) or _made(file, job, row, schedule))
         except TrainingFailed as error:
             broken[name] = error
             outcome.missing.append(f"{job.scene.name}, seed {job.seed}, {row.name}: {error}")
@@ -167,27 +168,45 @@ class TrainingFailed(Exception):
     """ns-train ended with an error."""
 
 
-def _settings(row: Row) -> dict[str, Any]:
+def _settings(row: Row, measure: Measure, schedule: Schedule) -> dict[str, Any]:
     """What makes a kept cell another one, as JSON values."""
     assert row.association is not None
     options = {"association": asdict(row.association), "scene": asdict(row.scene)}
-    return {**options, "training": list(row.training), "masks": list(row.masks)}
+    phrases = {"text_masks": schedule.text_masks, "min_share": DEFAULT_MIN_SHARE} if measure == "phrases" else {}
+    return {**options, "training": list(row.training), "masks": list(row.masks), **phrases}
 
 
-def _kept(file: Path, row: Row) -> Cell | None:
-    """The cell in a file, if it was made with the settings that the row has now."""
-    if not file.is_file():
+def _kept(file: Path, job: Job, row: Row, schedule: Schedule) -> Cell | None:
+    """The cell in a file, if it was made with the settings that the row has now, and of the same data."""
+    try:
+        cell = json.loads(file.read_text(encoding="utf-8"))
+        same = cell["settings"] == _settings(row, TABLES[job.number].measure, schedule)
+        return cell if same and _is_of(cell["training"], job.scene, schedule.folder) else None
+    except (OSError, ValueError, LookupError, TypeError):
         return None
-    cell = json.loads(file.read_text(encoding="utf-8"))
-    return cell if cell["settings"] == _settings(row) else None
+
+
+def _is_of(training: dict[str, Any], scene: Path, folder: Path) -> bool:
+    """Whether a training was of this scene, and of no other of the same name.
+
+    What lies in the folder of the sweep is known by its place in there: people move that folder as a whole.
+    """
+    words = shlex.split(training["command"])
+    data, outputs = (Path(words[words.index(option) + 1]) for option in ("--data", "--output-dir"))
+    return _place(data, outputs.parent) == _place(scene, folder)
+
+
+def _place(scene: Path, folder: Path) -> Path:
+    return scene.relative_to(folder) if scene.is_relative_to(folder) else scene
 
 
 def _made(file: Path, job: Job, row: Row, schedule: Schedule) -> Cell:
     table = TABLES[job.number]
     places = places_of(job.scene, table)
-    config, training = _trained(job, row, schedule, places)
+    with alone(_run_folder(job, row, schedule)):
+        config, training = _trained(job, row, schedule, places)
     start = time.perf_counter()
-    figures = _figures(table, row, load_run(config), job.scene, places, schedule)
+    figures = _figures(table, row, load_run(config, job.scene), job.scene, places, schedule)
     shown = {key: round(figures[key], 1) for key in COLUMNS[table.measure]}
     print(job.scene.name, job.seed, row.name, shown, flush=True)
     cell = {
@@ -195,7 +214,7 @@ def _made(file: Path, job: Job, row: Row, schedule: Schedule) -> Cell:
         "scene": job.scene.name,
         "seed": job.seed,
         "figures": figures,
-        "settings": _settings(row),
+        "settings": _settings(row, table.measure, schedule),
         "training": training,
         "seconds": time.perf_counter() - start,
         "versions": versions(),
@@ -208,12 +227,14 @@ def _made(file: Path, job: Job, row: Row, schedule: Schedule) -> Cell:
 
 def _trained(job: Job, row: Row, schedule: Schedule, places: Places) -> tuple[Path, dict[str, Any]]:
     """The run's config.yml and the record of its training; trained now if it was not finished."""
-    name, outputs = schedule.run_name(row, job.seed), schedule.folder / "outputs"
-    run = outputs / job.scene.name / schedule.method / name
+    run = _run_folder(job, row, schedule)
     record = run / "training.json"
     if not record.is_file():
+        if TABLES[job.number].measure == "phrases":
+            _text_masks(job.scene / places.test, schedule)  # what it lacks is said now, not after hours
         steps = schedule.steps or STEPS[schedule.method]
-        parser = (places.parser, *row.masks)
+        name, parser = schedule.run_name(row, job.seed), (places.parser, *row.masks)
+        outputs = schedule.folder / "outputs"
         training = Training(schedule.method, job.scene, outputs, name, job.seed, steps, row.training, parser)
         start = time.perf_counter()
         try:
@@ -223,7 +244,14 @@ def _trained(job: Job, row: Row, schedule: Schedule, places: Places) -> tuple[Pa
         command = shlex.join(["ns-train", *training.command])
         made_by = {"seconds": time.perf_counter() - start, "versions": versions(), "machine": machine()}
         write_json(record, {"command": command, **made_by})
-    return run / "config.yml", json.loads(record.read_text(encoding="utf-8"))
+    found = json.loads(record.read_text(encoding="utf-8"))
+    if not _is_of(found, job.scene, schedule.folder):
+        raise ProtoSagaError(f"{run} is of another scene with this name ({found['command']}). Give another --folder.")
+    return run / "config.yml", found
+
+
+def _run_folder(job: Job, row: Row, schedule: Schedule) -> Path:
+    return schedule.folder / "outputs" / job.scene.name / schedule.method / schedule.run_name(row, job.seed)
 
 
 def _figures(table: Table, row: Row, run: Run, scene: Path, places: Places, schedule: Schedule) -> dict[str, float]:
@@ -240,9 +268,12 @@ def _figures(table: Table, row: Row, run: Run, scene: Path, places: Places, sche
 
 
 def _figures_of_phrases(run: Run, scene: SegmentedScene, truth: Path, schedule: Schedule) -> dict[str, float]:
-    masks = masks_by_model(TextFinder()) if schedule.text_masks == "model" else masks_in_folder(truth / "0")
-    views = run.cameras("test")
+    masks, views = _text_masks(truth, schedule), run.cameras("test")
     return dict(evaluate_phrases(run.model, scene, views, truth, masks, DEFAULT_MIN_SHARE).figures())
+
+
+def _text_masks(truth: Path, schedule: Schedule) -> TextMasks:
+    return masks_by_model(TextFinder()) if schedule.text_masks == "model" else masks_in_folder(truth / "0")
 
 
 def figures_of_masks(run: Run, row: Row, truth: Path) -> dict[str, float]:

@@ -50,28 +50,29 @@ class Text:
         quoted = [row.name for row in self.rows if not row.expected]
         lines = [f"Only quoted: {', '.join(quoted)}."] if quoted else []
         lines += [f"{row.name}: {row.note}" for row in self.rows if row.note]
-        return [*lines, *(f"MISSING: {line}" for line in self.missing)]
+        return [*lines, *(f"MISSING: {' '.join(line.split())}" for line in self.missing)]
 
 
 def markdown(text: Text) -> str:
     """Mean and deviation over scenes and seeds, the published figure behind it in brackets; notes below."""
     lines = [text.head, "", f"| method | {' | '.join(text.columns)} |", f"|---|{'---|' * len(text.columns)}"]
-    lines += [f"| {row.name} | {' | '.join(_figures(text, row, '±'))} |" for row in text.rows]
+    lines += [f"| {row.name} | {' | '.join(_figures(text, row))} |" for row in text.rows]
     notes = [f"- {line}" for line in text.notes]
     return "\n".join([*lines, *(["", *notes] if notes else []), ""])
 
 
 def latex(text: Text) -> str:
     """The same as a LaTeX table (booktabs)."""
-    body = [" & ".join([row.name, *_figures(text, row, r"$\pm$")]) + r" \\" for row in text.rows]
+    rows = [["method", *text.columns], *([row.name, *_figures(text, row)] for row in text.rows)]
+    head, *body = (" & ".join(map(_escaped, row)) + r" \\" for row in rows)
     lines = [
         r"\begin{table}",
         rf"\caption{{{_escaped(text.head)}}}",
         rf"\begin{{tabular}}{{l{'c' * len(text.columns)}}}",
         r"\toprule",
-        _escaped(" & ".join(["method", *text.columns])) + r" \\",
+        head,
         r"\midrule",
-        *map(_escaped, body),
+        *body,
         r"\bottomrule",
         r"\end{tabular}",
         *(rf"\par {_escaped(line)}" for line in text.notes),
@@ -80,15 +81,21 @@ def latex(text: Text) -> str:
     return "\n".join([*lines, ""])
 
 
+_LATEX = {
+    **{letter: f"\\{letter}" for letter in "_%#&${}"},
+    **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$"},
+}
+
+
 def _escaped(text: str) -> str:
-    return re.sub(r"(?<!\\)([_%#])", r"\\\1", text)
+    return "".join(_LATEX.get(letter, letter) for letter in text)
 
 
-def _figures(text: Text, row: TextRow, sign: str) -> Iterator[str]:
+def _figures(text: Text, row: TextRow) -> Iterator[str]:
     for index, column in enumerate(text.columns):
         values = [cell[column] for cell in row.cells if column in cell]
         measured = f"{statistics.mean(values):.1f}" if values else ("missing" if row.expected else "")
-        measured += f" {sign} {statistics.stdev(values):.1f}" if len(values) > 1 else ""
+        measured += f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else ""
         measured += f" [{len(values)} of {row.expected}]" if values and len(values) < row.expected else ""
         known = row.published[index] if index < len(row.published) else None
         yield f"{measured} {'' if known is None else f'({known:.1f})'}".strip()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import shutil
+import signal
 import subprocess
 import sys
 import sysconfig
@@ -11,6 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from proto_saga_ns.errors import ProtoSagaError
+
+_LIBC = ctypes.CDLL(None)
+_PR_SET_PDEATHSIG = 1  # of linux/prctl.h
 
 
 @dataclass(frozen=True)
@@ -58,12 +63,23 @@ def train(training: Training) -> Path:
     """Run it; gives the run's config.yml.
 
     Raises:
-        ProtoSagaError: it ended with an error.
+        ProtoSagaError: it ended with an error, or before its last step (as after Ctrl-C, which nerfstudio calls no
+            error).
     """
     beside = Path(sysconfig.get_path("scripts")) / "ns-train"
     script = beside if beside.is_file() else shutil.which("ns-train") or beside
-    done = subprocess.run([sys.executable, script, *training.command], check=False, stdout=subprocess.DEVNULL)
+    command = [sys.executable, script, *training.command]
+    done = subprocess.run(command, check=False, stdout=subprocess.DEVNULL, preexec_fn=_end_with_the_parent)
     name, data = training.name, training.data.name
     if done.returncode:
         raise ProtoSagaError(f"ns-train {name} of {data} ended with code {done.returncode}; it said why above.")
-    return training.outputs / data / training.method / name / "config.yml"
+    config = training.outputs / data / training.method / name / "config.yml"
+    if not (config.parent / "nerfstudio_models" / f"step-{training.steps - 1:09d}.ckpt").is_file():
+        raise ProtoSagaError(f"ns-train {name} of {data} left no checkpoint of its last step: it was interrupted.")
+    return config
+
+
+def _end_with_the_parent() -> None:
+    """For the child: a script that is killed leaves no training behind, for the next one would train beside it."""
+    if sys.platform == "linux":
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

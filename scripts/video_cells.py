@@ -12,12 +12,10 @@ What lies there is not made again: a run that was ended goes on where it stopped
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache, partial
 from pathlib import Path
@@ -26,7 +24,7 @@ from typing import Any, Literal
 import tyro
 from machines import machine, versions
 from paper_tables import Way
-from queues import Queue, results
+from queues import Queue, alone, results
 
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.evaluation import evaluate_best_masks
@@ -107,7 +105,7 @@ def run_sequence(job: Job, folder: Path) -> Figures:
     matching = f"{sequence.name}/{settings.mastsam.matcher}"
     output, work = folder / settings.name / sequence.name, folder / "matches" / matching
     options, count = settings.mastsam.tracking, len(sequence.frames)
-    with _alone(work.parent):
+    with alone(work.parent):  # both rows of a sequence use the same masks and matches
         masks = masks_of_frames(sequence, settings, folder)
         if not settings.track:
             return evaluate_sequence(sequence, masks, settings, None)
@@ -185,15 +183,6 @@ def missing_weights(settings: Settings, sequence: VideoSequence) -> str | None:
     if Path(weights).exists() or try_to_load_from_cache(weights, "config.json"):
         return None
     return f"no weights {weights} of MASt3R"
-
-
-@contextmanager
-def _alone(work: Path) -> Iterator[None]:
-    """One worker at a time: both rows of a sequence use the same masks and matches."""
-    work.mkdir(parents=True, exist_ok=True)
-    with (work / ".lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def evaluate_sequence(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from proto_saga_ns.cli.say import say
 from proto_saga_ns.errors import ProtoSagaError
 
 if TYPE_CHECKING:
@@ -120,7 +121,13 @@ def load_run(load_config: Path, data: Path | None = None) -> Run:
         return config
 
     config, pipeline, checkpoint, _ = eval_setup(load_config, update_config_callback=moved_here)  # type: ignore
-    return Run(config, pipeline, checkpoint)  # type: ignore[arg-type]
+    run = Run(config, pipeline, checkpoint)  # type: ignore[arg-type]
+    if run.model.scene is not None and not run.model.scene.is_of(run.model.num_points):
+        say(
+            f"Training went on after the segmentation in {checkpoint} was made, and there are other Gaussians now: "
+            "its prototypes alone recognise things, until training ends or `proto-saga associate` has run again."
+        )
+    return run
 
 
 def read_config(load_config: Path) -> TrainerConfig:

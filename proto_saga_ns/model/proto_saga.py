@@ -121,13 +121,15 @@ class ProtoSagaModel(SplatfactoModel):
         poses = self.camera_optimizer.apply_to_camera(camera) if corrected else camera.camera_to_worlds
         return camera_view(camera, poses, self._get_downscale_factor(), self.device)
 
-    def gaussians(self, keep: Bool[Tensor, " N"] | None = None, scene: SegmentedScene | None = None) -> Gaussians:
+    def gaussians(
+        self, keep: Bool[Tensor, " N"] | None = None, scene: SegmentedScene | None = None, cropped: bool = True
+    ) -> Gaussians:
         """What the rasterizer takes of the Gaussians that are inside the crop box, and perhaps only of some.
 
         With a scene its votes are rendered, if it has any, and the pieces that its display tells apart.
         """
         chosen = slice(None) if keep is None else keep
-        if self.crop_box is not None and not self.training:
+        if cropped and self.crop_box is not None and not self.training:
             inside = self.crop_box.within(self.means).reshape(-1)
             chosen = inside if keep is None else inside & keep
         found = Gaussians.from_parameters({name: value[chosen] for name, value in self.gauss_params.items()})

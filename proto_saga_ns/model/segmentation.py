@@ -116,9 +116,10 @@ def render_view(
 ) -> Rendered:
     """Colours, features and opacity of one camera at full resolution, all spherical harmonics in use.
 
-    Votes too, if a scene is given that has them.
+    Votes too, if a scene is given that has them. Without regard to the crop box that a viewer has left in the model:
+    what is found by such views is about the whole scene.
     """
-    gaussians = model.gaussians(scene=scene)
+    gaussians = model.gaussians(scene=scene, cropped=False)
     if embeddings is not None:
         gaussians = replace(gaussians, embeddings=embeddings).without_geometry_gradient()
     return render(

@@ -160,6 +160,11 @@ class SegmentedScene:
         """For each training view by name, the instance of each label of its label map; entry 0 is 0."""
         return {name: self.owners_of(parts).tolist() for name, parts in self.cut_masks.part_of_mask().items()}
 
+    def is_of(self, num_gaussians: int) -> bool:
+        """Whether what it says about Gaussians, if anything, is about so many. Else training went on since."""
+        known = (None if self.gaussians is None else self.gaussians.ids, self.votes)
+        return all(found is None or len(found) == num_gaussians for found in known)
+
     def votes_of(self, num_gaussians: int, device: torch.device | str = "cpu") -> GaussianVotes | None:
         """The votes to render, for ``masks.ids`` in their order.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import torch
+from nerfstudio.data.scene_box import OrientedBox
 
 from proto_saga_ns.cli.run import load_run
 from proto_saga_ns.model.association import training_views
@@ -31,3 +32,15 @@ def test_votes_of_a_trained_run(trained_run: TrainedRun) -> None:
     own = replace(run.scene, gaussians=None).instances_of(run.model.embeddings)
     sure = (voted.confidence > 0.95) & (run.model.opacities.detach().sigmoid()[:, 0] > 0.9)
     assert sure.any() and (own.ids == voted.ids)[sure].float().mean() > 0.5
+
+
+def test_a_crop_that_the_viewer_left_changes_no_training_view(trained_run: TrainedRun) -> None:
+    """Association may begin, in the viewer or after training, while somebody looks at a part of the scene."""
+    model = (run := load_run(trained_run.config)).model
+    views = training_views(model, run.pipeline.datamanager)
+    whole, voted = views.features(0), vote(model, views, run.scene)
+    size, middle = model.means.detach().std(dim=0), model.means.detach().median(dim=0).values
+    model.set_crop(OrientedBox(R=torch.eye(3), T=middle, S=size))
+    assert 0 < len(model.gaussians().means) < model.num_points
+    assert torch.equal(views.features(0), whole)
+    assert torch.equal(vote(model, views, run.scene).ids, voted.ids)

@@ -5,15 +5,55 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import reproduce_proto_saga
+from reproduce_proto_saga import Reproduce
+from table_cells import Outcome
 
+from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.standins.options import PRESETS, StandinOptions
 from proto_saga_ns.standins.write import write_standin
 from tests.scripts import SCRIPTS
 
 SCRIPT = SCRIPTS / "reproduce_proto_saga.py"
+
+
+def test_what_makes_no_sense_is_refused(tmp_path: Path) -> None:
+    """A table without any cell would look whole."""
+    (tmp_path / "data" / ".hidden").mkdir(parents=True)
+    data = tmp_path / "data"
+    wrong = (
+        (Reproduce(seeds=0), "--seeds is 0"),
+        (Reproduce(steps=0), "--steps is 0"),
+        (Reproduce(table=("8",)), "no table 8"),
+    )
+    for sweep, said in wrong:
+        with pytest.raises(ProtoSagaError, match=said):
+            sweep.run()
+    for sweep, said in (
+        (Reproduce(data=tmp_path / "nowhere"), "holds no scene"),
+        (Reproduce(data=data), "holds no scene"),
+        (Reproduce(table=("I",), scenes=("demo",)), "no seed of a stand-in. Scenes"),
+        (Reproduce(scenes=("demi",)), "and not demo"),
+    ):
+        with pytest.raises(ProtoSagaError, match=said):
+            replace(sweep, folder=tmp_path / "results")._table(sweep.table[0])
+    (data / "office").mkdir()
+    with pytest.raises(ProtoSagaError, match="no scene room; there are office"):
+        Reproduce(data=data, scenes=("room",))._table("1")
+
+
+def test_a_table_that_cannot_be_made_takes_no_other_along(
+    tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reproduce_proto_saga, "run_jobs", lambda jobs, *_: [Outcome([], []) for _ in jobs])
+    (tmp_path / "office").mkdir()
+    assert not Reproduce(table=("I", "1"), data=tmp_path, folder=tmp_path / "results").run()
+    assert "Table I cannot be made" in capsys.readouterr().err
+    assert (tmp_path / "results" / "table-1.md").is_file()
 
 
 def reproduce(folder: Path, data: Path, *arguments: str) -> str:

@@ -19,6 +19,9 @@ from proto_saga_ns.demo import DINING
 from proto_saga_ns.errors import ProtoSagaError
 
 FIGURES = {"mIoU": 50.0, "precision": 40.0, "recall": 30.0, "PSNR": 20.0}
+PHRASES = {"model": {"mBIoU": 1.0}, "truth": {"mBIoU": 2.0}}
+for figures in PHRASES.values():
+    figures |= {"mIoU by label": 3.0, "mBIoU by label": 4.0}
 
 
 @pytest.fixture
@@ -37,7 +40,7 @@ def trainings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[str
             raise ProtoSagaError("out of memory")
 
     monkeypatch.setattr(table_cells, "train", train)
-    monkeypatch.setattr(table_cells, "load_run", lambda config: None)
+    monkeypatch.setattr(table_cells, "load_run", lambda *_: None)
     monkeypatch.setattr(table_cells, "_figures", lambda *_: FIGURES)
     rows = (
         Row("quoted", published=(1.0,)),
@@ -90,6 +93,67 @@ def test_kept_cells_are_made_again_when_their_settings_change(
     )
     monkeypatch.setitem(paper_tables.TABLES, "1", replace(table, rows=rows))
     assert [cell["figures"]["mIoU"] for cell in cells_of(Job("1", DINING, 0), schedule).cells] == [50.0, 99.0, 50.0]
+
+
+def test_damaged_cells_are_made_again(schedule: Schedule, trainings: list) -> None:
+    job = Job("1", DINING, 0)
+    whole = cells_of(job, schedule).cells
+    file = cell_file(job, paper_tables.TABLES["1"].rows[1], schedule)
+    for content in ("", "{}", "[1]"):
+        file.write_text(content)
+        assert [cell["figures"] for cell in cells_of(job, schedule).cells] == [cell["figures"] for cell in whole]
+
+
+def test_phrases_by_other_masks_are_other_cells(
+    schedule: Schedule, trainings: list, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    scene = tmp_path / "figurines"
+    (scene / "test_mask" / "0").mkdir(parents=True)
+    (scene / "test_mask" / "0" / "red chair.png").touch()
+    monkeypatch.setattr(table_cells, "_figures", lambda *given: {"mIoU": 10.0, **PHRASES[given[-1].text_masks]})
+    rows = (Row("ours", PAPER),)
+    monkeypatch.setitem(paper_tables.TABLES, "2", replace(TABLES["2"], rows=rows))
+    (cell,) = cells_of(Job("2", scene, 0), schedule).cells
+    monkeypatch.setattr(table_cells, "masks_by_model", lambda finder: None)
+    (other,) = cells_of(Job("2", scene, 0), replace(schedule, text_masks="model")).cells
+    assert cell["figures"] != other["figures"] and len(trainings) == 1
+
+
+def test_what_phrases_need_is_looked_for_before_training(
+    schedule: Schedule, trainings: list, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def masks_by_model(finder: object) -> None:
+        raise ProtoSagaError("no weights")
+
+    (tmp_path / "figurines" / "test_mask").mkdir(parents=True)
+    monkeypatch.setattr(table_cells, "masks_by_model", masks_by_model)
+    outcome = cells_of(Job("2", tmp_path / "figurines", 0), replace(schedule, text_masks="model"))
+    assert not trainings and not outcome.cells and "no weights" in outcome.missing[0]
+
+
+def test_scenes_of_other_data_with_the_same_name_are_refused(
+    schedule: Schedule, trainings: list, tmp_path: Path
+) -> None:
+    scenes = [tmp_path / place / "office.0 b" for place in ("one", "two")]
+    for scene in scenes:
+        (scene / "semantic_instance").mkdir(parents=True)
+    first = cells_of(Job("1", scenes[0], 0), schedule)
+    outcome = cells_of(Job("1", scenes[1], 0), schedule)
+    assert len(first.cells) == 3 and not outcome.cells
+    assert "another scene with this name" in outcome.missing[0] and "--folder" in outcome.missing[0]
+    assert len(cells_of(Job("1", scenes[0], 0), schedule).cells) == 3
+
+
+def test_a_folder_that_was_moved_keeps_the_cells_of_its_own_scenes(
+    schedule: Schedule, trainings: list, tmp_path: Path
+) -> None:
+    scene = demo_scene(tmp_path / "scenes")
+    cells = cells_of(Job("1", scene, 0), schedule).cells
+    trainings.clear()
+    moved = tmp_path.with_name(f"{tmp_path.name} moved")
+    tmp_path.rename(moved)
+    again = cells_of(Job("1", moved / "scenes" / scene.name, 0), replace(schedule, folder=moved))
+    assert again.cells == cells and len(trainings) == 1  # the one that fails
 
 
 def test_the_truth_is_found_by_what_the_folder_holds(tmp_path: Path) -> None:

@@ -31,6 +31,15 @@ def test_latex_has_the_same_figures_escaped() -> None:
     assert r"PSNR\_1" in text and r"100\% other" in text and text.count(r"\par") == 3
 
 
+def test_latex_and_markdown_take_any_message() -> None:
+    """Of exceptions, with paths and pieces of code."""
+    text = Text("Scene a&b_c", ("mIoU",), (TextRow("a", [{"mIoU": 1.0}], 1),), ("C:\\x: {~^$ & \\_}\n\n  at #1",))
+    assert r"\caption{Scene a\&b\_c}" in latex(text)
+    escaped = r"C:\textbackslash{}x: \{\textasciitilde{}\textasciicircum{}\$ \& \textbackslash{}\_\} at \#1"
+    assert escaped in latex(text)
+    assert markdown(text).splitlines()[-1] == "- MISSING: C:\\x: {~^$ & \\_} at #1"
+
+
 def test_a_curve_leaves_out_what_is_missing(tmp_path: Path) -> None:
     values = (TextRow("0.1", [{"mIoU": 1.0}], 1), TextRow("1", [], 1))
     plot(Text("Figure 5", ("mIoU",), values), "tau", tmp_path / "curve")
