@@ -12,9 +12,20 @@ from torch.nn import Parameter
 
 from proto_saga_ns.errors import ProtoSagaError
 
+FORMAT = 1
+"""Of what the model adds to its parameters."""
 GAUSSIAN_PREFIX = "gauss_params."
 EMBEDDINGS = f"{GAUSSIAN_PREFIX}embeddings"
 SPLAT_PARAMETERS = ("means", "scales", "quats", "features_dc", "features_rest", "opacities")
+
+
+def check_format(found: object) -> None:
+    """Raise a ``ProtoSagaError`` if another version wrote the checkpoint."""
+    if found != FORMAT:
+        raise ProtoSagaError(
+            f"The checkpoint has model format {found}, this version reads {FORMAT}. "
+            "Install the proto_saga_ns that wrote it."
+        )
 
 
 def is_plain_splat(state: Mapping[str, Any]) -> bool:

@@ -31,8 +31,6 @@ from proto_saga_ns.scene import EmbeddingColors, SegmentedScene
 from proto_saga_ns.scene.shown_level import piece_channels
 from proto_saga_ns.scene.state import scene_from_state, scene_to_state
 
-STATE_FORMAT = 1
-
 
 class ProtoSagaModel(SplatfactoModel):
     """Gaussians with embeddings, classifiers for the training views, and after association a segmented scene.
@@ -263,14 +261,10 @@ class ProtoSagaModel(SplatfactoModel):
 
     def get_extra_state(self) -> dict[str, Any]:
         scene = None if self.scene is None else scene_to_state(self.scene)
-        return {"format": STATE_FORMAT, "schedule_offset": self.schedule_offset, "scene": scene}
+        return {"format": checkpoint.FORMAT, "schedule_offset": self.schedule_offset, "scene": scene}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        if state["format"] != STATE_FORMAT:
-            raise ProtoSagaError(
-                f"The checkpoint has model format {state['format']}, this version reads {STATE_FORMAT}. "
-                "Install the proto_saga_ns that wrote it."
-            )
+        checkpoint.check_format(state["format"])
         self.schedule_offset = state["schedule_offset"]
         self.scene = None
         if state["scene"] is not None:
