@@ -49,6 +49,7 @@ def test_a_click_selects_what_is_under_the_mouse(panel: Viewer, ids: tuple[int, 
 def test_a_drag_does_not_turn_the_view_while_a_tool_is_on(panel: Viewer) -> None:
     before = panel.picture()
     panel.choose("Mouse", "Box")
+    panel.until_said("Drag a box")
     panel.drag((400, 300), (402, 301))
     panel.until(lambda: "inside that box" in panel.message or "pixels in" in panel.message, "an answer")
     panel.press("None")
