@@ -20,7 +20,7 @@ def test_measured_figures_stand_before_published_ones() -> None:
     assert lines[0] == "Table 1" and lines[2] == "| method | mIoU | PSNR_1 |"
     assert "| theirs | (22.1) |  |" in lines
     assert "| ours | 55.0 ± 7.1 (51.7) | 30.5 ± 0.7 (39.9) |" in lines
-    assert "| half | 50.0 [1 of 2] | missing |" in lines
+    assert "| half | 50.0 [1 of 2] | - |" in lines
     assert "| none | missing | missing |" in lines
     assert lines[-3:] == ["- Only quoted: theirs.", "- half: 100% other", "- MISSING: room, seed 1, half: broke"]
 
