@@ -94,7 +94,8 @@ def _escaped(text: str) -> str:
 def _figures(text: Text, row: TextRow) -> Iterator[str]:
     for index, column in enumerate(text.columns):
         values = [cell[column] for cell in row.cells if column in cell]
-        measured = f"{statistics.mean(values):.1f}" if values else (("-" if row.cells else "missing") if row.expected else "")
+        none = "" if not row.expected else "-" if row.cells else "missing"
+        measured = f"{statistics.mean(values):.1f}" if values else none
         measured += f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else ""
         measured += f" [{len(values)} of {row.expected}]" if values and len(values) < row.expected else ""
         known = row.published[index] if index < len(row.published) else None
