@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import statistics
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,7 +115,7 @@ def plot(text: Text, label: str, file: Path) -> None:
     canvas, axes = plt.subplots(figsize=(5, 3.6), layout="constrained")
     axes.errorbar(list(found), means, spread, marker="o", capsize=3)
     axes.set(xscale="log", xlabel=label, ylabel="mIoU")
-    axes.set_title("\n".join(text.head[start : start + 70] for start in range(0, len(text.head), 70)), fontsize=7)
+    axes.set_title(textwrap.fill(text.head, 75, break_on_hyphens=False), fontsize=7)
     for suffix in (".png", ".svg"):
         canvas.savefig(file.with_suffix(suffix), dpi=150)
     plt.close(canvas)
