@@ -2,8 +2,7 @@
 
 Gaussians are given to instances by votes: in every view a Gaussian votes for the instance of each pixel, with the
 weight with which it is blended into that pixel (``rasterize/contributions.py``). What it weighs where no instance is
-(id 0) counts as a vote for none. Sums
-are exact (``rasterize/exact.py``).
+(id 0) counts as a vote for none. Sums are exact (``rasterize/exact.py``).
 """
 
 from __future__ import annotations

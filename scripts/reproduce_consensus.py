@@ -147,16 +147,16 @@ def _by_consensus(trained: Trained, name: str, found: Consensus) -> Iterator[tup
     masks = pool_features(trained.views, found.association().instance_of_mask)
     scene = _scene(trained, masks, found.votes)
     seen = as_views_show_it(trained.run.model, trained.views, scene, None)
+    chosen = {"atoms": float(found.atoms.count), "theta": found.theta}
     for way, segmented in {
-        "prototypes": _scene(trained, masks),
+        "prototypes": replace(scene, votes=None),
         "votes of masks": _without_prototypes(scene),
         "votes of masks, prototypes": scene,
         "votes of masks, prototypes at full weight": replace(scene, votes=replace(found.votes, prototype_weight=1.0)),
         "votes of segmented views": _without_prototypes(seen),
         "votes of segmented views, prototypes (the default)": seen,
     }.items():
-        atoms = {"atoms": float(found.atoms.count), "theta": found.theta}
-        yield f"{name}, {way}", {**_evaluate(trained, segmented), **atoms}
+        yield f"{name}, {way}", {**_evaluate(trained, segmented), **chosen}
 
 
 def _scene(trained: Trained, masks: MaskTable, votes: Votes | None = None) -> SegmentedScene:
