@@ -205,8 +205,11 @@ void blend_all_backward(int64_t n, const Splats& in, const Grid& grid, const Ima
   parallel_ranges(size * threads, threads, [&](int64_t begin, int64_t end) {
     std::fill(buffers + begin, buffers + end, 0.f);
   });
-  parallel_tasks(grid.tiles(), threads, [&](int64_t index, int worker) {
-    tile_backward<C>(Tile(index, grid, in.offsets), in, grid, forward, upstream, buffers + size * worker);
+  // Sums come out the same each time: a worker always has the same tiles, neighbours four by four, in diagonal stripes.
+  parallel_for(threads, threads, [&](int64_t worker) {
+    for (int64_t index = 0; index < grid.tiles(); ++index)
+      if ((index / 4 + index / grid.columns) % threads == worker)
+        tile_backward<C>(Tile(index, grid, in.offsets), in, grid, forward, upstream, buffers + size * worker);
   });
   parallel_ranges(size, threads, [&](int64_t begin, int64_t end) {
     for (int worker = 1; worker < threads; ++worker)

@@ -47,13 +47,4 @@ void parallel_tasks(int64_t n, int threads, const Body& body) {
 #endif
 }
 
-// Inside a parallel loop: one thread at a time.
-template <class Body>
-void in_turn(const Body& body) {
-#ifdef _OPENMP
-#pragma omp critical(splat_in_turn)
-#endif
-  body();
-}
-
 }  // namespace splat

@@ -1,7 +1,9 @@
 #include "projection.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <vector>
 
 #include "parallel.h"
 
@@ -245,10 +247,11 @@ void project(int64_t n, const Camera& camera, const Gaussians& in, const Project
 
 void project_backward(int64_t n, const Camera& camera, const Gaussians& in, const int32_t* radii,
                       const ProjectedGradient& upstream, const GaussiansGradient& out, int threads) {
-  std::fill(out.viewmat, out.viewmat + 12, 0.0);
-  parallel_ranges(n, threads, [&](int64_t begin, int64_t end) {
-    double viewmat[12] = {};
-    for (int64_t i = begin; i < end; ++i) {
+  using ViewmatSums = std::array<double, 12>;
+  std::vector<ViewmatSums> viewmats(threads);
+  parallel_for(threads, threads, [&](int64_t worker) {
+    ViewmatSums viewmat = {};
+    for (int64_t i = n * worker / threads; i < n * (worker + 1) / threads; ++i) {
       float* g_mean = out.means + 3 * i;
       float* g_scale = out.scales + 3 * i;
       float* g_quat = out.quats + 4 * i;
@@ -271,10 +274,11 @@ void project_backward(int64_t n, const Camera& camera, const Gaussians& in, cons
         for (int k = 0; k < 3; ++k) viewmat[3 * j + k] += g.point[j] * mean[k] + g.world_to_camera.at[j][k];
       }
     }
-    in_turn([&] {
-      for (int j = 0; j < 12; ++j) out.viewmat[j] += viewmat[j];
-    });
+    viewmats[worker] = viewmat;
   });
+  std::fill(out.viewmat, out.viewmat + 12, 0.0);
+  for (const ViewmatSums& viewmat : viewmats)
+    for (int j = 0; j < 12; ++j) out.viewmat[j] += viewmat[j];
 }
 
 }  // namespace splat
