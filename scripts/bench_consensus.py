@@ -1,10 +1,10 @@
 """Time and memory of consensus by the number of Gaussians and views, stage by stage: tables and a picture.
 
 Cameras walk around a room of a hundred instances, of which a hundred masks a view show parts, wholes and unions
-(scripts/balls_in_room.py). Every size runs in a process of its own, on one thread; making the scene and its masks is
-not counted. Seconds are of the CPU, because the clock says little on a machine with other work. Memory is what the
-process holds above what it held at the start. Prints Markdown and writes it to results/bench_consensus.md, with
-bench_consensus.png beside it.
+(scripts/balls_in_room.py). Every size runs in a process of its own, on one thread unless told otherwise; making the
+scene and its masks is not counted. Seconds are of the CPU, because the clock says little on a machine with other work.
+Memory is what the process holds above what it held at the start. Prints Markdown and writes it to
+results/bench_consensus.md, with bench_consensus.png beside it.
 """
 
 from __future__ import annotations
@@ -93,6 +93,7 @@ def main(
     sizes: tuple[int, ...] = tuple(range(len(SIZES))),
     doubling: bool = True,
     resume: bool = False,
+    threads: int = 1,
     output: Path = Path("results/bench_consensus.md"),
 ) -> None:
     """Time consensus.
@@ -101,18 +102,25 @@ def main(
         sizes: which of the six sizes, 0 (45k Gaussians, 60 views) to 5 (1M Gaussians, 200 views).
         doubling: whether 300k Gaussians and 60 views are compared with twice the Gaussians and twice the views.
         resume: whether sizes are left out that an earlier run has measured and written to bench_consensus.json.
+        threads: of torch and the kernels.
         output: Markdown file to write; the picture and the JSON file have the same name.
     """
     output.parent.mkdir(parents=True, exist_ok=True)
     measured = _known(output.with_suffix(".json")) if resume else {}
     for case in dict.fromkeys([*(SIZES[index] for index in sizes), *(DOUBLED if doubling else ())]):
         if case not in measured:
-            measured[case] = in_process_of_its_own(measure, case)
+            measured[case] = in_process_of_its_own(measure, case, threads)
             print(case, measured[case], flush=True)
             rows = [[asdict(case), asdict(row)] for case, row in measured.items()]
             output.with_suffix(".json").write_text(json.dumps(rows))
     chosen = {SIZES[index]: measured[SIZES[index]] for index in sizes}
-    lines = ["`python scripts/bench_consensus.py`, one thread", "", *_table(chosen), "", *_memory_table(chosen)]
+    lines = [
+        f"`python scripts/bench_consensus.py --threads {threads}`",
+        "",
+        *_table(chosen),
+        "",
+        *_memory_table(chosen),
+    ]
     lines += ["", *_growth_table(measured)]
     text = "\n".join(lines)
     print(text)
@@ -125,9 +133,9 @@ def _known(file: Path) -> dict[Case, Measured]:
     return {Case(**case): Measured(**row) for case, row in rows}
 
 
-def measure(case: Case) -> Measured:
+def measure(case: Case, threads: int) -> Measured:
     """Consensus with default options, and what each stage of it takes."""
-    torch.set_num_threads(1)
+    torch.set_num_threads(threads)
     room = ball_room(case.gaussians)
     views = room_views(room, case.views, MASKS)
     clock = StageClock()

@@ -95,19 +95,25 @@ int64_t sum_labels(Cell* begin, Cell* end) {
   return out - begin;
 }
 
-// Calls body(Gaussian, label, weight) for the cells that are not zero, tile by tile.
+// Calls body(Gaussian, label, weight) for the cells that are not zero, tile by tile. Every thread walks all cells, but has
+// Gaussians of its own.
 template <class Body>
-void for_cells(const int32_t* labels, const int64_t* offsets, const int32_t* entries, const Grid& grid,
-               const int64_t* starts, const float* tables, const Body& body) {
-  for (int64_t index = 0; index < grid.tiles(); ++index) {
-    const Tile tile(index, grid, offsets);
-    if (tile.count == 0) continue;
-    const TileLabels tile_labels(tile, grid, labels);
-    const float* cell = tables + starts[index];
-    for (int64_t k = 0; k < tile.count; ++k)
-      for (int j = 0; j < tile_labels.count; ++j, ++cell)
-        if (*cell != 0.f) body(entries[tile.begin + k], tile_labels.values[j], *cell);
-  }
+void for_cells(int64_t n, const int32_t* labels, const int64_t* offsets, const int32_t* entries, const Grid& grid,
+               const int64_t* starts, const float* tables, int threads, const Body& body) {
+  parallel_ranges(n, threads, [&](int64_t first, int64_t last) {
+    for (int64_t index = 0; index < grid.tiles(); ++index) {
+      const Tile tile(index, grid, offsets);
+      if (tile.count == 0) continue;
+      const TileLabels tile_labels(tile, grid, labels);
+      const float* row = tables + starts[index];
+      for (int64_t k = 0; k < tile.count; ++k, row += tile_labels.count) {
+        const int32_t i = entries[tile.begin + k];
+        if (i < first || i >= last) continue;
+        for (int j = 0; j < tile_labels.count; ++j)
+          if (row[j] != 0.f) body(i, tile_labels.values[j], row[j]);
+      }
+    }
+  });
 }
 
 }  // namespace
@@ -140,12 +146,13 @@ int64_t fill_tables(const Splats& in, const int32_t* labels, const Grid& grid, c
 int64_t sum_tables(int64_t n, const int32_t* labels, const int64_t* offsets, const int32_t* entries, const Grid& grid,
                    const int64_t* starts, const float* tables, Contribution* out, int threads) {
   std::vector<int64_t> ends(n + 1, 0);
-  for_cells(labels, offsets, entries, grid, starts, tables, [&](int32_t i, int32_t, float) { ++ends[i + 1]; });
+  for_cells(n, labels, offsets, entries, grid, starts, tables, threads,
+            [&](int32_t i, int32_t, float) { ++ends[i + 1]; });
   std::partial_sum(ends.begin(), ends.end(), ends.begin());
   const std::vector<int64_t> begins(ends.begin(), ends.end() - 1);
   std::vector<Cell> cells(ends[n]);
   std::vector<int64_t> next = begins;
-  for_cells(labels, offsets, entries, grid, starts, tables,
+  for_cells(n, labels, offsets, entries, grid, starts, tables, threads,
             [&](int32_t i, int32_t label, float weight) { cells[next[i]++] = {label, weight}; });
   std::vector<int64_t> places(n + 1, 0);
   parallel_for(n, threads, [&](int64_t i) {
