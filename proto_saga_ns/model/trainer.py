@@ -15,6 +15,8 @@ from nerfstudio.engine.trainer import Trainer, TrainerConfig
 from nerfstudio.utils.rich_utils import CONSOLE
 
 from proto_saga_ns.errors import ProtoSagaError, user_errors_end_the_process
+from proto_saga_ns.kernels.library import threads
+from proto_saga_ns.kernels.waiting import busy_machine
 from proto_saga_ns.model.checkpoint import restart
 from proto_saga_ns.model.pipeline import ProtoSagaPipeline
 
@@ -71,6 +73,9 @@ class ProtoSagaTrainer(Trainer):
 
     def train(self) -> None:
         """Train what is left of ``max_num_iterations``, then associate."""
+        warning = busy_machine(threads()) if self.device == "cpu" else None
+        if warning is not None:
+            CONSOLE.print(f"[bold yellow]{warning}")
         total = self.config.max_num_iterations
         self.config.max_num_iterations = max(total - self._start_step, 0)
         try:
