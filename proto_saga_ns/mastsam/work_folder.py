@@ -11,7 +11,7 @@ import json
 import struct
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +46,8 @@ class WorkFolder:
 
     def read_matches(self, key: str) -> Matches | None:
         """Matches of the pair of frames with this fingerprint."""
-        found = _read(self._folder / "matches" / f"{key}.npz", key)
-        return None if found is None else Matches(found["xy_a"], found["xy_b"], found["confidence"])
+        found = _read(self._folder / "matches" / f"{key}.npz", key, ("xy_a", "xy_b", "confidence"))
+        return None if found is None else Matches(*found)
 
     def write_matches(self, key: str, matches: Matches) -> None:
         """Keep matches for ``read_matches``."""
@@ -56,8 +56,8 @@ class WorkFolder:
 
     def read_instances(self, name: str, key: str) -> Int32[np.ndarray, "H W"] | None:
         """Instances of the frame of this name, if they have this fingerprint."""
-        found = _read(self._folder / "instances" / f"{name}.npz", key)
-        return None if found is None else found["instances"]
+        found = _read(self._folder / "instances" / f"{name}.npz", key, ("instances",))
+        return None if found is None else found[0]
 
     def write_instances(self, name: str, key: str, instances: Int32[np.ndarray, "H W"]) -> None:
         """Keep the instances of a frame for ``read_instances``."""
@@ -72,9 +72,9 @@ def _write(path: Path, key: str, arrays: Mapping[str, np.ndarray]) -> None:
         temporary.write_bytes(buffer.getvalue())
 
 
-def _read(path: Path, key: str) -> dict[str, np.ndarray] | None:
+def _read(path: Path, key: str, names: Sequence[str]) -> list[np.ndarray] | None:
     try:
         with np.load(path) as content:
-            return dict(content) if str(content["key"]) == key else None
+            return [content[name] for name in names] if str(content["key"]) == key else None
     except _UNREADABLE:
         return None

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from proto_saga_ns.mastsam.matches import Matches
@@ -44,23 +44,32 @@ def test_no_matches_are_known_matches(tmp_path: Path) -> None:
     assert found is not None and len(found) == 0
 
 
-@settings(max_examples=150, deadline=None)
-@given(st.data())
-def test_a_damaged_file_reads_as_none_or_as_it_was(written: Path, data: st.DataObject) -> None:
+def assert_none_or_as_it_was(written: Path, damaged: bytes) -> None:
     path = written / "instances" / "a.npz"
     whole = path.read_bytes()
-    damaged = bytearray(whole)
-    if data.draw(st.booleans()):
-        damaged = damaged[: data.draw(st.integers(0, len(whole) - 1))]
-    else:
-        place = data.draw(st.integers(0, len(whole) - 1))
-        damaged[place] ^= data.draw(st.integers(1, 255))
     try:
-        path.write_bytes(bytes(damaged))
+        path.write_bytes(damaged)
         found = WorkFolder(written).read_instances("a", "key")
     finally:
         path.write_bytes(whole)
     assert found is None or np.array_equal(found, INSTANCES)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_a_file_that_was_cut_off_reads_as_none_or_as_it_was(written: Path, data: st.DataObject) -> None:
+    whole = (written / "instances" / "a.npz").read_bytes()
+    assert_none_or_as_it_was(written, whole[: data.draw(st.integers(0, len(whole) - 1))])
+
+
+@settings(max_examples=4, deadline=None)
+@given(st.integers(1, 255))
+@example(59)
+def test_a_file_with_one_wrong_byte_reads_as_none_or_as_it_was(written: Path, change: int) -> None:
+    """Wherever the byte is: in the data, or in the names and sizes of the archive."""
+    whole = (written / "instances" / "a.npz").read_bytes()
+    for place in range(len(whole)):
+        assert_none_or_as_it_was(written, whole[:place] + bytes([whole[place] ^ change]) + whole[place + 1 :])
 
 
 def test_fingerprints_tell_values_and_their_places_apart(tmp_path: Path) -> None:
