@@ -68,3 +68,11 @@ def nearest_by_angle(frames: list[Frame], index: int) -> int:
     alike = directions @ directions[index]
     alike[index] = -np.inf
     return int(alike.argmax())
+
+
+def texture(size=SIZE, seed=0) -> np.ndarray:
+    """Blobs of all sizes, as RGB."""
+    noise = np.random.default_rng(seed).uniform(0, 255, (*size, 3)).astype(np.float32)
+    layers = [cv2.GaussianBlur(noise, (0, 0), sigma) * sigma for sigma in (1, 2, 4, 8)]
+    image = np.sum([layer - layer.mean() for layer in layers], axis=0)
+    return np.clip(128 + 40 * image / np.std(image), 0, 255).astype(np.uint8)

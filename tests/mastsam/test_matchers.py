@@ -4,12 +4,10 @@ import dataclasses
 import json
 import re
 import sys
-import types
 
 import cv2
 import numpy as np
 import pytest
-import torch
 import tyro
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,21 +16,12 @@ from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.mastsam.frames import Frame
 from proto_saga_ns.mastsam.geometry import epipolar_distance, filter_matches
 from proto_saga_ns.mastsam.matchers import registry, sift
-from proto_saga_ns.mastsam.matchers.depth import DepthMatcher, DepthSettings, carry
 from proto_saga_ns.mastsam.matchers.registry import MATCHERS, MatcherOptions, default_matcher, make_matcher
 from proto_saga_ns.mastsam.matchers.resize import fit_patches, fit_whole, is_plain
 from proto_saga_ns.mastsam.matchers.sift import SiftMatcher, SiftSettings, find_features, mutual_neighbours
-from tests.mastsam.scenes import SIZE, blank, camera, dining, nearest_by_angle
+from tests.mastsam.scenes import SIZE, blank, dining, nearest_by_angle, texture
 
 EVERY_SIXTH = range(0, 72, 6)
-
-
-def texture(size=SIZE, seed=0) -> np.ndarray:
-    """Blobs of all sizes, as RGB."""
-    noise = np.random.default_rng(seed).uniform(0, 255, (*size, 3)).astype(np.float32)
-    layers = [cv2.GaussianBlur(noise, (0, 0), sigma) * sigma for sigma in (1, 2, 4, 8)]
-    image = np.sum([layer - layer.mean() for layer in layers], axis=0)
-    return np.clip(128 + 40 * image / np.std(image), 0, 255).astype(np.uint8)
 
 
 def warp(image: np.ndarray, homography: np.ndarray) -> np.ndarray:
@@ -126,92 +115,6 @@ def test_mutual_neighbours_are_those_of_all_distances(seed, sizes):
         seconds = [np.sort(line)[1] for line in (distance[i], distance[:, j]) if len(line) > 1]
         slow = 1.0 if len(seconds) < 2 else max(distance[i, j] / second for second in seconds)
         assert found == pytest.approx(slow, abs=1e-5)
-
-
-def sphere_and_wall(view) -> np.ndarray:
-    """Depth map of a ball of radius 0.7 at z = 4 before a wall at z = 6, for a camera that looks along z."""
-    rows, columns = np.mgrid[: SIZE[0], : SIZE[1]] + 0.5
-    rays = np.stack([columns, rows, np.ones(SIZE)], axis=-1) @ np.linalg.inv(view.intrinsics).T
-    start = -view.world_to_camera[:3, 3]
-    wall = (6 - start[2]) / rays[..., 2]
-    to_ball = start - (0, 0, 4)
-    square, half, rest = (rays**2).sum(-1), rays @ to_ball, to_ball @ to_ball - 0.49
-    inside = half**2 - square * rest
-    ball = (-half - np.sqrt(np.maximum(inside, 0))) / square
-    return np.where(inside > 0, ball, wall)
-
-
-def rendered(name: str, centre) -> Frame:
-    view = camera(centre=centre)
-    return Frame(name, np.zeros((*SIZE, 3), np.uint8), view, sphere_and_wall(view))
-
-
-@pytest.mark.parametrize("stride", [4, 7])
-def test_depth_matches_are_exact_and_never_reach_what_is_hidden(stride):
-    a, b = rendered("a", (0, 0, 0)), rendered("b", (0.8, 0.1, 0.2))
-    assert a.camera and b.camera and a.depth is not None
-    matches = DepthMatcher(DepthSettings(stride)).match(a, b)
-    asked = len(range(stride // 2, SIZE[0], stride)) * len(range(stride // 2, SIZE[1], stride))
-    assert asked / 3 < len(matches) < asked
-    assert epipolar_distance(matches, a.camera, b.camera).max() < 1e-3
-    rows, columns = np.floor(matches.xy_a[:, ::-1]).astype(int).T
-    xy, z = carry(matches.xy_a, a.depth[rows, columns], a.camera, b.camera)
-    np.testing.assert_array_equal(xy, matches.xy_b)
-    assert (xy >= 0).all() and (xy < SIZE[::-1]).all() and (z > 0).all()
-    # The wall behind the ball: from where b stands, it begins further to the right than for a.
-    on_wall = a.depth[rows, columns] > 5
-    world = np.linalg.inv(b.camera.world_to_camera)[:3, 3]
-    points = (np.column_stack([matches.xy_a, np.ones(len(rows))]) @ np.linalg.inv(a.camera.intrinsics).T) * a.depth[
-        rows, columns
-    ][:, None]
-    toward = points - world
-    along = np.clip(((np.array((0, 0, 4)) - world) * toward).sum(1) / (toward**2).sum(1), 0, 1)
-    from_centre = np.linalg.norm(world + along[:, None] * toward - (0, 0, 4), axis=1)
-    assert (from_centre[on_wall] > 0.68).all()
-    assert matches.confidence.min() >= 0 and matches.confidence.max() <= 1
-
-
-def test_depth_carries_there_and_back():
-    a, b = camera((0.1, 0.2, 0), (0.3, 0, 0)), camera((0, -0.1, 0.1), (0, 0.2, 0.1))
-    xy = np.random.default_rng(0).uniform(0, 240, (50, 2)).astype(np.float32)
-    z = np.full(50, 4.0)
-    back, z_back = carry(*carry(xy, z, a, b), b, a)
-    np.testing.assert_allclose(back, xy, atol=1e-3)
-    np.testing.assert_allclose(z_back, z, atol=1e-5)
-
-
-def test_a_frame_matches_itself_by_depth_where_depth_is_known():
-    frame = rendered("a", (0, 0, 0))
-    assert frame.depth is not None
-    frame.depth[:120] = 0
-    frame.depth[:, :160] = np.nan
-    frame.depth[200:] = np.inf
-    matches = DepthMatcher(DepthSettings(stride=5)).match(frame, frame)
-    assert len(matches) > 0
-    np.testing.assert_allclose(matches.xy_a, matches.xy_b, atol=1e-4)
-    assert matches.xy_a.min(axis=0).tolist() > [160, 120] and matches.xy_a[:, 1].max() < 200
-    np.testing.assert_allclose(matches.confidence, 1, atol=1e-4)
-
-
-def test_depth_looks_away():
-    behind = camera((0, np.pi, 0))
-    other = Frame("b", np.zeros((*SIZE, 3), np.uint8), behind, np.full(SIZE, 3.0))
-    assert len(DepthMatcher().match(rendered("a", (0, 0, 0)), other)) == 0
-
-
-def test_depth_says_what_is_missing():
-    whole = rendered("whole", (0, 0, 0))
-    cases = {
-        "Frame poor has no depth map.*--matcher sift": Frame("poor", whole.image, whole.camera),
-        "Frame lost has no pose": Frame("lost", whole.image, None, whole.depth),
-        "frame small has 10 x 20 pixels, its image 320 x 240": Frame(
-            "small", whole.image, whole.camera, np.ones((20, 10))
-        ),
-    }
-    for message, frame in cases.items():
-        for pair in ((whole, frame), (frame, whole)):
-            with pytest.raises(ProtoSagaError, match=message):
-                DepthMatcher().match(*pair)
 
 
 sizes = st.tuples(st.integers(20, 2000), st.integers(20, 2000)).filter(lambda size: max(size) <= 16 * min(size))
@@ -309,75 +212,6 @@ def test_the_default_says_loudly_that_sift_is_weaker(monkeypatch):
     assert name == "sift" and "NOT INSTALLED" in why and "weaker" in why and "non-commercial" in why
     monkeypatch.setattr(registry, "find_checkout", lambda: "here")
     assert default_matcher()[0] == "mast3r"
-
-
-class FakeVismatch(types.ModuleType):
-    """The part of vismatch that is used; its model 'shift' matches every 10th pixel with its right neighbour."""
-
-    available_models = ("shift", "broken")
-
-    def get_matcher(self, name: str, device: str, max_num_keypoints: int):
-        assert torch.device(device) and max_num_keypoints > 0
-        if name == "broken":
-            raise RuntimeError("no weights\nat all")
-        print("chatter")
-        return ShiftModel()
-
-
-class ShiftModel:
-    skip_ransac = False
-
-    def eval(self):
-        return self
-
-    def __call__(self, a: torch.Tensor, b: torch.Tensor) -> dict:
-        assert self.skip_ransac and a.dtype == torch.float32 and a.shape[0] == 3 and a.min() >= 0 and a.max() <= 1
-        rows, columns = np.mgrid[0 : a.shape[1] : 10, 0 : a.shape[2] : 10].reshape(2, -1)
-        xy = np.column_stack([columns, rows]).astype(np.float32)
-        return {"matched_kpts0": xy, "matched_kpts1": xy + np.array((1, 0)), "matched_confidences": None}
-
-
-@pytest.fixture
-def fake_vismatch(monkeypatch):
-    module = FakeVismatch("vismatch")
-    monkeypatch.setitem(sys.modules, "vismatch", module)
-    monkeypatch.setattr("proto_saga_ns.mastsam.matchers.vismatch_models.version", lambda package: "9.9")
-    return module
-
-
-@pytest.mark.parametrize("long_edge", [1000, 160])
-def test_matches_of_vismatch_come_back_to_the_image(fake_vismatch, capsys, long_edge):
-    matcher = make_matcher("shift", MatcherOptions(vismatch_long_edge=long_edge))
-    assert matcher.name == "shift" and json.dumps(dict(matcher.settings))
-    frame = Frame("a", texture())
-    matches = matcher.match(frame, frame)
-    scale = max(1, SIZE[1] / long_edge)
-    np.testing.assert_allclose(matches.xy_a[:2], np.array([(0.5, 0.5), (10.5, 0.5)]) * scale)
-    np.testing.assert_allclose(matches.xy_b - matches.xy_a, [[scale, 0]] * len(matches), atol=1e-4)
-    assert (matches.xy_b < SIZE[::-1]).all() and (matches.confidence == 1).all()
-    assert "chatter" not in capsys.readouterr().out
-    assert len(matcher.match(frame, blank())) == 0
-
-
-def test_models_of_vismatch_that_cannot_be_loaded_or_are_not_known(fake_vismatch):
-    frame = Frame("a", texture())
-    with pytest.raises(
-        ProtoSagaError, match=r"broken of vismatch cannot be loaded: RuntimeError: no weights at all.*sift"
-    ):
-        make_matcher("broken").match(frame, frame)
-    with pytest.raises(ProtoSagaError, match=r"no matcher nothing\. Known are mast3r, sift, poses.*shift, broken"):
-        make_matcher("nothing")
-
-
-def test_a_real_model_of_vismatch_fits_the_poses(monkeypatch):
-    pytest.importorskip("vismatch", reason="the extra mastsam is not installed")
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    a, b = dining()[6], dining()[7]
-    assert a.camera and b.camera
-    matches = make_matcher("sift-nn").match(a, b)
-    distance = epipolar_distance(matches, a.camera, b.camera)
-    assert len(matches) > 100 and (distance <= 2).mean() > 0.85
-    assert len(make_matcher("sift-nn").match(a, blank())) == 0
 
 
 def test_options_become_help():
