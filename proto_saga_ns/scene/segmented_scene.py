@@ -202,7 +202,19 @@ class SegmentedScene:
             rows, confidence = classify(features, *settings)
         else:
             rows, confidence = classify_with_votes(features, votes, *settings, self._prototype_weight)
-        return cut_parts(self.cuts, self._lookup((0, *self.masks.ids), rows), features), confidence
+        parts = cut_parts(self.cuts, self._lookup((0, *self.masks.ids), rows), features)
+        if self._cut_across_instances:  # then the parts of an instance are not the same in every pixel
+            own = self.owners_of(parts)[..., None] == torch.tensor(self.ids, device=parts.device)
+            confidence = (self.probabilities(features, alpha, votes) * own).sum(dim=-1)
+        return parts, confidence
+
+    @cached_property
+    def _cut_across_instances(self) -> bool:
+        """Whether a cut leaves its part to two instances of which one has more parts."""
+        sides = [
+            (self.owners.get(cut.part, cut.part), self.owners.get(cut.new_part, cut.new_part)) for cut in self.cuts
+        ]
+        return any(a != b and len(self.parts(a)) + len(self.parts(b)) > 2 for a, b in sides)
 
     @torch.no_grad()
     def probabilities(

@@ -118,10 +118,12 @@ def test_gaussians_keep_what_was_decided_until_they_are_others() -> None:
         assert isinstance(found, GaussianInstances)
 
 
-@given(st.integers(0, 1000), st.integers(1, 8), st.booleans())
-@settings(deadline=None, max_examples=40)
-def test_the_probability_of_the_winner_is_its_confidence(seed: int, parts: int, with_votes: bool) -> None:
-    scene = replace(random_scene(seed, parts), owners=grouped(seed, parts))
+@given(st.integers(0, 1000), st.integers(1, 8), st.booleans(), st.integers(0, 2))
+@settings(deadline=None, max_examples=60)
+def test_the_probability_of_the_winner_is_its_confidence(seed: int, parts: int, with_votes: bool, cuts: int) -> None:
+    draw = torch.Generator().manual_seed(seed)
+    made = tuple(Cut(1, parts + 1 + index, torch.randn(2, DIM, generator=draw)) for index in range(cuts))
+    scene = replace(random_scene(seed, parts), cuts=made, owners=grouped(seed, parts + cuts))
     alpha = torch.rand(8, 9, generator=torch.Generator().manual_seed(seed))
     view = (random_features(seed), alpha, random_votes_in_view(seed, parts) if with_votes else None)
     labels, confidence = scene.segment(*view)
