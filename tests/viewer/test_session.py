@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 import torch
@@ -13,24 +12,13 @@ from proto_saga_ns.cli.run import Run
 from proto_saga_ns.colors import instance_colors
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.model.segmentation import segment_view
-from proto_saga_ns.scene import Display, SegmentedScene
 from proto_saga_ns.scene.state import scene_from_state, scene_to_state
 from proto_saga_ns.viewer.listing import by_size
 from proto_saga_ns.viewer.session import Session
-from tests.scene.scenes import with_levels
-from tests.viewer.conftest import shown_ids, spot_showing, viewer_camera, viewer_view
+from tests.scene.scenes import corrected_part
+from tests.viewer.conftest import selected, shown_ids, spot_showing, viewer_camera, viewer_view
 
 ACTIONS = 1000
-
-
-def selected(session: Session) -> tuple[int, ...]:
-    return session.scene.display.selected
-
-
-def corrected_part(scene: SegmentedScene) -> dict[str, object]:
-    """All of a scene but what is displayed, as plain values."""
-    state = scene_to_state(replace(scene, display=Display()))
-    return {name: value.tolist() if isinstance(value, torch.Tensor) else value for name, value in state.items()}
 
 
 def test_a_click_selects_and_says_what_it_met(run: Run, session: Session) -> None:
@@ -271,70 +259,3 @@ def test_a_thousand_random_actions_leave_a_whole_scene(run: Run, session: Sessio
     while session.editor.can_undo:
         session.undo()
     assert corrected_part(session.scene) == before
-
-
-def test_granularity_is_a_way_of_looking(run: Run, session: Session) -> None:
-    run.model.scene = with_levels(session.scene)
-    first, second, third = (instance.id for instance in by_size(session.scene)[:3])
-    before = corrected_part(session.scene)
-    objects = run.model.get_outputs_for_camera(viewer_camera(run))
-    assert session.look_at_level(0.2).endswith(f"shown as {len(session.scene.ids) - 1} groups.")
-    groups = run.model.get_outputs_for_camera(viewer_camera(run))
-    assert session.look_at_level(1.0).endswith(f"shown as {len(session.scene.ids) + 1} parts.")
-    parts = run.model.get_outputs_for_camera(viewer_camera(run))
-    session.look_at_level(0.5)
-    again = run.model.get_outputs_for_camera(viewer_camera(run))
-    assert all(torch.equal(again[name], image) for name, image in objects.items())
-    for shown in (groups, parts):
-        changed = [name for name, image in objects.items() if not torch.equal(shown[name], image)]
-        assert changed == ["segmentation", "segmentation_overlay"]
-    labels = segment_view(run.model, session.scene, viewer_camera(run)).labels
-    for shown, touched in ((groups, (first, second)), (parts, (third,))):
-        different = (shown["segmentation"] != objects["segmentation"]).any(dim=-1).numpy()
-        assert different.any() and set(labels[different].tolist()) <= set(touched)
-    assert corrected_part(session.scene) == before
-
-
-def test_a_click_selects_a_group_as_a_whole_and_merging_makes_it_last(run: Run, session: Session) -> None:
-    run.model.scene = with_levels(session.scene)
-    first, second, _ = (instance.id for instance in by_size(session.scene)[:3])
-    spot = spot_showing(run, shown_ids(run)[0])
-    session.look_at_level(0.2)
-    visible = next(number for number in shown_ids(run) if number in (first, second))
-    session.click(viewer_view(run), spot_showing(run, visible))
-    assert selected(session) == tuple(sorted((first, second)))
-    session.merge_selected()
-    session.look_at_level(0.5)
-    assert second not in session.scene.ids or first not in session.scene.ids
-    session.undo()
-    session.click(viewer_view(run), spot)
-    assert len(selected(session)) == 1
-
-
-def test_groups_join_as_shown_in_one_step(run: Run, session: Session) -> None:
-    run.model.scene = with_levels(session.scene)
-    first, second, _ = (instance.id for instance in by_size(session.scene)[:3])
-    before, count = corrected_part(session.scene), len(session.scene.ids)
-    for granularity in (0.5, 1.0):
-        session.look_at_level(granularity)
-        with pytest.raises(ProtoSagaError, match="No objects are shown as one"):
-            session.join_as_shown()
-    session.look_at_level(0.2)
-    shown = run.model.get_outputs_for_camera(viewer_camera(run))["segmentation"]
-    assert not session.editor.can_undo
-    assert session.join_as_shown() == f"Joined {count} objects to {count - 1}, as they were shown."
-    assert session.scene.parts(first) == tuple(sorted((first, second)))
-    for granularity in (0.2, 0.5):
-        session.look_at_level(granularity)
-        assert torch.equal(run.model.get_outputs_for_camera(viewer_camera(run))["segmentation"], shown)
-    assert session.editor.unsaved == 1
-    session.undo()
-    assert corrected_part(session.scene) == before and not session.editor.can_undo
-
-
-def test_a_scene_without_levels_stays_at_its_objects(run: Run, session: Session) -> None:
-    run.model.scene = replace(session.scene, levels=None)
-    with pytest.raises(ProtoSagaError, match="no parts and groups"):
-        session.look_at_level(0.2)
-    assert session.scene.display.granularity == 0.5
-    assert session.look_at_level(0.5) == f"{len(session.scene.ids)} objects."
