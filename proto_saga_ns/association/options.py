@@ -80,11 +80,12 @@ class AssociationOptions:
 
     def __post_init__(self) -> None:
         of_bank, of_consensus = self._changed()
-        if self.strategy == "consensus" and of_bank:
-            raise ValueError(f"{', '.join(of_bank)}: of the memory bank, means nothing to strategy=consensus")
-        if of_consensus and (of_bank or self.strategy == "memory-bank"):
-            given = ", ".join(["strategy"] if self.strategy else of_bank)
-            raise ValueError(f"{', '.join(of_consensus)}: of consensus, but {given} chooses the memory bank")
+        other = {"consensus": of_bank, "memory-bank": of_consensus}.get(self.strategy or "", [])
+        if other:
+            raise ValueError(f"{_flags(other)}: nothing to --strategy {self.strategy}. Leave out one or the other")
+        if of_bank and of_consensus:
+            both = f"{_flags(of_bank)}: of the memory bank, {_flags(of_consensus)}: of consensus"
+            raise ValueError(f"{both}. Leave out one or the other")
 
     def with_strategy(self) -> AssociationOptions:
         """The same, with the strategy that None stands for."""
@@ -104,6 +105,10 @@ class AssociationOptions:
         """How many of ``num_views`` views an instance must be seen in to stay; at least one."""
         chosen = min(5, num_views // 12) if self.min_views is None else self.min_views
         return max(chosen, 1)
+
+
+def _flags(names: list[str]) -> str:
+    return " ".join(f"--{name.replace('_', '-')}" for name in names)
 
 
 BANK = AssociationOptions("memory-bank")

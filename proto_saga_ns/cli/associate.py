@@ -68,6 +68,11 @@ class Associate:
             raise ProtoSagaError("Give either --load-config (a training run) or --ply (a splat of any program).")
         if self.ply is not None and self.data is None:
             raise ProtoSagaError("--ply needs --data: the folder of images, poses and masks that the splat belongs to.")
+        if self.preset != "none" and self.association != AssociationOptions():
+            raise ProtoSagaError(
+                f"--preset {self.preset} stands for all options of association, and some are given beside it. Leave "
+                "out one or the other."
+            )
         if self.ply is None and self.splat != PlyOptions():
             raise ProtoSagaError("--frame, --rasterize-mode and --background-color are for --ply: a run knows its own.")
 

@@ -34,10 +34,10 @@ def test_an_option_of_the_memory_bank_chooses_it(options: AssociationOptions) ->
 
 @pytest.mark.parametrize("options", OF_BANK)
 def test_options_of_both_are_refused(options: AssociationOptions) -> None:
-    with pytest.raises(ValueError, match=r"theta: of consensus, but .* chooses the memory bank"):
+    with pytest.raises(ValueError, match=r"--theta: (of consensus|nothing to --strategy memory-bank)\. Leave out"):
         replace(options, consensus=CHANGED)
 
 
 def test_consensus_refuses_what_means_nothing_to_it() -> None:
-    with pytest.raises(ValueError, match=re.escape("criteria, delta_d: of the memory bank")):
+    with pytest.raises(ValueError, match=re.escape("--criteria --delta-d: nothing to --strategy consensus")):
         AssociationOptions("consensus", criteria="depth", delta_d=0.3)

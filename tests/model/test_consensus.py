@@ -71,5 +71,5 @@ def test_votes_and_prototypes_segment_together(loaded: Run) -> None:
 
 @pytest.mark.parametrize("ids", ["seed", "trust"])
 def test_consensus_takes_no_ids(ids: Literal["seed", "trust"]) -> None:
-    with pytest.raises(ValueError, match="mask_ids: of the memory bank"):
+    with pytest.raises(ValueError, match="--mask-ids: nothing to --strategy consensus"):
         AssociationOptions(strategy="consensus", mask_ids=ids)
