@@ -13,6 +13,7 @@ import numpy as np
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.videos.turntable import (
     PinholeLens,
+    ends_of_gaussians,
     framing_distance,
     middle,
     object_core,
@@ -123,8 +124,9 @@ def turntable_path(run: Run, instances: Sequence[int], size: PictureSize, count:
     Raises:
         ProtoSagaError: no Gaussian belongs to these instances.
     """
-    points, weights = _gaussians_of(run, instances)
-    points = points[object_core(points, weights)]
+    means, half_axes, weights = _gaussians_of(run, instances)
+    core = object_core(means, weights)
+    points = ends_of_gaussians(means[core], half_axes[core])
     own = run.pipeline.datamanager.train_dataset.cameras[0]
     width, height = size.of(int(own.width.item()), int(own.height.item()))
     lens = PinholeLens.from_fov(width, height, around.fov)
@@ -135,12 +137,17 @@ def turntable_path(run: Run, instances: Sequence[int], size: PictureSize, count:
     return CameraPath.numbered(cameras, FPS)
 
 
-def _gaussians_of(run: Run, instances: Sequence[int]) -> tuple[Float[np.ndarray, "N 3"], Float[np.ndarray, " N"]]:
-    """Centres of the Gaussians of some instances (none: of all), and how much each matters: opacity times confidence.
+def _gaussians_of(
+    run: Run, instances: Sequence[int]
+) -> tuple[Float[np.ndarray, "N 3"], Float[np.ndarray, "N 3 3"], Float[np.ndarray, " N"]]:
+    """Of the Gaussians of some instances (none: of all): centres, axes (in rows, as long as a standard deviation), and
+    how much each matters: opacity times confidence.
 
     Not by size: the largest Gaussians are the ones that belong to nothing in particular.
     """
     import torch
+
+    from proto_saga_ns.rasterize.reference import quaternion_rotation
 
     model = run.model
     found = run.scene.instances_of(model.embeddings)
@@ -154,8 +161,10 @@ def _gaussians_of(run: Run, instances: Sequence[int]) -> tuple[Float[np.ndarray,
         )
     confidence = found.confidence[chosen] if instances else everything
     gaussians = model.gaussians(chosen.to(model.device))
-    weights = gaussians.opacities.detach().cpu() * confidence
-    return gaussians.means.detach().cpu().double().numpy(), weights.double().numpy()
+    half_axes = quaternion_rotation(gaussians.quats).mT * gaussians.scales[:, :, None]
+    weights = gaussians.opacities.cpu() * confidence
+    means, axes, weights = (tensor.detach().cpu().double().numpy() for tensor in (gaussians.means, half_axes, weights))
+    return means, axes, weights
 
 
 def path_from_file(path: Path, size: PictureSize) -> CameraPath:

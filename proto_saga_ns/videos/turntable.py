@@ -10,15 +10,19 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
-FILL = 0.85
-"""How far towards the borders of the picture the framed points reach; Gaussians are wider than their centres."""
-REACH = 3.5
-"""Points further from the median than this many median distances are strays. A straight rod ends at 2; chairs have a
-back with many small Gaussians, and far below it legs with few."""
-TRIM = 0.01
-"""Share of the weight that is left out at either end of each axis."""
-MAX_FRAMED = 20_000
-"""More points than this are thinned out before framing, which looks at each of them from every pose."""
+FILL = 0.9
+"""How far towards the borders of the picture the framed points reach."""
+FAINT = 0.1
+"""Points of less than this share of the largest weight are not framed: they can hardly be seen."""
+REACH, STEP = 3.5, 0.5
+"""By distance from the median, strays come after the first gap of ``STEP`` median distances that ends beyond ``REACH``
+of them. A straight rod ends at 2. Chairs have a back with many small Gaussians, and far below it legs with few, but
+without such a gap."""
+SIGMAS = 2.0
+"""Where a Gaussian ends, in standard deviations; there it has 14 % of its opacity."""
+STRETCH = 1.5
+"""Ends of Gaussians are framed up to this many times as far from the middle as the furthest centre. Walls have some
+that are larger than the scene; those of chairs' legs go on below the floor."""
 
 
 @dataclass(frozen=True)
@@ -86,26 +90,63 @@ def framing_distance(
         lens: of all of them.
         fill: how far towards the borders points may come; 1 is the very border.
     """
-    around = points[:: -(-len(points) // MAX_FRAMED)] - center
+    around = convex_corners(points) - center
     limit = fill * lens.slopes
     needed = [(np.abs(local[:, :2]) / limit).max(-1) + local[:, 2] for local in (around @ axes for axes in rotations)]
     return float(np.max(needed))
 
 
 def object_core(points: Float[np.ndarray, "N 3"], weights: Float[np.ndarray, " N"]) -> Bool[np.ndarray, " N"]:
-    """Which points make up the object, strays apart; never none of them.
+    """Which points make up the object, faint ones and strays apart; never none of them.
 
-    Points too far from the weighted median (``REACH``) are left out until none is, then those at the very ends of an
-    axis (``TRIM``). Of a compact object among fewer strays, however far, it finds the object.
+    Points too far from the weighted median (``REACH``, ``STEP``) are left out until none is. Of a compact object among
+    fewer strays, however far, it finds the object; what hangs together with it stays, however few points it has.
     """
-    kept, before = np.ones(len(points), bool), 0
+    kept, before = weights >= FAINT * weights.max(), 0
     while kept.sum() != before:
         before = kept.sum()
         distances = np.linalg.norm(points - weighted_quantile(points[kept], weights[kept], 0.5), axis=-1)
-        kept &= distances <= REACH * weighted_quantile(distances[kept, None], weights[kept], 0.5)
-    low, high = (weighted_quantile(points[kept], weights[kept], share) for share in (TRIM, 1 - TRIM))
-    inside = kept & ((points >= low) & (points <= high)).all(-1)
-    return inside if inside.any() else kept
+        typical = weighted_quantile(distances[kept, None], weights[kept], 0.5).item()
+        kept &= distances <= _last_before_gap(distances[kept], REACH * typical, STEP * typical)
+    return kept
+
+
+def _last_before_gap(distances: Float[np.ndarray, " N"], start: float, gap: float) -> float:
+    """The last distance before the first gap larger than ``gap`` that ends beyond ``start``."""
+    ascending = np.sort(distances)
+    gaps = (np.diff(ascending) > gap) & (ascending[1:] > start)
+    return float(ascending[gaps.argmax()] if gaps.any() else ascending[-1])
+
+
+def ends_of_gaussians(
+    means: Float[np.ndarray, "N 3"], half_axes: Float[np.ndarray, "N 3 3"]
+) -> Float[np.ndarray, "N*6 3"]:
+    """Both ends of each axis of each Gaussian, drawn in to ``STRETCH`` times the radius of the centres.
+
+    Args:
+        means: centres; at least one. Where all are one point there is no radius, and the ends stay where they are.
+        half_axes: in each row of a Gaussian, one axis, as long as a standard deviation.
+    """
+    center = middle(means)
+    radius = np.linalg.norm(means - center, axis=-1).max()
+    furthest = STRETCH * radius if radius > 0 else np.inf
+    ends = means[:, None, None] + SIGMAS * np.array([1, -1])[:, None, None] * half_axes[:, None]
+    outwards = ends.reshape(-1, 3) - center
+    lengths = np.linalg.norm(outwards, axis=-1, keepdims=True)
+    return center + outwards * np.minimum(1, np.divide(furthest, lengths, out=np.ones_like(lengths), where=lengths > 0))
+
+
+def convex_corners(points: Float[np.ndarray, "N 3"]) -> Float[np.ndarray, "M 3"]:
+    """Those of the points that are corners of their convex hull: what a camera sees at the borders is among them.
+
+    All of them if they are too few or too flat to have one.
+    """
+    from scipy.spatial import ConvexHull, QhullError
+
+    try:
+        return points[ConvexHull(points).vertices]
+    except (QhullError, ValueError):
+        return points
 
 
 def middle(points: Float[np.ndarray, "N 3"]) -> Float[np.ndarray, " 3"]:

@@ -26,8 +26,9 @@ from proto_saga_ns.cli.render import Render
 from proto_saga_ns.cli.run import Run, load_run
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.model.pictures import picture
+from proto_saga_ns.rasterize.reference import quaternion_rotation
 from proto_saga_ns.videos.pictures import to_uint8
-from proto_saga_ns.videos.turntable import FILL, object_core
+from proto_saga_ns.videos.turntable import FILL, ends_of_gaussians, object_core
 from tests.commands import run
 from tests.conftest import TrainedRun
 from tests.test_nerfstudio_commands import camera_path
@@ -183,7 +184,9 @@ def test_a_turntable_frames_its_instance(opened: Run) -> None:
     mine = found.ids == chosen
     weights = (opened.model.opacities.detach().sigmoid().squeeze(-1) * found.confidence)[mine].double().numpy()
     points = opened.model.means.detach()[mine].double().numpy()
-    points = points[object_core(points, weights)]
+    core = object_core(points, weights)
+    axes = quaternion_rotation(opened.model.quats.detach()).mT * opened.model.scales.detach().exp()[..., None]
+    points = ends_of_gaussians(points[core], axes[mine].double().numpy()[core])
     reach = []
     for camera in path.cameras:
         view = opened.model.view_of(camera, corrected=False)

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proto_saga_ns.videos.turntable import (
+    FAINT,
     FILL,
+    SIGMAS,
+    STRETCH,
     PinholeLens,
+    convex_corners,
+    ends_of_gaussians,
     framing_distance,
     middle,
     object_core,
@@ -88,9 +93,65 @@ def test_the_core_is_the_object_and_not_the_strays(seed: int, share: float) -> N
     strays *= rng.uniform(20, 100, (len(strays), 1)) / np.linalg.norm(strays, axis=-1, keepdims=True)
     core = object_core(np.concatenate([chair, strays]), np.ones(400 + len(strays)))
     assert not core[400:].any()
-    assert core[:400].mean() > 0.85
-    found = chair[core[:400]]
-    np.testing.assert_allclose(found.max(0) - found.min(0), 2 * sizes, rtol=0.1)
+    assert core[:400].all()
+
+
+@settings(deadline=None)
+@given(seeds, counts, st.floats(-80, 80), st.integers(16, 500), st.integers(16, 500), st.integers(0, 40))
+def test_boxes_are_inside_of_every_picture_to_their_last_point(
+    seed: int, count: int, elevation: float, width: int, height: int, strays: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    box = rng.uniform(-1, 1, (300, 3)) * rng.uniform(0.2, 1, 3) + rng.normal(size=3)
+    faint = rng.uniform(-200, 200, (strays, 3))
+    points = np.concatenate([box, faint])
+    weights = np.concatenate([rng.uniform(0.2, 1, 300), rng.uniform(0, 0.2 * FAINT, strays)])
+    core = object_core(points, weights)
+    assert core[:300].all() and not core[300:].any()
+    ends = ends_of_gaussians(points[core], rng.normal(size=(300, 3, 3)) * 0.05)
+    lens, rotations, center = PinholeLens.from_fov(width, height, 40), orbit_rotations(count, elevation), middle(ends)
+    for pose in orbit_poses(rotations, center, framing_distance(ends, center, rotations, lens)):
+        pixels, depth = project(np.concatenate([box, ends]), pose, lens)
+        assert (depth > 0).all()
+        margin = (1 - FILL) / 2 * np.array([width, height])
+        assert (pixels >= margin - 1e-6).all() and (pixels <= [width, height] - margin + 1e-6).all()
+
+
+def test_few_points_of_feet_are_part_of_a_chair() -> None:
+    rng = np.random.default_rng(0)
+    back = rng.uniform([-1, -0.1, 0.5], [1, 0.1, 1], (2000, 3))
+    corners = np.array([[x, y, 0.0] for x in (-1, 1) for y in (-0.1, 1.9)])
+    legs = np.concatenate([corners + np.array([0, 0, height]) for height in np.linspace(0.4, -3, 20)])
+    strays = rng.uniform(30, 40, (20, 3))
+    core = object_core(np.concatenate([back, legs, strays]), np.ones(2000 + 80 + 20))
+    assert core[:2080].all() and not core[2080:].any()
+
+
+@given(seeds)
+def test_the_ends_of_a_gaussian_are_on_its_axes(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    means, axes = rng.uniform(-1, 1, (30, 3)), rng.normal(size=(30, 3, 3)) * 0.01
+    ends = ends_of_gaussians(means, axes)
+    wanted = [mean + sign * SIGMAS * axis for mean, rows in zip(means, axes, strict=True) for sign in (1, -1)
+              for axis in rows]  # fmt: skip
+    np.testing.assert_allclose(ends, wanted)
+    np.testing.assert_allclose(ends_of_gaussians(means[:1], axes[:1] * 1e4), means[:1] + (ends[:6] - means[:1]) * 1e4)
+
+
+def test_a_gaussian_larger_than_the_scene_is_framed_as_far_as_the_scene_stretches() -> None:
+    means, axes = np.array([[-1.0, 0, 0], [1, 0, 0], [0, 0.5, 0]]), np.zeros((3, 3, 3))
+    axes[2, 0] = 0, 0, 1000
+    distances = np.linalg.norm(ends_of_gaussians(means, axes) - middle(means), axis=-1)
+    radius = np.linalg.norm(means - middle(means), axis=-1).max()
+    assert distances.max() == pytest.approx(STRETCH * radius)
+
+
+@given(seeds, st.integers(1, 200), st.booleans())
+def test_the_corners_are_the_furthest_in_every_direction(seed: int, count: int, is_flat: bool) -> None:
+    rng = np.random.default_rng(seed)
+    points = rng.normal(size=(count, 3)) * [1, 1, not is_flat]
+    directions = rng.normal(size=(20, 3))
+    np.testing.assert_allclose((convex_corners(points) @ directions.T).max(0), (points @ directions.T).max(0))
 
 
 def test_what_weighs_nothing_does_not_matter() -> None:
