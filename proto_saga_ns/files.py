@@ -13,6 +13,29 @@ from typing import Any, BinaryIO
 from proto_saga_ns.errors import ProtoSagaError
 
 
+def check_output_folder(folder: Path) -> None:
+    """Raise a ``ProtoSagaError`` if a folder for output, or one above it, is a file; none of them need be there."""
+    there = next((place for place in (folder, *folder.parents) if place.exists()), None)
+    if there is not None and not there.is_dir():
+        raise ProtoSagaError(
+            f"--output-dir {folder} cannot be made: {there} is a file. Name a folder; it is made if it is not there."
+        )
+
+
+def remove_file(path: Path) -> None:
+    """Remove a file that may be there, before what it tells of is replaced.
+
+    Raises:
+        ProtoSagaError: it cannot be removed.
+    """
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise ProtoSagaError(
+            f"Cannot replace {path}: {error.strerror or error}. Choose a folder that you may write to."
+        ) from error
+
+
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """A free name beside ``path``, ending in .tmp, for a file that is moved to ``path`` when the block ends well.

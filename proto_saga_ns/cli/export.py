@@ -74,10 +74,11 @@ class Export:
         from proto_saga_ns.export.frame import ExportFrame
         from proto_saga_ns.export.parts import check_ids
         from proto_saga_ns.export.tables import instances_table
-        from proto_saga_ns.files import write_json
+        from proto_saga_ns.files import check_output_folder, remove_file, write_json
         from proto_saga_ns.scene.shown_level import at_granularity
         from proto_saga_ns.scene.shown_things import table_at_level
 
+        check_output_folder(self.output_dir)
         granularity = granularity_of(self.granularity)
         run = load_run(self.load_config, self.data)
         scene = at_granularity(run.scene, granularity, run.model.num_points)
@@ -89,6 +90,7 @@ class Export:
         views = self._views(run)
         frame = ExportFrame(self.frame, _world_to_training(run, self.load_config))
         labelled = _labelled_splat(run, instances, {0, *names}, frame)
+        remove_file(self.output_dir / "instances.json")
         write_json(self.output_dir / "transform.json", frame.to_json())
         files = self._write_parts(labelled, sorted(set(self.instances or names)), frame)
         self._write_whole(labelled, frame)

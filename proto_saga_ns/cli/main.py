@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import tyro
@@ -22,6 +23,9 @@ from proto_saga_ns.cli.segment import Segment
 from proto_saga_ns.cli.standin import MakeStandin
 from proto_saga_ns.cli.track import TrackCommand
 from proto_saga_ns.errors import user_errors_end_the_process
+
+STOPPED_EXIT_CODE = 130
+"""As shells say it of a process that Ctrl-C ended."""
 
 Command = (
     Annotated[Segment, tyro.conf.subcommand("segment")]
@@ -51,7 +55,11 @@ def entrypoint() -> None:
         "`ns-train proto-saga --data DIR` or `ns-train proto-saga-lite --data DIR`.",
     )
     with user_errors_end_the_process():
-        command.run()
+        try:
+            command.run()
+        except KeyboardInterrupt:
+            print("\nproto-saga: stopped. The same command starts again or goes on.", file=sys.stderr, flush=True)
+            sys.exit(STOPPED_EXIT_CODE)
 
 
 if __name__ == "__main__":

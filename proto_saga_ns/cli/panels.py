@@ -10,6 +10,7 @@ from typing import Annotated
 import tyro
 
 from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.files import check_output_folder
 from proto_saga_ns.report.sheets import Format
 
 
@@ -88,6 +89,7 @@ def run_names(configs: tuple[Path, ...], names: tuple[str, ...]) -> list[str]:
 
 def _check_arguments(arguments: Panels) -> None:
     """What can be known before a run is loaded."""
+    check_output_folder(arguments.output_dir)
     if not arguments.load_config:
         raise ProtoSagaError("Give --load-config RUN/config.yml, and again for every run to compare it with.")
     for name, least in (("views", 1), ("longest", 16)):

@@ -14,7 +14,7 @@ class Segment:
     """Write one 16-bit label map a view, with the same id for the same instance in all of them.
 
     OUTPUT-DIR/<image stem>.png, and OUTPUT-DIR/instances.json with names, colours and sizes of the instances (or
-    groups, or parts).
+    groups, or parts), written last: without it the maps are not all of one segmentation.
     """
 
     load_config: Path
@@ -34,18 +34,21 @@ class Segment:
         from rich.progress import track
 
         from proto_saga_ns.cli.run import load_run
-        from proto_saga_ns.files import write_json
+        from proto_saga_ns.files import check_output_folder, remove_file, write_json
         from proto_saga_ns.labels import write_label_map
         from proto_saga_ns.model.segmentation import segment_view
         from proto_saga_ns.scene.shown_gaussians import instances_at_level
         from proto_saga_ns.scene.shown_level import at_granularity
         from proto_saga_ns.scene.shown_things import table_at_level
 
+        check_output_folder(self.output_dir)
         run = load_run(self.load_config, self.data)
         granularity = granularity_of(self.granularity)
         scene = at_granularity(run.scene, granularity, run.model.num_points)
         shown = instances_at_level(scene, run.model.embeddings, run.model.means)
-        for image, camera, _ in track(run.named_cameras(self.split), "Segmenting views"):
+        views, table = run.named_cameras(self.split), self.output_dir / "instances.json"
+        remove_file(table)
+        for image, camera, _ in track(views, "Segmenting views"):
             labels = segment_view(run.model, scene, camera, granularity).labels
             write_label_map(self.output_dir / f"{image.stem}.png", labels)
-        write_json(self.output_dir / "instances.json", table_at_level(scene, shown.ids))
+        write_json(table, table_at_level(scene, shown.ids))

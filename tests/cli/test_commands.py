@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 import torch
 
+from proto_saga_ns.cli.info import Info
+from proto_saga_ns.cli.main import STOPPED_EXIT_CODE, entrypoint
 from proto_saga_ns.labels import read_label_map
 from proto_saga_ns.model.image_quality import FIGURES
 from proto_saga_ns.scene.state import scene_from_state
@@ -29,6 +31,36 @@ def test_segment_writes_a_consistent_label_map_for_every_view(trained_run: Train
     for path in tmp_path.glob("*.png"):
         labels = read_label_map(path)
         assert labels.shape == (48, 64) and set(np.unique(labels)) <= ids | {0}
+
+
+def test_maps_that_were_not_all_rewritten_have_no_table(trained_run: TrainedRun, tmp_path: Path) -> None:
+    """Else those of two segmentations would lie beside the table of one of them."""
+    (tmp_path / "instances.json").write_text("{}")
+    (tmp_path / f"{trained_run.scene.test_paths[-1].stem}.png").mkdir()  # cannot be replaced by a file
+    process = run("proto-saga", "segment", "--load-config", trained_run.config, "--output-dir", tmp_path)
+    assert process.returncode == 2 and "Cannot write" in process.stderr
+    assert (tmp_path / f"{trained_run.scene.test_paths[0].stem}.png").is_file()
+    assert not (tmp_path / "instances.json").exists()
+
+
+@pytest.mark.parametrize("command", ["segment", "export", "panels"])
+def test_an_output_folder_that_is_a_file_is_named(command: str, trained_run: TrainedRun, tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("mine")
+    process = run("proto-saga", command, "--load-config", trained_run.config, "--output-dir", tmp_path / "taken")
+    assert process.returncode == 2 and "taken is a file. Name a folder" in " ".join(process.stderr.split())
+    assert (tmp_path / "taken").read_text() == "mine"
+
+
+def test_ctrl_c_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupted(_: Info) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Info, "run", interrupted)
+    monkeypatch.setattr("sys.argv", ["proto-saga", "info", "--load-config", "config.yml"])
+    with pytest.raises(SystemExit) as ended:
+        entrypoint()
+    assert ended.value.code == STOPPED_EXIT_CODE
+    assert capsys.readouterr().err.strip().startswith("proto-saga: stopped")
 
 
 def test_evaluating_a_run_and_its_label_maps_gives_the_same_figures(trained_run: TrainedRun, tmp_path: Path) -> None:
@@ -122,7 +154,7 @@ def test_consensus_takes_no_ids(copy_of_run: TrainedRun) -> None:
     before = copy_of_run.checkpoint.read_bytes()
     options = ("--load-config", copy_of_run.config, "--strategy", "consensus", "--mask-ids", "trust")
     process = run("proto-saga", "associate", *options)
-    assert process.returncode == 2 and "mask_ids: of the memory bank" in " ".join(process.stderr.split())
+    assert process.returncode == 2 and "--mask-ids: nothing to --strategy consensus" in " ".join(process.stderr.split())
     assert copy_of_run.checkpoint.read_bytes() == before
 
 
