@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from proto_saga_ns.demo import DINING
 from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.kernels.waiting import PASSIVE, WAIT_POLICY
 
 METHOD = "proto-saga-lite"
 
@@ -20,7 +22,7 @@ class Demo:
     """Train on the embedded dining room, then render, segment and evaluate it.
 
     Runs the same commands that you would type for your own data and prints each of them. Leaves pictures of novel
-    views, a video and a table in the output folder.
+    views, a video and a report with the table in the output folder.
     """
 
     output_dir: Path = Path("demo_output")
@@ -37,6 +39,10 @@ class Demo:
         _run(
             *("proto-saga", "evaluate", "--load-config", config, "--ground-truth", DINING / "instances"),
             *("--json", out / "evaluation.json"),
+        )
+        _run(
+            *("proto-saga", "report", "--load-config", config, "--ground-truth", DINING / "instances"),
+            *("--output", out / "report.html"),
         )
         self._pictures(config, out)
         if self.video:
@@ -67,7 +73,8 @@ def _run(program: str, *arguments: object) -> None:
     words = [program, *map(str, arguments)]
     print(f"\n$ {shlex.join(words)}", flush=True)
     script = Path(sysconfig.get_path("scripts")) / program
-    code = subprocess.run([sys.executable, str(script), *words[1:]], check=False).returncode
+    environment = {WAIT_POLICY: PASSIVE, **os.environ}  # people do other things while they wait
+    code = subprocess.run([sys.executable, str(script), *words[1:]], env=environment, check=False).returncode
     if code != 0:
         raise ProtoSagaError(f"`{shlex.join(words)}` ended with exit code {code}; its message is above.")
 
@@ -79,6 +86,7 @@ Pictures    {out / "views.png"} and {out / "views"}/
 Label maps  {out / "label_maps"}/"""
         + (f"\nVideo       {out / 'segmentation.mp4'}" if video else "")
         + f"""
+Report      {out / "report.html"}
 Figures     {out / "evaluation.json"}
 Look at it  ns-viewer --load-config {config}"""
     )

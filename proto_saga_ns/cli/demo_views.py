@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from proto_saga_ns.colors import colorize
+from proto_saga_ns.colors import colorize, overlay
+from proto_saga_ns.evaluation import InstanceProtocol
 from proto_saga_ns.files import write_atomically
 from proto_saga_ns.labels import read_label_map
+from proto_saga_ns.model.evaluate import truth_of_view
+from proto_saga_ns.model.segmentation import segment_view
+from proto_saga_ns.report.panels import SeenView
+from proto_saga_ns.report.pictures import truth_picture
 from proto_saga_ns.report.sheets import Block, Row, Sheet, draw_sheet
 from proto_saga_ns.videos.pictures import to_uint8
 
 if TYPE_CHECKING:
     from proto_saga_ns.cli.run import Run
 
-SHOWN = {"rgb": "novel view", "segmentation": "instances", "segmentation_overlay": "overlay"}
-COLUMNS = ("photo", *SHOWN.values(), "ground truth")
+COLUMNS = ("photo", "novel view", "instances", "overlay", "ground truth")
+NOTES = ("Ground truth has the colours of the instances that it is matched with; hatched: matched with none.",)
 
 
 def write_demo_views(run: Run, ground_truth: Path, out: Path, rows: int = 6) -> None:
@@ -23,14 +29,36 @@ def write_demo_views(run: Run, ground_truth: Path, out: Path, rows: int = 6) -> 
 
     Args:
         run: a run with a segmented scene.
-        ground_truth: label maps of the true instances, shown in the last column in colours of their own.
+        ground_truth: label maps of the true instances, shown in the last column in the colours of their matches.
         out: where to write.
+
+    Raises:
+        ProtoSagaError: the scene is not segmented yet, or a test view has no ground truth.
     """
-    views = []
-    for path, camera, image in run.cameras("test"):
-        outputs = run.model.get_outputs_for_camera(camera)
-        shown = [to_uint8(picture.cpu().numpy()) for picture in (image, *(outputs[name] for name in SHOWN))]
-        truth = colorize(read_label_map(ground_truth / f"{path.stem}.png"))
-        views.append(Row([*shown, truth]))
-        write_atomically(out / "views" / f"{path.stem}.png", draw_sheet(Sheet([Block(COLUMNS, views[-1:])])))
-    write_atomically(out / "views.png", draw_sheet(Sheet([Block(COLUMNS, views[:rows])])))
+    views, matched = _segmented_views(run, ground_truth)
+    shown = {view.name: _row(view, matched) for view in views}
+    for name, row in shown.items():
+        write_atomically(out / "views" / f"{name}.png", _sheet([row]))
+    write_atomically(out / "views.png", _sheet([*shown.values()][:rows]))
+
+
+def _segmented_views(run: Run, ground_truth: Path) -> tuple[list[SeenView], Mapping[int, int]]:
+    """The test views, and the predicted id of each true instance that is matched, over all of them."""
+    protocol, views = InstanceProtocol(), []
+    for path, camera, photo in run.cameras("test"):
+        segmented = segment_view(run.model, run.scene, camera)
+        truth = read_label_map(truth_of_view(path, ground_truth))
+        protocol.add(truth, segmented.labels)
+        shown, rendering = to_uint8(photo.cpu().numpy()), to_uint8(segmented.rgb.cpu().numpy())
+        views.append(SeenView(path.stem, shown, rendering, segmented.labels, truth))
+    return views, protocol.result().matched_without_void
+
+
+def _row(view: SeenView, matched: Mapping[int, int]) -> Row:
+    assert view.truth is not None
+    instances, truth = colorize(view.labels), truth_picture(view.truth, matched)
+    return Row([view.photo, view.rendering, instances, overlay(view.rendering, view.labels), truth])
+
+
+def _sheet(rows: list[Row]) -> bytes:
+    return draw_sheet(Sheet([Block(COLUMNS, rows)], NOTES))
