@@ -99,6 +99,10 @@ def _unless_default(name: str, value: float) -> tuple[str, ...]:
     return () if value == default else (f"--pipeline.model.{name.replace('_', '-')}", f"{value:g}")
 
 
+def _curve(name: str, values: Sequence[float]) -> tuple[Row, ...]:
+    return tuple(Row(f"{value:g}", PAPER, training=_unless_default(name, value)) for value in values)
+
+
 def _by_delta(published: Sequence[tuple[float, ...]]) -> tuple[Row, ...]:
     deltas = zip(_DELTAS, published, strict=True)
     return tuple(
@@ -169,18 +173,10 @@ TABLES: dict[str, Table] = {
             *_OWN,
         ),
     ),
-    "figure-5-lambda": Table(
-        "lambda_CE (Replica)",
-        "replica",
-        "test views",
-        tuple(Row(f"{value:g}", PAPER, training=_unless_default("lambda_ce", value)) for value in _LAMBDAS),
-    ),
-    "figure-5-tau": Table(
-        "tau (Replica)",
-        "replica",
-        "test views",
-        tuple(Row(f"{value:g}", PAPER, training=_unless_default("tau", value)) for value in _TAUS),
-    ),
+    "figure-5-lambda": Table("lambda_CE (Replica)", "replica", "test views", _curve("lambda_ce", _LAMBDAS)),
+    "figure-5-tau": Table("tau (Replica)", "replica", "test views", _curve("tau", _TAUS)),
+    "figure-5-lambda-lerf-mask": Table("lambda_CE (LERF-Mask)", "lerf-mask", "phrases", _curve("lambda_ce", _LAMBDAS)),
+    "figure-5-tau-lerf-mask": Table("tau (LERF-Mask)", "lerf-mask", "phrases", _curve("tau", _TAUS)),
 }
 """By number. Of Figure 5 the paper prints no values; those of the curves are ours."""
 

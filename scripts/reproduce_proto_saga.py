@@ -36,7 +36,8 @@ class Reproduce:
     """Run tables of the paper and print them beside the published figures."""
 
     table: tuple[str, ...] = ("1",)
-    """1 to 7, 6-lerf-mask, figure-5-lambda, figure-5-tau of Proto-SaGa; I and II of MastSAM; or all"""
+    """1 to 7, figure-5-lambda and figure-5-tau of Proto-SaGa; 6 and the two of Figure 5 with -lerf-mask behind them for
+    that data set; I and II of MastSAM; or all"""
     data: Path | None = None
     """folder with the scenes, one folder each: in the layout of the table's data set, or in nerfstudio's format with
     the truth of all views in instances/. Tables I and II: the folder of DAVIS or MOSE. Without it stand-ins are
@@ -53,8 +54,7 @@ class Reproduce:
     segmenter: Preset = "default"
     """how bad the simulated masks of stand-ins are"""
     text_masks: Literal["model", "truth"] = "model"
-    """Tables 2 and 6-lerf-mask: phrases by Grounding DINO and Segment Anything, or by the true masks of the first test
-    view"""
+    """LERF-Mask: phrases by Grounding DINO and Segment Anything, or by the true masks of the first test view"""
     videos: VideoOptions = field(default_factory=VideoOptions)
     """Tables I and II"""
     queue: Annotated[Queue, tyro.conf.arg(name="")] = field(default_factory=Queue)

@@ -115,6 +115,8 @@ def plot(text: Text, label: str, file: Path) -> None:
     canvas, axes = plt.subplots(figsize=(5, 3.6), layout="constrained")
     axes.errorbar(list(found), means, spread, marker="o", capsize=3)
     axes.set(xscale="log", xlabel=label, ylabel="mIoU")
+    axes.set_xticks(list(found), [f"{value:g}" for value in found])
+    axes.minorticks_off()
     axes.set_title(textwrap.fill(text.head, 75, break_on_hyphens=False), fontsize=7)
     for suffix in (".png", ".svg"):
         canvas.savefig(file.with_suffix(suffix), dpi=150)
