@@ -22,7 +22,7 @@ SIZE = (1100, 800)
 BARREL, MACHINE, CHAIR, WALLS = (0.535, 0.41), (0.66, 0.71), (0.735, 0.515), ((0.35, 0.3), (0.75, 0.3))
 """Places in the picture that ns-viewer opens with on the demo scene."""
 GIF_SIZE = (800, 582)
-COLORS = 96
+COLORS = 255
 FRAME_MS = 1300
 SETTLED_MS = 2500
 
@@ -63,7 +63,7 @@ def _record(viewer: Viewer, output: Path) -> None:
 
         _reset(viewer)
         scene(viewer, take)
-        small = [frame.quantize(COLORS, dither=Image.Dither.NONE) for frame in frames]
+        small = [frame.quantize(COLORS, kmeans=2, dither=Image.Dither.NONE) for frame in frames]
         small[0].save(output / f"{name}.gif", save_all=True, append_images=small[1:], duration=FRAME_MS, loop=0)
 
 
