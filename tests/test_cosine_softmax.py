@@ -36,9 +36,10 @@ def test_the_kernel_for_the_cross_entropy_agrees_with_torch(
     labels = torch.randint(0, classes + 1, (pixels,), generator=torch.Generator().manual_seed(seed))
     ours = loss_and_gradients(features, weights, labels, tau)
     theirs = loss_and_gradients(features.double(), weights.double(), labels, tau)
-    for mine, other in zip((ours[0], *ours[2:]), (theirs[0], *theirs[2:]), strict=True):
-        # What differs by rounding are terms as large as tau over the length, before they cancel.
-        noise = 3e-6 * max(1.0, tau / min(max(scale, 1e-2), 0.3)) + 1e-5 * float(other.abs().max())
+    # What differs by rounding are terms as large as tau over the length, before they cancel.
+    shortest = [1.0, max(float(features.norm(dim=1).min()), 1e-2), float(weights.norm(dim=0).min())]
+    for mine, other, length in zip((ours[0], *ours[2:]), (theirs[0], *theirs[2:]), shortest, strict=True):
+        noise = 3e-6 * max(1.0, tau / length) + 1e-5 * float(other.abs().max())
         torch.testing.assert_close(mine.double(), other, atol=noise, rtol=1e-4)
     highest = cosine_logits(features.double(), weights.double(), tau).topk(min(2, classes), dim=1).values
     if classes == 1 or (highest[:, 0] - highest[:, 1] > 1e-4 * tau).all():
