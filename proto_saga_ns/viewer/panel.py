@@ -76,7 +76,7 @@ class ObjectsPanel(ViewerControl):
             self._on_press(group, lambda title: self._show_output(OUTPUTS[title]))
         self._on_setting(widgets.granularity, lambda value: self._lit_up(session.look_at_level(float(value))))
         self._on_click(widgets.join, session.join_as_shown)
-        self._on_choice(widgets.tool, self._use_tool)
+        self._on_setting(widgets.tool, self._use_tool)
         self._on_choice(widgets.instance, lambda entry: session.select([chosen_id(entry)], widgets.add.value))
         self._on_press(widgets.step, lambda title: session.select_next(-1 if title == "Previous" else 1))
         self._on_press(widgets.select, lambda title: session.select(session.scene.ids if title == "All" else ()))
@@ -115,7 +115,7 @@ class ObjectsPanel(ViewerControl):
         handle.on_update(chosen)
 
     def _on_setting(self, handle: viser.GuiInputHandle, action: Callable[[Any], str]) -> None:
-        """The last value wins: a slider that is dragged sends many, and their callbacks come in any order."""
+        """The last value wins, though callbacks of values that follow each other closely come in any order."""
 
         def moved(event: viser.GuiEvent) -> None:
             if event.client is not None:
