@@ -84,12 +84,11 @@ class ConvertMasks:
 
 def _masks_of(folder: Path, images: list[Path]) -> Path:
     """The folder of label maps that training would take, or the one mask cache that there is."""
-    from proto_saga_ns.labels import find_mask_folder
+    from proto_saga_ns.labels import find_masks_of
     from proto_saga_ns.labels.cache import MANIFEST, cache_roots
 
-    for place in (folder, images[0].parent.parent):
-        if found := find_mask_folder(place):
-            return found
+    if found := find_masks_of(folder, images):
+        return found
     caches = [path.parent for root in cache_roots(folder) for path in sorted(root.glob(f"*/{MANIFEST}"))]
     if len(caches) == 1:
         return caches[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib.metadata import version
 from typing import Annotated
 
 import tyro
@@ -48,11 +49,15 @@ Command = (
 
 def entrypoint() -> None:
     """Parse the command line and run the sub-command; a user error is one line on stderr and exit code 2."""
+    if sys.argv[1:] == ["--version"]:
+        print(f"proto-saga {version('proto_saga_ns')}")
+        return
     command = tyro.cli(
         Command,  # type: ignore[arg-type]
         prog="proto-saga",
         description="Take 3D Gaussian Splatting scenes apart into objects. Scenes are trained by "
-        "`ns-train proto-saga --data DIR` or `ns-train proto-saga-lite --data DIR`.",
+        "`ns-train proto-saga --data DIR` or `ns-train proto-saga-lite --data DIR`. `proto-saga --version` says which "
+        "version this is.",
     )
     with user_errors_end_the_process():
         try:

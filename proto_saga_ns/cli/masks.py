@@ -77,6 +77,7 @@ class Masks:
         for cache in done:
             gone = f" ({cache.num_stale} more are of images that are gone)" if cache.num_stale else ""
             say(f"{len(cache.made)} label maps, up to date, in {cache.folder}{gone}")
+            _say_what_training_takes(cache, self.backend)
             if self.report:
                 _report(cache.data, sorted(cache.made), cache.folder)
 
@@ -150,6 +151,15 @@ def _verified(folders: Sequence[Path], factory: SegmenterFactory) -> list[Folder
         )
     pairs = zip(folders, states, strict=True)
     return [FolderOfMasks(data, state.folder, [], state.fingerprints, len(state.stale)) for data, state in pairs]
+
+
+def _say_what_training_takes(cache: FolderOfMasks, backend: BackendName) -> None:
+    """Masks that somebody else has made come before those of the cache."""
+    from proto_saga_ns.labels import find_masks_of
+
+    given = find_masks_of(data_folder(cache.data), sorted(cache.made))
+    if given is not None:
+        say(f"Training takes those in {given} all the same, unless it is told: --mask-source {backend}")
 
 
 def _download(segmenter: Segmenter) -> None:

@@ -23,7 +23,7 @@ from proto_saga_ns.labels import (
     check_label_maps,
     ensure_masks,
     find_cached_masks,
-    find_mask_folder,
+    find_masks_of,
     index_masks,
     read_label_map,
     renumber,
@@ -130,7 +130,7 @@ def _given_folder(images: SplitImages, options: MaskOptions) -> Path | None:
     if options.mask_dir is not None:
         folder: Path | None = images.data_dir / options.mask_dir
     else:
-        folder = next(filter(None, (find_mask_folder(place, images.taken) for place in _places(images))), None)
+        folder = find_masks_of(images.data_dir, images.paths, images.taken)
     if folder is None or not images.shares_stems:
         return folder
     # Blender's train/r_0.png and test/r_0.png: masks/train/ if there is one, else masks/ is of the training
@@ -139,12 +139,6 @@ def _given_folder(images: SplitImages, options: MaskOptions) -> Path | None:
     if nested.is_dir():
         return nested
     return folder if images.is_train else None
-
-
-def _places(images: SplitImages) -> list[Path]:
-    """Where to look for a mask folder: in the data folder, and beside the folder of the images."""
-    beside = {path.parent.parent: None for path in images.paths[:1]}
-    return list({images.data_dir: None, **beside})
 
 
 def _cached(images: SplitImages, options: MaskOptions) -> Path | None:

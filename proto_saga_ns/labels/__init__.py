@@ -7,6 +7,7 @@ from proto_saga_ns.labels.folder import (
     LabelMapCheck,
     check_label_maps,
     find_mask_folder,
+    find_masks_of,
     index_masks,
 )
 from proto_saga_ns.labels.maps import compact_labels, label_ids, renumber, resize_label_map
@@ -24,6 +25,7 @@ __all__ = [
     "ensure_masks",
     "find_cached_masks",
     "find_mask_folder",
+    "find_masks_of",
     "flatten_masks",
     "flatten_patches",
     "index_masks",

@@ -53,6 +53,16 @@ def find_mask_folder(folder: Path, exclude: Collection[Path] = ()) -> Path | Non
     return None
 
 
+def find_masks_of(data: Path, images: Sequence[Path], exclude: Collection[Path] = ()) -> Path | None:
+    """The mask folder that belongs to some images: in the data folder, or beside the folder of the first image.
+
+    Args:
+        exclude: folders known to hold something else.
+    """
+    places = dict.fromkeys([data, *(path.parent.parent for path in images[:1])])
+    return next(filter(None, (find_mask_folder(place, exclude) for place in places)), None)
+
+
 def index_masks(folder: Path, image_paths: Sequence[Path]) -> list[Path | None]:
     """The label map of every image, matched by file-name stem; None where there is none.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -186,6 +187,11 @@ def test_info_lists_every_instance(trained_run: TrainedRun) -> None:
 
 COMMANDS = ("segment", "associate", "evaluate", "info", "masks", "convert-masks", "demo", "export", "find", "render")
 COMMANDS += ("data", "make-standin", "panels", "report", "track")
+
+
+def test_the_version_is_the_package_s() -> None:
+    process = run("proto-saga", "--version")
+    assert process.returncode == 0 and process.stdout.strip() == f"proto-saga {version('proto_saga_ns')}"
 
 
 @pytest.mark.parametrize("words", [[], *([name] for name in COMMANDS)])

@@ -134,6 +134,14 @@ def test_training_takes_the_masks_of_the_command(tmp_path: Path, monkeypatch: py
         assert label_maps.read(0, 48 // factor, 64 // factor).max() > 0
 
 
+def test_says_which_masks_training_takes_where_there_are_others(data: Path) -> None:
+    assert "Training takes" not in masks(data).stdout
+    shutil.copytree(folder_of(data), data / "sam_mask")
+    for words in ((), ("--check",)):
+        said = " ".join(masks(data, *words).stdout.split())
+        assert f"Training takes those in {data / 'sam_mask'}" in said and "--mask-source superpixel" in said
+
+
 def test_two_processes_at_once_are_harmless(data: Path) -> None:
     started = [Started("proto-saga", "masks", data, *QUICK) for _ in range(2)]
     assert [process.wait(120).returncode for process in started] == [0, 0]
