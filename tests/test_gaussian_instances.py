@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from proto_saga_ns.gaussian_instances import GaussianInstances, InstanceVotes, elect
+from proto_saga_ns.gaussian_instances import MIN_SEEN, GaussianInstances, InstanceVotes, elect
 from proto_saga_ns.rasterize.contributions import Contributions
 
 N, T = 13, 70_000
@@ -65,6 +65,19 @@ def test_without_votes_and_with_most_votes_for_none_a_gaussian_belongs_to_none()
     assert found.confidence[4] == 0.75 and (found.confidence[found.ids == 0] == 0).all()
     assert found.ids.dtype == torch.int32 and found.confidence.dtype == torch.float32
     assert len(elect(sparse(matrix[:0]), 0).ids) == 0
+
+
+@given(st.integers(0, 10**6))
+def test_what_is_hardly_seen_keeps_its_id_without_confidence(seed: int) -> None:
+    votes, totals = sparse(random_views(seed, 1)[0]), random_views(seed, 1)[0].sum(1)
+    known = elect(votes, N)
+    alone = totals * (1 + 2 * torch.arange(N) % 5 / MIN_SEEN)
+    found = elect(votes, N, alone)
+    hardly = totals < MIN_SEEN * alone
+    assert torch.equal(found.ids, known.ids)
+    assert torch.equal(found.confidence, known.confidence.masked_fill(hardly, 0))
+    assert torch.equal(found.seen_ids, known.ids.masked_fill(hardly, 0))
+    assert torch.equal(known.seen_ids, known.ids)
 
 
 def test_ids_and_confidences_belong_together() -> None:

@@ -152,7 +152,7 @@ def _gaussians_of(
     model = run.model
     found = run.scene.instances_of(model.embeddings)
     everything = torch.ones(len(found.ids))
-    chosen = torch.isin(found.ids, torch.tensor(instances)) if instances else everything.bool()
+    chosen = torch.isin(found.seen_ids, torch.tensor(instances)) if instances else everything.bool()
     if not bool(chosen.any()):
         names = ", ".join(map(str, instances))
         raise ProtoSagaError(

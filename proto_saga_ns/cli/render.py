@@ -187,7 +187,7 @@ class Render:
 
         display, scene = run.scene.display, run.scene
         chosen = display.selected or [number for number in scene.ids if number not in display.hidden]
-        present = {*scene.instances_of(run.model.embeddings).ids.unique().tolist()}
+        present = {*scene.instances_of(run.model.embeddings).seen_ids.unique().tolist()}
         absent = [number for number in chosen if number not in present]
         if absent:
             Console().print(f"No Gaussian belongs to instance {', '.join(map(str, absent))}: no file for it.")

@@ -35,15 +35,15 @@ class LabelledSplat:
         return LabelledSplat(self.splat.select(mask), chosen)
 
     def instance(self, instance_id: int) -> Splat:
-        """The Gaussians of one instance; of none if the id is 0."""
-        return self.splat.select(self.instances.ids == instance_id)
+        """The Gaussians of one instance that are seen; of none, and all that are hardly seen, if the id is 0."""
+        return self.splat.select(self.instances.seen_ids == instance_id)
 
     def rest(self) -> Splat:
-        """The Gaussians of no instance."""
+        """The Gaussians that no instance consists of."""
         return self.instance(0)
 
     def without(self, instance_ids: Iterable[int]) -> Splat:
-        """The scene after some instances were taken away."""
+        """The scene after some instances were taken away, with what is hardly seen of them."""
         taken = torch.tensor(list(instance_ids), dtype=self.instances.ids.dtype)
         return self.splat.select(~torch.isin(self.instances.ids, taken))
 
@@ -54,8 +54,8 @@ class LabelledSplat:
         return replace(self.splat, harmonics=constant_harmonics(table[ids.long()])[:, None, :])
 
     def count(self, instance_id: int) -> int:
-        """Number of Gaussians of an instance."""
-        return int((self.instances.ids == instance_id).sum())
+        """Number of Gaussians of ``instance``."""
+        return int((self.instances.seen_ids == instance_id).sum())
 
 
 def instance_file(instance_id: int) -> str:

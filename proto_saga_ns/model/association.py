@@ -24,7 +24,7 @@ from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.gaussian_instances import elect
 from proto_saga_ns.mask_agreement import MaskAgreement
 from proto_saga_ns.mask_table import MaskedView, MaskTable
-from proto_saga_ns.model.gaussian_votes import count_votes, segmented_views
+from proto_saga_ns.model.gaussian_votes import count_unoccluded, count_votes, segmented_views
 from proto_saga_ns.model.render import Gaussians
 from proto_saga_ns.model.scene_classifiers import classifier_masks
 from proto_saga_ns.model.segmentation import TrainingViews
@@ -102,11 +102,12 @@ def as_views_show_it(
             yield labels
 
     counts, number = count_votes(model, views, label_maps()), len(model.means)
+    gaussians = elect(counts, number, count_unoccluded(model, views))
     votes = scene.votes
     if votes is not None and not model.is_untrained:
         votes = Votes.largest(counts, number, votes.top, prototype_weight=BESIDE_VIEWS)
     agreement = {} if instance_of_mask is None else {part: counted.share(part) for part in scene.masks.ids}
-    return replace(scene, gaussians=elect(counts, number), votes=votes, agreement=agreement)
+    return replace(scene, gaussians=gaussians, votes=votes, agreement=agreement)
 
 
 def check_asks_votes_alone(options: AssociationOptions, scene_options: SceneOptions) -> None:

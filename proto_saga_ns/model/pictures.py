@@ -46,7 +46,7 @@ def picture(model: ProtoSagaModel, camera: Cameras, outputs: Sequence[Output]) -
 def object_alone(model: ProtoSagaModel, camera: Cameras) -> UInt8[np.ndarray, "H W 4"]:
     """What the output ``object`` shows, without anything behind it, as straight RGBA."""
     assert model.scene is not None
-    shown = model.scene.display.is_shown(model.scene.instances_of(model.embeddings).ids)
+    shown = model.scene.display.shows(model.scene.instances_of(model.embeddings))
     model.set_crop(None)
     alone = model.render_some(model.view_of(camera.to(model.device), corrected=False), shown.to(model.device))
     return to_uint8(straight_alpha(alone.rgb.cpu().numpy(), alone.alpha.cpu().numpy()))

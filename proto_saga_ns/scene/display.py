@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
+from proto_saga_ns.gaussian_instances import GaussianInstances
 from proto_saga_ns.granularity import OBJECTS
 
 Background = Literal["dimmed", "black", "white", "transparent"]
@@ -60,6 +61,14 @@ class Display:
         """Where a map of instance ids shows what ``object`` shows: the selected (or all), less the hidden."""
         visible = ~self.is_hidden(ids)
         return visible & _is_in(ids, self.selected) if self.selected else visible
+
+    def hides(self, gaussians: GaussianInstances) -> Bool[Tensor, " N"]:
+        """Which Gaussians are taken out of the scene: of what is hidden; if the rest is, those hardly seen, too."""
+        return self.is_hidden(gaussians.ids) | self.is_hidden(gaussians.seen_ids)
+
+    def shows(self, gaussians: GaussianInstances) -> Bool[Tensor, " N"]:
+        """Which Gaussians ``object`` shows before another background."""
+        return self.is_shown(gaussians.ids) & self.is_shown(gaussians.seen_ids)
 
     def selecting(self, ids: Iterable[int]) -> Display:
         """The same with other instances selected; what is selected is not hidden."""

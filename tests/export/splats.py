@@ -32,10 +32,11 @@ def random_splat(count: int = 40, degree: int = 3, seed: int = 0) -> Splat:
 
 
 def random_instances(count: int, highest: int = 4, seed: int = 0) -> GaussianInstances:
-    """Ids from 0 to ``highest``."""
+    """Ids from 0 to ``highest``; a fifth of the Gaussians is hardly seen."""
     generator = torch.Generator().manual_seed(seed)
     ids = torch.randint(0, highest + 1, (count,), generator=generator, dtype=torch.int32)
-    return GaussianInstances(ids, torch.rand(count, generator=generator) * (ids > 0))
+    seen = torch.rand(count, generator=generator) > 0.2
+    return GaussianInstances(ids, torch.rand(count, generator=generator) * (ids > 0) * seen)
 
 
 def parameters(splat: Splat) -> dict[str, torch.Tensor]:

@@ -34,8 +34,20 @@ def test_instances_and_rest_hold_every_gaussian_once(count: int, highest: int, s
 def test_what_is_removed_and_what_is_left_hold_every_gaussian_once(removed: set[int], seed: int) -> None:
     scene = labelled(30, 6, seed)
     left = scene.without(removed)
-    taken = [mean for number in removed for mean in scene.instance(number).means.tolist()]
+    taken = [mean for number in removed for mean in scene.splat.select(scene.instances.ids == number).means.tolist()]
     assert sorted(left.means.tolist() + taken) == sorted(scene.splat.means.tolist())
+
+
+@given(st.integers(1, 5), st.integers(0, 100))
+@settings(deadline=None)
+def test_what_is_hardly_seen_of_an_instance_goes_with_it_and_is_not_there_when_it_is_alone(
+    number: int, seed: int
+) -> None:
+    scene = labelled(30, 5, seed)
+    hardly = (scene.instances.ids == number) & (scene.instances.confidence == 0)
+    places = scene.splat.select(hardly).means.tolist()
+    for part, holds in ((scene.instance(number), False), (scene.without([number]), False), (scene.rest(), True)):
+        assert all((place in part.means.tolist()) == holds for place in places)
 
 
 def test_instance_colours_are_those_of_pictures() -> None:

@@ -9,11 +9,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proto_saga_ns.gaussian_instances import GaussianInstances
 from proto_saga_ns.scene import Display
 from proto_saga_ns.scene.display import REST
 
 KNOWN = tuple(range(1, 9))
 some_ids = st.frozensets(st.sampled_from((REST, *KNOWN)))
+seeds = st.integers(0, 10**6)
 steps = st.lists(st.tuples(st.sampled_from(("selecting", "hiding", "isolating", "limited_to")), some_ids), max_size=6)
 
 
@@ -67,6 +69,21 @@ def test_a_map_says_the_same_as_each_of_its_ids(taken: list[tuple[str, frozenset
     for number, hidden, shown in zip(ids[0].tolist(), display.is_hidden(ids)[0], display.is_shown(ids)[0], strict=True):
         assert bool(hidden) == (number in display.hidden)
         assert bool(shown) == (number not in display.hidden and (not display.selected or number in display.selected))
+
+
+@given(steps, seeds)
+def test_what_is_hardly_seen_goes_with_its_instance_and_with_the_rest(
+    taken: list[tuple[str, frozenset[int]]], seed: int
+) -> None:
+    display = after(taken)
+    draw = torch.Generator().manual_seed(seed)
+    ids = torch.tensor([REST, *KNOWN], dtype=torch.int32).repeat(2)
+    gaussians = GaussianInstances(ids, (torch.rand(len(ids), generator=draw) > 0.5) * (ids > 0).float())
+    columns = (ids, gaussians.confidence, display.hides(gaussians), display.shows(gaussians))
+    for number, confidence, hidden, shown in zip(*(column.tolist() for column in columns), strict=True):
+        belongs_to = {number} if confidence else {number, REST}
+        assert hidden == bool(belongs_to & {*display.hidden})
+        assert shown == (not hidden and (not display.selected or belongs_to <= {*display.selected}))
 
 
 def test_nothing_selected_means_everything() -> None:
