@@ -4,7 +4,7 @@ Gaussians are given to instances by votes: in every view a Gaussian votes for th
 weight with which it is blended into that pixel (``rasterize/contributions.py``). What it weighs where no instance is
 (id 0) counts as a vote for none. Sums are exact (``rasterize/exact.py``).
 
-A Gaussian that lies behind something opaque in all views, in a wall or below the floor, is given to what it shines
+A Gaussian that lies behind something opaque in every view, in a wall or below the floor, is given to what it shines
 through, but is no part of it: it would be dust around an object that is shown alone. So the confidence of one that is
 hardly seen is 0. It goes when its instance is taken away, and is not there when its instance is alone.
 """
@@ -22,14 +22,14 @@ from proto_saga_ns.rasterize.contributions import Contributions
 from proto_saga_ns.rasterize.exact import UNITS_PER_PIXEL, in_units
 
 ID_BITS = 32
-MIN_SEEN = 0.05
-"""Share of what a Gaussian would paint if nothing were before it, under which it is hardly seen. Of 0.02 to 0.12 the
-best on the demo scene: twice as much makes holes, half leaves dust (docs/results.md, Objects taken out)."""
+MIN_SEEN = 0.1
+"""Share of what a Gaussian would paint if nothing were before it, under which it is hardly seen. More makes holes, less
+leaves dust (docs/results.md, Objects taken out)."""
 
 
 @dataclass(frozen=True)
 class GaussianInstances:
-    """An instance for each of N Gaussians, on the CPU.
+    """An instance for each of N Gaussians, on the CPU unless moved.
 
     Attributes:
         ids: scene-wide instance ids, 0 = none.
@@ -47,6 +47,10 @@ class GaussianInstances:
     def seen_ids(self) -> Int32[Tensor, " N"]:
         """The ids of Gaussians that are seen; 0 for all others: what an instance consists of when it is alone."""
         return self.ids.masked_fill(self.confidence == 0, 0)
+
+    def to(self, device: torch.device | str) -> GaussianInstances:
+        """The same elsewhere, to be shown."""
+        return GaussianInstances(self.ids.to(device), self.confidence.to(device))
 
 
 class InstanceVotes:
@@ -81,14 +85,13 @@ class InstanceVotes:
         return Contributions(*(torch.from_numpy(column) for column in (gaussians, ids, self._units / UNITS_PER_PIXEL)))
 
 
-def elect(votes: Contributions, num_gaussians: int, unoccluded: Float[Tensor, " N"] | None = None) -> GaussianInstances:
+def elect(votes: Contributions, num_gaussians: int, seen_share: Float[Tensor, " N"] | None = None) -> GaussianInstances:
     """Give each Gaussian to the id with the largest weight; the smallest id among equals.
 
     Args:
         votes: entries sorted by Gaussian, then by id, each pair once.
         num_gaussians: N. A Gaussian without votes belongs to 0.
-        unoccluded: the weight that each Gaussian would have in the same views with nothing before it; None takes all
-            for seen.
+        seen_share: of what each Gaussian would paint with nothing before it, what it paints; None takes all for seen.
 
     Returns:
         The winners, and the winner's share of all weight as confidence; 0 for Gaussians that are hardly seen.
@@ -100,7 +103,7 @@ def elect(votes: Contributions, num_gaussians: int, unoccluded: Float[Tensor, " 
     ids = torch.zeros(num_gaussians, dtype=torch.int32)
     ids[gaussians[winning]] = votes.labels[winning].int()
     confidence = (best / totals.clamp_min(torch.finfo(totals.dtype).tiny)).float()
-    nobody = ids == 0 if unoccluded is None else (ids == 0) | (totals.cpu() < MIN_SEEN * unoccluded.cpu())
+    nobody = ids == 0 if seen_share is None else (ids == 0) | (seen_share < MIN_SEEN)
     return GaussianInstances(ids, confidence.masked_fill(nobody, 0.0))
 
 

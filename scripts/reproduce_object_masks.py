@@ -33,14 +33,14 @@ from proto_saga_ns.gaussian_instances import MIN_SEEN, GaussianInstances, elect
 from proto_saga_ns.labels import read_label_map
 from proto_saga_ns.model.association import training_views
 from proto_saga_ns.model.cameras import CameraView
-from proto_saga_ns.model.gaussian_votes import count_unoccluded, count_votes, segmented_views, vote
+from proto_saga_ns.model.gaussian_votes import count_votes, segmented_views
 from proto_saga_ns.model.segmentation import TrainingViews, segment_view
 from proto_saga_ns.rasterize import rasterization
 
 COLUMNS = ("precision", "recall", "IoU", "mIoU of views", "P of views", "R of views")
 SHELL = ("floor", "ceiling", "wall")
 """How the names begin of that behind which nothing is."""
-OTHER_SHARES = (0.02, 0.03, 0.08, 0.12)
+OTHER_SHARES = (0.05, 0.15, 0.2)
 """Tried in place of ``MIN_SEEN``."""
 OPAQUE = 0.5
 DEPTH_TOLERANCE = 0.03
@@ -102,17 +102,18 @@ def _rows(run: Run, ground_truth: Path) -> dict[str, list[float]]:
     pixels = _protocol(tests, lambda test: test.predicted)
     matched = {truth: own for truth, own in pixels.matched.items() if own > 0 and truth not in shell}
     own = replace(run.scene, gaussians=None).instances_of(run.model.embeddings)
-    oracle = vote(run.model, views, map(torch.from_numpy, truths))
-    counts, alone = count_votes(run.model, views, segmented_views(views, run.scene)), count_unoccluded(run.model, views)
+    oracle = count_votes(run.model, views, map(torch.from_numpy, truths)).elect()
+    counted = count_votes(run.model, views, segmented_views(views, run.scene))
 
     def votes(share: float) -> list[float]:
         """Of the segmented training views, where so much must be seen of a Gaussian."""
-        return _row(run, tests, elect(counts, run.model.num_points, alone * (share / MIN_SEEN)), matched)
+        seen_share = counted.seen_share * (MIN_SEEN / share) if share else None
+        return _row(run, tests, elect(counted.counts, run.model.num_points, seen_share), matched)
 
     return {
         "pixels, for comparison": [np.nan, np.nan, np.nan, *_of_views(pixels)],
         "nearest prototype of the own embedding": _row(run, tests, own, matched),
-        "votes of the associated masks": _row(run, tests, vote(run.model, views, given), matched),
+        "votes of the associated masks": _row(run, tests, count_votes(run.model, views, given).elect(), matched),
         "votes of the segmented training views, hardly seen ones too": votes(0.0),
         "**votes of the segmented training views**": votes(MIN_SEEN),
         **{f"the same, seen is from {share:.0%}": votes(share) for share in OTHER_SHARES},

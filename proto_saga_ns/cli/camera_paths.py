@@ -156,8 +156,8 @@ def _gaussians_of(
     if not bool(chosen.any()):
         names = ", ".join(map(str, instances))
         raise ProtoSagaError(
-            f"No Gaussian belongs to instance {names}, so nothing can be circled. `proto-saga info` tells what every "
-            "instance consists of."
+            f"The training views see no Gaussian of instance {names}, so nothing can be circled. Give other ids: "
+            "`proto-saga info` lists them."
         )
     confidence = found.confidence[chosen] if instances else everything
     gaussians = model.gaussians(chosen.to(model.device))

@@ -51,7 +51,8 @@ class Export:
     remove: tuple[int, ...] = ()
     """also write the scene without these instances, as scene_without_<ids>.ply"""
     what: tuple[What, ...] = ("instances", "rest", "labelled", "boxes")
-    """files to write: instances (instance_0001.ply and so on), rest (Gaussians of no instance, rest.ply), labelled (all
+    """files to write: instances (instance_0001.ply and so on), rest (Gaussians of no instance or hardly
+    seen, rest.ply), labelled (all
     Gaussians with the extra fields instance_id and confidence, labelled.ply), colors (all Gaussians in the colours of
     their instances, instance_colors.ply), boxes (boxes.json). Nothing after --what: only what other options ask for"""
     frame: Literal["world", "training"] = "world"
@@ -187,7 +188,7 @@ class Export:
 
         empty = [number for number in names if labelled.count(number) == 0]
         if empty:
-            say(f"No Gaussian belongs to instance {as_ranges(empty)}: no file, no box.")
+            say(f"The training views see no Gaussian of instance {as_ranges(empty)}: no file, no box.")
         if "rest" in self.what and 0 not in files:
             say("Every Gaussian belongs to an instance: there is no rest.ply.")
         there = (path.name for pattern in ("instance_[0-9]*.ply", "rest.ply") for path in self.output_dir.glob(pattern))

@@ -38,7 +38,7 @@ class Masks:
     """Make the masks of all images of one or more data folders, and keep them in the mask cache.
 
     Images whose masks are there already are left alone, so a run that was ended goes on where it stopped. Training
-    finds these masks by itself.
+    finds these masks, with --mask-source BACKEND and the same settings for sure.
     """
 
     data: tyro.conf.Positional[tuple[Path, ...]]
@@ -154,12 +154,14 @@ def _verified(folders: Sequence[Path], factory: SegmenterFactory) -> list[Folder
 
 
 def _say_what_training_takes(cache: FolderOfMasks, backend: BackendName) -> None:
-    """Masks that somebody else has made come before those of the cache."""
+    """Masks that somebody else has made come before those of the cache, and nobody looks for those of SAM 2."""
     from proto_saga_ns.labels import find_masks_of
 
     given = find_masks_of(data_folder(cache.data), sorted(cache.made))
     if given is not None:
-        say(f"Training takes those in {given} all the same, unless it is told: --mask-source {backend}")
+        say(f"Training takes the label maps in {given}, if these are such, unless it is told: --mask-source {backend}")
+    elif backend == "sam2":
+        say("Training takes these if it is told: --mask-source sam2")
 
 
 def _download(segmenter: Segmenter) -> None:

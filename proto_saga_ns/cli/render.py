@@ -44,7 +44,7 @@ class Render:
     instances: tuple[int, ...] | None = None
     """ids to highlight, and all that the output object shows (proto-saga info lists them); with no id after it, all"""
     hide: tuple[int, ...] | None = None
-    """ids to take out of the scene; 0 is what belongs to no instance"""
+    """ids to take out of the scene; 0 is what belongs to no instance, and Gaussians that are hardly seen"""
     background: Literal["dimmed", "black", "white", "transparent"] | None = None
     """of the output object: the rest of the scene dimmed, or taken out before black, white or nothing"""
     outline: int | None = None
@@ -190,7 +190,7 @@ class Render:
         present = {*scene.instances_of(run.model.embeddings).seen_ids.unique().tolist()}
         absent = [number for number in chosen if number not in present]
         if absent:
-            Console().print(f"No Gaussian belongs to instance {', '.join(map(str, absent))}: no file for it.")
+            Console().print(f"The views see no Gaussian of instance {', '.join(map(str, absent))}: no file for it.")
         return [number for number in chosen if number in present]
 
     def _write(self, run: Run, target: Path) -> None:

@@ -54,7 +54,7 @@ class LabelledSplat:
         return replace(self.splat, harmonics=constant_harmonics(table[ids.long()])[:, None, :])
 
     def count(self, instance_id: int) -> int:
-        """Number of Gaussians of ``instance``."""
+        """Number of Gaussians of an instance that are seen; as many as ``instance`` gives."""
         return int((self.instances.seen_ids == instance_id).sum())
 
 

@@ -21,10 +21,9 @@ from proto_saga_ns.association import (
     look_numbered_per_view,
 )
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.gaussian_instances import elect
 from proto_saga_ns.mask_agreement import MaskAgreement
 from proto_saga_ns.mask_table import MaskedView, MaskTable
-from proto_saga_ns.model.gaussian_votes import count_unoccluded, count_votes, segmented_views
+from proto_saga_ns.model.gaussian_votes import count_votes, segmented_views
 from proto_saga_ns.model.render import Gaussians
 from proto_saga_ns.model.scene_classifiers import classifier_masks
 from proto_saga_ns.model.segmentation import TrainingViews
@@ -93,21 +92,20 @@ def as_views_show_it(
     The training views are segmented once for both, and for better votes where there are any: masks vote with their
     errors, segmented views without most of them. Those of embeddings that know nothing would repeat the votes.
     """
-    counted = MaskAgreement()
+    agreeing = MaskAgreement()
 
     def label_maps() -> Iterator[Int[Tensor, "H W"]]:
         for index, labels in enumerate(segmented_views(views, scene)):
             if instance_of_mask is not None:
-                counted.add(labels.cpu().numpy(), instance_of_mask[index][views.label_map(index).numpy()])
+                agreeing.add(labels.cpu().numpy(), instance_of_mask[index][views.label_map(index).numpy()])
             yield labels
 
-    counts, number = count_votes(model, views, label_maps()), len(model.means)
-    gaussians = elect(counts, number, count_unoccluded(model, views))
+    counted = count_votes(model, views, label_maps())
     votes = scene.votes
     if votes is not None and not model.is_untrained:
-        votes = Votes.largest(counts, number, votes.top, prototype_weight=BESIDE_VIEWS)
-    agreement = {} if instance_of_mask is None else {part: counted.share(part) for part in scene.masks.ids}
-    return replace(scene, gaussians=gaussians, votes=votes, agreement=agreement)
+        votes = Votes.largest(counted.counts, len(model.means), votes.top, prototype_weight=BESIDE_VIEWS)
+    agreement = {} if instance_of_mask is None else {part: agreeing.share(part) for part in scene.masks.ids}
+    return replace(scene, gaussians=counted.elect(), votes=votes, agreement=agreement)
 
 
 def check_asks_votes_alone(options: AssociationOptions, scene_options: SceneOptions) -> None:

@@ -193,10 +193,9 @@ class ProtoSagaModel(SplatfactoModel):
         alone = display.selected and display.background != "dimmed"
         visible = shown = whole
         if display.hidden or alone:  # asking for the instances of all Gaussians is not free
-            found = scene.instances_of(self.embeddings)
-            kept, own = (~display.hides(found)).to(self.device), display.shows(found).to(self.device)
-            visible = self.render_some(view, kept, scene) if display.hidden else whole
-            shown = self.render_some(view, own) if alone else visible
+            found = scene.instances_of(self.embeddings).to(self.device)
+            visible = self.render_some(view, ~display.hides(found), scene) if display.hidden else whole
+            shown = self.render_some(view, display.shows(found)) if alone else visible
         return {
             **embedding_outputs(scene.embedding_colors, whole.features, whole.alpha),
             **segmentation_outputs(scene, visible, shown, background),

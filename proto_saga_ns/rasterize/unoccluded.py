@@ -8,7 +8,7 @@ from torch import Tensor
 
 from proto_saga_ns.rasterize.arguments import Scene
 from proto_saga_ns.rasterize.project import Lens, Project
-from proto_saga_ns.rasterize.reference import project
+from proto_saga_ns.rasterize.reference import MIN_ALPHA, project
 
 
 @torch.no_grad()
@@ -24,9 +24,9 @@ def unoccluded(
 ) -> Float[Tensor, " N"]:
     """Pixels that each Gaussian would paint alone: the sum of its alpha, to compare with its ``contributions``.
 
-    In closed form, from the projection alone: opacity times the integral of the flat Gaussian over the picture. At the
-    borders its marginals are taken for independent, which can be wrong for long ones that lie across a corner; that
-    alphas below 1/255 are not drawn is left out.
+    In closed form, from the projection alone: the integral of the flat Gaussian over the picture, where its alpha is at
+    least 1/255, as drawn. At the borders its marginals are taken for independent, which can be wrong for long ones
+    that lie across a corner. 0 for Gaussians that are NaN or infinite.
 
     Args:
         means: centres, world frame.
@@ -41,6 +41,11 @@ def unoccluded(
     Raises:
         ProtoSagaError: for shapes and types that ``rasterization`` refuses.
     """
+    finite = torch.cat([means, quats, scales, opacities[:, None]], dim=1).isfinite().all(dim=1)
+    means, quats, scales, opacities = (
+        tensor.where(finite.view(-1, *[1] * (tensor.dim() - 1)), torch.ones_like(tensor))
+        for tensor in (means, quats, scales, opacities)
+    )
     lens = Lens(*size, eps2d=0.3, near_plane=0.01, far_plane=1e10, radius_clip=0.0)
     blank = means.new_zeros(len(means), 0)
     scene = Scene(means, quats, scales, opacities, blank, viewmat[None], K[None], None, lens, None, "RGB", antialiased)
@@ -50,12 +55,13 @@ def unoccluded(
     else:
         means2d, conics, _, compensations, radii = project(scene)
     determinant = conics[0, :, 0] * conics[0, :, 2] - conics[0, :, 1] ** 2  # of the inverse covariance
-    seen = (radii[0] > 0) & (determinant > 0)
+    seen = (radii[0] > 0) & (determinant > 0) & finite
     determinant = determinant.where(seen, torch.ones_like(determinant))
     deviations = (conics[0][:, [2, 0]] / determinant[:, None]).clamp_min(0).sqrt()
     inside = _share_inside(means2d[0], deviations, means.new_tensor(size)).prod(dim=-1)
     drawn = opacities * compensations[0] if antialiased else opacities
-    return (2 * torch.pi * drawn * inside / determinant.sqrt()).where(seen, torch.zeros_like(drawn))
+    above = (drawn - MIN_ALPHA).clamp_min(0)  # the integral of exp(-r^2 / 2) to where the alpha is as small as that
+    return (2 * torch.pi * above * inside / determinant.sqrt()).where(seen, torch.zeros_like(drawn))
 
 
 def _share_inside(

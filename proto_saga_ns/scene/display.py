@@ -26,7 +26,7 @@ class Display:
     Attributes:
         selected: instances that are highlighted, and all that the output ``object`` shows; none means all.
         hidden: instances that are taken out of the scene in our outputs, even if selected; 0 is what belongs to no
-            instance.
+            instance, and Gaussians that are hardly seen.
         background: of the output ``object``: the rest of the scene dimmed, or taken out before black, white or a
             checkerboard (which stands for transparency).
         outline: width in pixels of the line around selected instances; 0 draws none.
@@ -64,11 +64,13 @@ class Display:
 
     def hides(self, gaussians: GaussianInstances) -> Bool[Tensor, " N"]:
         """Which Gaussians are taken out of the scene: of what is hidden; if the rest is, those hardly seen, too."""
-        return self.is_hidden(gaussians.ids) | self.is_hidden(gaussians.seen_ids)
+        hidden = self.is_hidden(gaussians.ids)
+        return hidden | (gaussians.confidence == 0) if REST in self.hidden else hidden
 
     def shows(self, gaussians: GaussianInstances) -> Bool[Tensor, " N"]:
         """Which Gaussians ``object`` shows before another background."""
-        return self.is_shown(gaussians.ids) & self.is_shown(gaussians.seen_ids)
+        visible = ~self.hides(gaussians)
+        return visible & _is_in(gaussians.seen_ids, self.selected) if self.selected else visible
 
     def selecting(self, ids: Iterable[int]) -> Display:
         """The same with other instances selected; what is selected is not hidden."""

@@ -19,7 +19,7 @@ class Instance:
         name: for people; "instance 7" unless given.
         pixels: of its masks in the training views.
         n_views: training views that contain it.
-        n_gaussians: Gaussians that belong to it; 0 if that is not known.
+        n_gaussians: Gaussians that belong to it, hardly seen ones too; 0 if that is not known.
         agreement: share of the training views that show it in which its pixels and its masks agree, in [0, 1]
             (``mask_agreement``); None if that was never counted, or a person has made the instance what it is.
     """

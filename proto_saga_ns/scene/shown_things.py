@@ -26,7 +26,7 @@ class Thing:
             of its object and a number, from 1 for the one with the object's id: "red chair part 2".
         pixels: of its masks in the training views; None for a part, since masks are of objects.
         n_views: training views that contain it; None for a part.
-        n_gaussians: Gaussians that belong to it; 0 if that is not known.
+        n_gaussians: Gaussians that belong to it, hardly seen ones too; 0 if that is not known.
         agreement: as of an ``Instance``; None for groups of several objects and for parts.
         objects: ids of all objects of a group; of the one object that it is, or is a part of.
     """

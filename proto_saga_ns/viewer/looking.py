@@ -90,5 +90,5 @@ def mostly_inside(labels: Int[np.ndarray, "H W"], low: Spot, high: Spot) -> tupl
 
 
 def _visible(model: ProtoSagaModel, scene: SegmentedScene, view: CameraView) -> Rendered:
-    hidden = scene.display.hides(scene.instances_of(model.embeddings)).to(model.device)
-    return model.render_some(view, ~hidden, scene)
+    found = scene.instances_of(model.embeddings).to(model.device)
+    return model.render_some(view, ~scene.display.hides(found), scene)

@@ -77,7 +77,7 @@ class ObjectsPanel(ViewerControl):
         self._on_setting(widgets.granularity, lambda value: self._lit_up(session.look_at_level(float(value))))
         self._on_click(widgets.join, session.join_as_shown)
         self._on_setting(widgets.tool, self._use_tool)
-        self._on_choice(widgets.instance, lambda entry: session.select([chosen_id(entry)], widgets.add.value))
+        self._on_choice(widgets.instance, self._choose)
         self._on_press(widgets.step, lambda title: session.select_next(-1 if title == "Previous" else 1))
         self._on_press(widgets.select, lambda title: session.select(session.scene.ids if title == "All" else ()))
         self._on_press(
@@ -198,6 +198,12 @@ class ObjectsPanel(ViewerControl):
             scene.on_pointer_event("click")(self._on_spot(self._session.split_at))
             return "Click on one part of an instance, then on the other."
         return ""
+
+    def _choose(self, entry: str) -> str:
+        """An entry of the list; of several in a row the last, unless each adds or takes away."""
+        assert self._widgets is not None
+        adds = self._adds()
+        return self._session.select([chosen_id(entry if adds else self._widgets.instance.value)], adds)
 
     def _select_at(self, view: CameraView, spot: Spot) -> str:
         return self._lit_up(self._session.click(view, spot, self._adds()))

@@ -139,7 +139,7 @@ def test_says_which_masks_training_takes_where_there_are_others(data: Path) -> N
     shutil.copytree(folder_of(data), data / "sam_mask")
     for words in ((), ("--check",)):
         said = " ".join(masks(data, *words).stdout.split())
-        assert f"Training takes those in {data / 'sam_mask'}" in said and "--mask-source superpixel" in said
+        assert f"Training takes the label maps in {data / 'sam_mask'}" in said and "--mask-source superpixel" in said
 
 
 def test_two_processes_at_once_are_harmless(data: Path) -> None:

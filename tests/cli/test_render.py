@@ -219,7 +219,7 @@ def test_one_file_for_each_instance(opened: Run, tmp_path: Path, capsys: pytest.
 
 
 def test_an_instance_without_gaussians_cannot_be_circled(opened: Run) -> None:
-    with pytest.raises(ProtoSagaError, match="No Gaussian belongs to instance 999"):
+    with pytest.raises(ProtoSagaError, match="see no Gaussian of instance 999"):
         turntable_path(opened, [999], PictureSize(), 3, Turntable())
 
 

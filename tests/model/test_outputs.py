@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from proto_saga_ns.cli.run import Run
+from proto_saga_ns.gaussian_instances import GaussianInstances
 from proto_saga_ns.model.outputs import (
     CHECKER_GREYS,
     CHECKER_PIXELS,
@@ -23,9 +24,11 @@ from proto_saga_ns.model.outputs import (
     segmentation_outputs,
     shown_labels,
 )
+from proto_saga_ns.model.pictures import object_alone
 from proto_saga_ns.model.render import Rendered
 from proto_saga_ns.model.segmentation import segment_view
 from proto_saga_ns.scene import Display, Instance, SegmentedScene
+from proto_saga_ns.viewer.looking import picture_and_labels
 from tests.scene.scenes import scene_of
 
 IDS = (3, 9, 40)
@@ -222,6 +225,42 @@ def test_the_selected_instance_alone(opened: Run) -> None:
     opaque = (white - black).amax(dim=-1) < 0.2
     assert opaque[inside].float().mean() > 0.5
     assert (black - rgb)[inside & opaque].abs().mean() < 0.1
+
+
+def test_what_is_hardly_seen_is_not_there_when_its_instance_is_alone_and_goes_with_it(opened: Run) -> None:
+    """Alone, as if it belonged to none; taken away, as if it were part of it: in outputs, cut-outs and under clicks."""
+    scene, number = opened.scene, an_object(opened)
+    [(_, camera, _), *_] = opened.cameras("test")
+    assert scene.gaussians is not None
+    half = (scene.gaussians.ids == number) & (torch.arange(opened.model.num_points) % 2 == 0)
+    confidence = scene.gaussians.confidence.masked_fill(half, 0.0)
+    hardly = replace(scene, gaussians=replace(scene.gaussians, confidence=confidence))
+    of_none = replace(scene, gaussians=GaussianInstances(scene.gaussians.ids.masked_fill(half, 0), confidence))
+    alone = {"selected": (number,), "background": "white"}
+    isolated = {"hidden": (0, *(other for other in scene.ids if other != number))}
+    for display, same, other in (
+        (alone, of_none, scene),
+        (isolated, of_none, scene),
+        ({"hidden": (number,)}, scene, of_none),
+        ({"hidden": (0,)}, of_none, scene),
+    ):
+        found, wanted, wrong = (pictures(opened, each, display, camera) for each in (hardly, same, other))
+        assert all(torch.equal(picture, wanted[name]) for name, picture in found.items())
+        assert not torch.equal(found["object"], wrong["object"])
+
+
+@torch.no_grad()
+def pictures(opened: Run, scene: SegmentedScene, display: dict[str, Any], camera: Any) -> dict[str, Tensor]:
+    opened.model.scene = scene
+    shown = outputs_of(opened, **display)
+    view = opened.model.view_of(camera, corrected=False)
+    picture, labels = picture_and_labels(opened.model, opened.scene, view)
+    return {
+        **{name: shown[name] for name in ("object", "segmentation", "confidence")},
+        "alone": torch.from_numpy(object_alone(opened.model, camera)),
+        "picture to search": torch.as_tensor(picture),
+        "labels under clicks": torch.as_tensor(labels),
+    }
 
 
 def test_rgb_depth_and_accumulation_do_not_depend_on_the_display(opened: Run) -> None:

@@ -24,10 +24,10 @@ def panel(loaded: Run, tmp_path: Path) -> Iterator[ObjectsPanel]:
     """In nerfstudio's own viewer, that nobody looks at."""
     config = ViewerConfig(websocket_port=None, websocket_host="127.0.0.1", quit_on_train_completion=True)
     viewer = Viewer(config, tmp_path / "log" / "viewer.txt", tmp_path, loaded.pipeline, train_lock=threading.Lock())
-    panel = ObjectsPanel(loaded.pipeline)
-    with viewer.viser_server.gui.add_folder("Tested"):
-        panel._setup(viewer)
+    panel = loaded.pipeline.objects_panel
+    lock = panel._lock
     yield panel
+    panel._lock, panel._widgets = lock, None
     viewer.viser_server.stop()
 
 
