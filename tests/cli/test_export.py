@@ -253,7 +253,7 @@ def test_what_a_reader_should_know_is_said(
     export.change.setattr(model.config, "rasterize_mode", "antialiased")
     export(tmp_path / "out")
     said = " ".join(capsys.readouterr().out.split())
-    for words in ("1 Gaussians are NaN", "belongs to instance 1, 3", "json is missing", "antialiased", "no rest.ply"):
+    for words in ("1 Gaussians are NaN", "of instance 1, 3", "json is missing", "antialiased", "no rest.ply"):
         assert words in said
     first = table(tmp_path / "out")["instances"][0]
     assert (first["id"], first["file"], first["n_exported"], first["box"]) == (1, None, 0, None)
