@@ -51,10 +51,10 @@ class Export:
     remove: tuple[int, ...] = ()
     """also write the scene without these instances, as scene_without_<ids>.ply"""
     what: tuple[What, ...] = ("instances", "rest", "labelled", "boxes")
-    """files to write: instances (instance_0001.ply and so on), rest (Gaussians of no instance or hardly
-    seen, rest.ply), labelled (all
-    Gaussians with the extra fields instance_id and confidence, labelled.ply), colors (all Gaussians in the colours of
-    their instances, instance_colors.ply), boxes (boxes.json). Nothing after --what: only what other options ask for"""
+    """files to write: instances (instance_0001.ply and so on), rest (Gaussians of no instance or hardly seen,
+    rest.ply), labelled (all Gaussians with the extra fields instance_id and confidence, labelled.ply), colors
+    (all Gaussians in the colours of their instances, instance_colors.ply), boxes (boxes.json). Nothing after
+    --what: only what other options ask for"""
     frame: Literal["world", "training"] = "world"
     """coordinates of the files: world (those of the input data) or training (those of ns-viewer)"""
     label_maps: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False

@@ -90,7 +90,7 @@ def _by_kernels(view: tuple[Tensor, ...], label_map: Tensor, antialiased: bool) 
             f"contributions: the kernels take float32 tensors on the CPU, these are {means.dtype} on {means.device}."
         )
     height, width = label_map.shape
-    lens = Lens(width, height, eps2d=0.3, near_plane=0.01, far_plane=1e10, radius_clip=0.0)
+    lens = Lens(width, height)
     blank = means.new_zeros(len(means), 0)
     Scene(means, quats, scales, opacities, blank, viewmats, intrinsics, None, lens, None, "RGB", antialiased).check()
     means2d, conics, depths, compensations, radii = Project.apply(means, quats, scales, viewmats, intrinsics, lens)

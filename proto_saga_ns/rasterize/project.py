@@ -14,14 +14,14 @@ from proto_saga_ns.kernels.library import Camera, library, pointers, threads
 
 @dataclass(frozen=True)
 class Lens:
-    """What projection needs besides Gaussians and poses: image size in pixels and culling limits."""
+    """What projection needs besides Gaussians and poses: image size in pixels, and limits (by default gsplat's)."""
 
     width: int
     height: int
-    eps2d: float
-    near_plane: float
-    far_plane: float
-    radius_clip: float
+    eps2d: float = 0.3
+    near_plane: float = 0.01
+    far_plane: float = 1e10
+    radius_clip: float = 0.0
 
 
 def _camera(viewmat: Tensor, intrinsics: Tensor, lens: Lens) -> Camera:

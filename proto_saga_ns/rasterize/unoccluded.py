@@ -46,7 +46,7 @@ def unoccluded(
         tensor.where(finite.view(-1, *[1] * (tensor.dim() - 1)), torch.ones_like(tensor))
         for tensor in (means, quats, scales, opacities)
     )
-    lens = Lens(*size, eps2d=0.3, near_plane=0.01, far_plane=1e10, radius_clip=0.0)
+    lens = Lens(*size)
     blank = means.new_zeros(len(means), 0)
     scene = Scene(means, quats, scales, opacities, blank, viewmat[None], K[None], None, lens, None, "RGB", antialiased)
     scene.check()
