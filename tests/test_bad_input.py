@@ -84,6 +84,11 @@ def nan_points(scene: Path) -> None:
     data.write(scene / "points.ply")
 
 
+def cut_points(scene: Path) -> None:
+    lines = (scene / "points.ply").read_text().splitlines(keepends=True)
+    (scene / "points.ply").write_text("".join(lines[:40]))
+
+
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
@@ -92,12 +97,24 @@ def nan_points(scene: Path) -> None:
         (truncated_mask, ["view_000.png"]),
         (empty_masks, ["masks"]),
         (nan_points, ["points", "NaN"]),
+        (cut_points, ["points.ply", "cut off", "--load-3D-points"]),
         (lambda scene: edit_transforms(scene, spoil_pose), ["transforms.json", "pose"]),
         (lambda scene: edit_transforms(scene, drop_pose), ["transforms.json", "pose"]),
         (lambda scene: (scene / "transforms.json").unlink(), ["transforms.json"]),
         (lambda scene: (scene / "transforms.json").write_text("{"), ["transforms.json"]),
     ],
-    ids=["rgb", "size", "truncated", "empty", "points", "nan-pose", "no-pose", "no-transforms", "broken-json"],
+    ids=[
+        "rgb",
+        "size",
+        "truncated",
+        "empty",
+        "points",
+        "cut-points",
+        "nan-pose",
+        "no-pose",
+        "no-transforms",
+        "broken-json",
+    ],
 )
 def test_spoilt_data(scene: Path, spoil: Callable[[Path], None], words: list[str]) -> None:
     spoil(scene)

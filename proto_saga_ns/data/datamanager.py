@@ -80,6 +80,7 @@ class ProtoSagaDatamanager(FullImageDatamanager[LabelMapDataset]):
     def create_train_dataset(self) -> LabelMapDataset:
         dataset = super().create_train_dataset()
         if self.test_mode == "val":
+            self.dataparser.check_seeds()
             dataset.label_maps = self.dataparser.label_maps(dataset.dataparser_outputs, "train")
         return dataset
 

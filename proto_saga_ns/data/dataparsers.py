@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import struct
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+import torch
 import tyro
 from jaxtyping import Int
 from nerfstudio.data.dataparsers.base_dataparser import DataParser, DataParserConfig, DataparserOutputs
@@ -14,6 +17,7 @@ from nerfstudio.data.dataparsers.blender_dataparser import Blender, BlenderDataP
 from nerfstudio.data.dataparsers.colmap_dataparser import ColmapDataParser, ColmapDataParserConfig
 from nerfstudio.data.dataparsers.nerfstudio_dataparser import Nerfstudio, NerfstudioDataParserConfig
 from nerfstudio.utils.rich_utils import CONSOLE
+from torch import Tensor
 
 from proto_saga_ns.data.checks import check_outputs, without_missing_images
 from proto_saga_ns.data.label_maps import (
@@ -23,6 +27,7 @@ from proto_saga_ns.data.label_maps import (
     label_maps_for,
 )
 from proto_saga_ns.data.mask_options import MaskOptions
+from proto_saga_ns.data.point_clouds import WITHOUT_POINTS, check_enough_points, read_seeds
 from proto_saga_ns.data.tracked_masks import pinhole_cameras
 from proto_saga_ns.datasets.benchmarks import EXPECTED, Benchmark, find_benchmark, is_test_image
 from proto_saga_ns.errors import ProtoSagaError
@@ -67,11 +72,13 @@ class MaskedBlenderConfig(MaskOptions, BlenderDataParserConfig):
 class MaskAware(DataParser):
     """Goes before a parser of nerfstudio: checks what it reads, and knows the label maps of its views.
 
-    Label maps are not made while parsing: viewing and rendering parse the data too, and need none.
+    Label maps are not made while parsing: viewing and rendering parse the data too, and need none. Nor do they need
+    the points that training starts from, so a bad point cloud is an error for those who ask (``check_seeds``).
     """
 
     splits_share_stems = False
     """whether images of different splits have the same names"""
+    _seeds_error: ProtoSagaError | None = None
 
     config: Any
 
@@ -96,6 +103,19 @@ class MaskAware(DataParser):
             cameras=pinhole_cameras(outputs.cameras, outputs.image_filenames) if tracks else None,
         )
         return (label_maps_for if images.is_train else existing_label_maps_for)(images, self.config)
+
+    def check_seeds(self) -> None:
+        """Raise the ``ProtoSagaError`` of a point cloud that could not be read while parsing."""
+        if self._seeds_error is not None:
+            raise self._seeds_error
+
+    def _seeds(self, read: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
+        """What a reader of points finds; nothing, if it raises a ``ProtoSagaError``."""
+        try:
+            return read()
+        except ProtoSagaError as error:
+            self._seeds_error = error
+            return {}
 
     @property
     def data_dir(self) -> Path:
@@ -135,9 +155,30 @@ class MaskedNerfstudio(MaskAware, Nerfstudio):
             return data_dir / filepath
         return super()._get_fname(filepath, data_dir, downsample_folder_prefix)
 
+    def _load_3D_points(self, ply_file_path: Path, transform_matrix: Tensor, scale_factor: float) -> dict[str, Tensor]:
+        return self._seeds(lambda: read_seeds(ply_file_path, transform_matrix, scale_factor))
+
 
 class MaskedColmap(MaskAware, ColmapDataParser):
     """COLMAP parser with label maps."""
+
+    def _load_3D_points(self, colmap_path: Path, transform_matrix: Tensor, scale_factor: float) -> dict[str, Tensor]:
+        load = super()._load_3D_points
+
+        def read() -> dict[str, Tensor]:
+            try:
+                seeds = load(colmap_path, transform_matrix, scale_factor)
+            except (OSError, ValueError, IndexError, struct.error) as error:
+                raise ProtoSagaError(
+                    f"The 3D points in {colmap_path} cannot be read: {error}. Make the reconstruction again, or train "
+                    f"without: {WITHOUT_POINTS}."
+                ) from error
+            except RuntimeError:  # nerfstudio multiplies an empty list
+                seeds = {"points3D_xyz": torch.empty(0, 3)}
+            check_enough_points(len(seeds["points3D_xyz"]), colmap_path)
+            return seeds
+
+        return self._seeds(read)
 
 
 class BenchmarkData(MaskedColmap):
@@ -163,6 +204,9 @@ class MaskedBlender(MaskAware, Blender):
     """Blender parser with label maps."""
 
     splits_share_stems = True
+
+    def _load_3D_points(self, ply_file_path: Path) -> dict[str, Tensor]:
+        return self._seeds(lambda: read_seeds(ply_file_path, torch.eye(4), self.config.scale_factor))
 
     def pose_file(self, split: str) -> Path:
         return self.config.data / f"transforms_{split}.json"

@@ -8,9 +8,7 @@ green, then of blue), opacity (logit), scale_0..2 (logarithms), rot_0..3 (w x y 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -19,6 +17,7 @@ from torch import Tensor
 
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.export.splat import MAX_DEGREE, Splat
+from proto_saga_ns.export.vertices import read_vertices
 from proto_saga_ns.files import atomic_file
 from proto_saga_ns.gaussian_instances import GaussianInstances
 
@@ -26,14 +25,7 @@ POSITION, NORMAL, CONSTANT = ("x", "y", "z"), ("nx", "ny", "nz"), ("f_dc_0", "f_
 SCALE, ROTATION = ("scale_0", "scale_1", "scale_2"), ("rot_0", "rot_1", "rot_2", "rot_3")
 NEEDED = (*POSITION, *CONSTANT, "opacity", *SCALE, *ROTATION)
 INSTANCE, CONFIDENCE = "instance_id", "confidence"
-
-_TYPES = {
-    **{"char": "i1", "uchar": "u1", "short": "i2", "ushort": "u2", "int": "i4", "uint": "u4"},
-    **{"float": "f4", "double": "f8", "int8": "i1", "uint8": "u1", "int16": "i2", "uint16": "u2"},
-    **{"int32": "i4", "uint32": "u4", "float32": "f4", "float64": "f8"},
-}
-_BYTE_ORDERS = {"binary_little_endian": "<", "binary_big_endian": ">"}
-_MAX_HEADER_LINES = 1000
+SPLAT = "a PLY of 3D Gaussian Splatting, such as the ones that proto-saga export, ns-export and SuperSplat write"
 
 
 def write_ply(path: Path, splat: Splat, comments: Sequence[str] = ()) -> None:
@@ -102,7 +94,7 @@ def read_ply(path: Path) -> Splat:
     Raises:
         ProtoSagaError: the file is missing, damaged, or no splat.
     """
-    return _splat(_read_vertices(path), path)
+    return _splat(read_vertices(path, SPLAT), path)
 
 
 def read_labelled_ply(path: Path) -> tuple[Splat, GaussianInstances]:
@@ -111,72 +103,10 @@ def read_labelled_ply(path: Path) -> tuple[Splat, GaussianInstances]:
     Raises:
         ProtoSagaError: the file is missing, damaged, or no labelled splat.
     """
-    vertices = _read_vertices(path)
+    vertices = read_vertices(path, SPLAT)
     _need(vertices, (INSTANCE, CONFIDENCE), path, "It is no labelled splat; proto-saga export writes labelled.ply.")
     ids = torch.from_numpy(vertices[INSTANCE].astype(np.int32))
     return _splat(vertices, path), GaussianInstances(ids, _column(vertices, CONFIDENCE))
-
-
-@dataclass(frozen=True)
-class _Header:
-    """What a PLY says of its vertices, which come first in it."""
-
-    count: int
-    kind: np.dtype
-
-
-def _read_vertices(path: Path) -> np.ndarray:
-    try:
-        with path.open("rb") as file:
-            header = _read_header(file)
-            content = file.read(header.count * header.kind.itemsize)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise ProtoSagaError(
-            f"Cannot read {path}: {reason}. Expected a binary PLY of 3D Gaussian Splatting, such as the ones that "
-            "proto-saga export, ns-export and SuperSplat write."
-        ) from error
-    if len(content) < header.count * header.kind.itemsize:
-        there = len(content) // header.kind.itemsize
-        raise ProtoSagaError(f"{path} is cut off: {there} of {header.count} Gaussians are there. Make it again.")
-    return np.frombuffer(content, header.kind)
-
-
-def _read_header(file: BinaryIO) -> _Header:
-    lines = _header_lines(file)
-    formats = [words[1] for words in lines if words[0] == "format" and len(words) > 1]
-    if len(formats) != 1 or formats[0] not in _BYTE_ORDERS:
-        raise ValueError(f"its format is {' '.join(formats) or 'not given'}, only binary ones are read")
-    elements = [index for index, words in enumerate(lines) if words[0] == "element"]
-    if not elements or lines[elements[0]][1:2] != ["vertex"]:
-        raise ValueError("its first element is not vertex; a compressed splat must be converted to a plain one first")
-    end = elements[1] if len(elements) > 1 else len(lines)
-    fields = []
-    for words in lines[elements[0] + 1 : end]:
-        if words[0] == "property":
-            if len(words) != 3 or words[1] not in _TYPES:
-                raise ValueError(f"the property {' '.join(words[1:])!r} is no plain number")
-            fields.append((words[2], _BYTE_ORDERS[formats[0]] + _TYPES[words[1]]))
-    if not fields:
-        raise ValueError("its vertices have no properties")
-    count = " ".join(lines[elements[0]][2:])
-    if not count.isdecimal():
-        raise ValueError(f"its number of vertices is {count or 'not given'}")
-    return _Header(int(count), np.dtype(fields))
-
-
-def _header_lines(file: BinaryIO) -> list[list[str]]:
-    """The words of its lines, without comments."""
-    if file.readline(8).strip() != b"ply":
-        raise ValueError("it is no PLY file")
-    lines = []
-    for _ in range(_MAX_HEADER_LINES):
-        words = file.readline(4096).decode("ascii", errors="replace").split()
-        if words == ["end_header"]:
-            return lines
-        if words and words[0] not in ("comment", "obj_info"):
-            lines.append(words)
-    raise ValueError("its header has no end")
 
 
 def _splat(vertices: np.ndarray, path: Path) -> Splat:

@@ -39,7 +39,7 @@ def write_blender(scene: TinyScene, folder: Path) -> Path:
 
 
 def write_colmap(scene: TinyScene) -> Path:
-    """Add colmap/sparse/0 in text form, with one 3D point, to the scene's folder."""
+    """Add colmap/sparse/0 in text form, with five 3D points, to the scene's folder."""
     sparse = scene.folder / "colmap" / "sparse" / "0"
     sparse.mkdir(parents=True)
     (sparse / "cameras.txt").write_text("1 PINHOLE 64 48 51.2 51.2 32 24\n")
@@ -52,5 +52,6 @@ def write_colmap(scene: TinyScene) -> Path:
         numbers = " ".join(map(str, [w, x, y, z, *world_to_camera[:3, 3]]))
         lines.append(f"{index} {numbers} 1 {Path(frame['file_path']).name}\n1 1 -1\n")
     (sparse / "images.txt").write_text("".join(lines))
-    (sparse / "points3D.txt").write_text("1 0.1 0.2 0.3 200 100 50 0.5 1 0\n")
+    points = [f"{index} 0.{index} 0.2 0.3 200 100 50 0.5 1 0\n" for index in range(1, 6)]
+    (sparse / "points3D.txt").write_text("".join(points))
     return scene.folder
