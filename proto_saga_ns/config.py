@@ -17,6 +17,7 @@ from nerfstudio.engine.schedulers import ExponentialDecaySchedulerConfig
 from nerfstudio.plugins.types import MethodSpecification
 
 from proto_saga_ns.data.datamanager import ProtoSagaDatamanagerConfig
+from proto_saga_ns.kernels.device import has_gpu
 from proto_saga_ns.model.model_config import ProtoSagaModelConfig
 from proto_saga_ns.model.pipeline import ProtoSagaPipelineConfig
 from proto_saga_ns.model.trainer import ProtoSagaTrainerConfig
@@ -52,7 +53,7 @@ def trainer(name: str, steps: int, model: ProtoSagaModelConfig, rates: tuple[flo
     """A training configuration of ``steps`` steps; ``rates`` are those of embeddings and view classifiers."""
     return ProtoSagaTrainerConfig(
         method_name=name,
-        machine=MachineConfig(device_type="cuda" if torch.cuda.is_available() else "cpu"),
+        machine=MachineConfig(device_type="cuda" if has_gpu() else "cpu"),
         steps_per_save=min(2000, steps // 3),
         steps_per_eval_batch=0,
         steps_per_eval_image=max(steps // 30, 1),

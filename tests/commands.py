@@ -33,13 +33,19 @@ class Finished:
 
 
 class Started:
-    """A command that is running."""
+    """A command that is running.
 
-    def __init__(self, program: str, *arguments: object) -> None:
+    Args:
+        program: name of the console script.
+        *arguments: on its command line.
+        without: modules that it cannot import, as on a machine that lacks what they need.
+    """
+
+    def __init__(self, program: str, *arguments: object, without: tuple[str, ...] = ()) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="command_", ignore_cleanup_errors=True)
         self._streams = Path(self._folder.name)
         words = [program, *map(str, arguments)]
-        self._process = _context.Process(target=_call, args=(words, str(self._streams)))
+        self._process = _context.Process(target=_call, args=(words, str(self._streams), without))
         self._process.start()
 
     @property
@@ -75,12 +81,14 @@ class Started:
         return path.read_text(errors="replace") if path.exists() else ""
 
 
-def run(program: str, *arguments: object, timeout: float = 300) -> Finished:
+def run(program: str, *arguments: object, timeout: float = 300, without: tuple[str, ...] = ()) -> Finished:
     """Run a console script to its end."""
-    return Started(program, *arguments).wait(timeout)
+    return Started(program, *arguments, without=without).wait(timeout)
 
 
-def _call(words: list[str], streams: str) -> None:
+def _call(words: list[str], streams: str, without: tuple[str, ...]) -> None:
+    assert not sys.modules.keys() & set(without), "nothing has them before the command starts"
+    sys.modules.update(dict.fromkeys(without))
     for descriptor, name in ((1, "stdout"), (2, "stderr")):
         file = os.open(Path(streams) / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(file, descriptor)

@@ -12,6 +12,7 @@ from proto_saga_ns.cli.associate import Associate
 from proto_saga_ns.cli.convert_masks import ConvertMasks
 from proto_saga_ns.cli.data import Data
 from proto_saga_ns.cli.demo import Demo
+from proto_saga_ns.cli.doctor import Doctor
 from proto_saga_ns.cli.evaluate import Evaluate
 from proto_saga_ns.cli.export import Export
 from proto_saga_ns.cli.find import Find
@@ -44,6 +45,7 @@ Command = (
     | Annotated[tyro.conf.OmitSubcommandPrefixes[tyro.conf.OmitArgPrefixes[Data]], tyro.conf.subcommand("data")]
     | Annotated[MakeStandin, tyro.conf.subcommand("make-standin")]
     | Annotated[Demo, tyro.conf.subcommand("demo")]
+    | Annotated[Doctor, tyro.conf.subcommand("doctor")]
 )
 
 

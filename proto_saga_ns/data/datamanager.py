@@ -108,9 +108,8 @@ class ProtoSagaDatamanager(FullImageDatamanager[LabelMapDataset]):
         cameras = deepcopy(dataset.cameras)
         if split == "train":
             self._distorted_train_cameras = cameras
-        # The base pins what it caches in main memory, which fails without CUDA; there "gpu" means
-        # self.device.
-        place = cache_images_device if torch.cuda.is_available() else "gpu"
+        # The base pins what it caches in main memory, which fails without CUDA; there "gpu" means self.device.
+        place = cache_images_device if torch.device(self.device).type == "cuda" else "gpu"
         cached = super()._load_images(split, place)
         undistort = LabelMapUndistorter()
         for view, data in enumerate(cached):

@@ -18,6 +18,7 @@ from proto_saga_ns.data.mask_options import MaskOptions
 from proto_saga_ns.data.segmenter_choice import Backend, choose_automatically, make_segmenter
 from proto_saga_ns.data.tracked_masks import track_views
 from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.kernels.device import network_device
 from proto_saga_ns.labels import (
     MASK_FOLDERS,
     check_label_maps,
@@ -31,7 +32,6 @@ from proto_saga_ns.labels import (
 )
 from proto_saga_ns.mastsam.frames import Camera
 from proto_saga_ns.segmenters import ModelSegmenter
-from proto_saga_ns.segmenters.mask_generation import best_device
 
 
 @dataclass(frozen=True)
@@ -211,7 +211,7 @@ def _automatic_backend(images: SplitImages, options: MaskOptions) -> Backend:
 
 
 def _load(segmenter: ModelSegmenter) -> None:
-    device = best_device()
+    device = network_device()
     if device.type == "cpu":
         CONSOLE.print(
             f"[bold yellow]Making masks ({segmenter.name}) without a GPU takes minutes a view. Smaller models "

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from proto_saga_ns.data.mask_options import MaskOptions
+from proto_saga_ns.kernels.device import network_device
 from proto_saga_ns.segmenters import Segmenter
 from proto_saga_ns.segmenters.backends import BACKENDS
-from proto_saga_ns.segmenters.mask_generation import best_device
 from proto_saga_ns.segmenters.sam_weights import weights_path
 
 Backend = Literal["sam", "sam2", "superpixel"]
@@ -50,7 +50,7 @@ def choose_automatically(options: MaskOptions) -> AutomaticChoice:
             f"Better: the weights {weights} are here, but the package for them is not: pip install "
             '"proto_saga_ns[sam]"; or put label maps of any segmenter',
         )
-    if best_device().type != "cuda":
+    if network_device().type != "cuda":
         return AutomaticChoice(
             "superpixel",
             f"Better: the weights {weights} are here, but no GPU, and without one they need minutes a view: give "

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from proto_saga_ns.kernels.device import network_device
 from proto_saga_ns.mastsam.frames import Frame
-from proto_saga_ns.segmenters.mask_generation import best_device, out_of_memory_is_explained
+from proto_saga_ns.segmenters.mask_generation import out_of_memory_is_explained
 from proto_saga_ns.segmenters.sam_model import load_sam, require_segment_anything
 from proto_saga_ns.segmenters.sam_weights import SamModel, ensure_weights, weights_fingerprint
 
@@ -193,4 +194,4 @@ def _make_predictor(settings: SamPromptSettings) -> SamPredictor:
     from segment_anything import SamPredictor
 
     model = load_sam(settings.checkpoint or ensure_weights(settings.model))
-    return SamPredictor(model.to(best_device()))
+    return SamPredictor(model.to(network_device()))

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, Literal, cast
 
+import torch
 from nerfstudio.pipelines.base_pipeline import VanillaPipeline, VanillaPipelineConfig
 
 from proto_saga_ns.association import AssociationOptions
 from proto_saga_ns.data.datamanager import ProtoSagaDatamanager, ProtoSagaDatamanagerConfig
 from proto_saga_ns.errors import user_errors_end_the_process
+from proto_saga_ns.kernels.device import scene_device
 from proto_saga_ns.model.classifiers import check_classifiers
 from proto_saga_ns.model.model_config import ProtoSagaModelConfig
 from proto_saga_ns.model.options import SceneOptions
@@ -39,9 +41,26 @@ class ProtoSagaPipeline(VanillaPipeline):
     loaded_step: int | None = None
     """Step of the checkpoint that was loaded last."""
 
-    def __init__(self, config: ProtoSagaPipelineConfig, *args: Any, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        config: ProtoSagaPipelineConfig,
+        device: str | torch.device,
+        test_mode: Literal["test", "val", "inference"] = "val",
+        *args: Any,
+        **kwargs: Any,
+    ) -> None:
+        """Make device, data and model ready, in this order: masks may take hours, and a missing compiler is known now.
+
+        Args:
+            config: of data, model and association.
+            device: asked for; scenes that are only looked at go on with the CPU where it cannot be had.
+            test_mode: "val" trains.
+            *args: nerfstudio's others.
+            **kwargs: the same.
+        """
         with user_errors_end_the_process():
-            super().__init__(config, *args, **kwargs)
+            usable = str(scene_device(device, may_fall_back=test_mode != "val"))
+            super().__init__(config, usable, test_mode, *args, **kwargs)
             if self.test_mode == "val":
                 ids = self.datamanager.view_label_maps.ids
                 check_classifiers(config.model, ids, config.association.mask_ids == "trust")

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.kernels.gsplat_code import load_gsplat
 from proto_saga_ns.rasterize.arguments import RASTERIZE_MODES, RenderMode, Scene, refuse_what_needs_cuda
 from proto_saga_ns.rasterize.project import Lens
 from proto_saga_ns.rasterize.spherical_harmonics import spherical_harmonics
@@ -96,13 +97,32 @@ def rasterization(
     if votes is not None and len(votes.rows) != len(means):
         raise ProtoSagaError(f"rasterization: votes of {len(votes.rows)} Gaussians, means of {len(means)}.")
     if means.is_cuda and backend == "auto":
-        import gsplat
-
-        return gsplat.rasterization(
-            *(means, quats, scales, opacities, colors, viewmats, Ks, width, height),
-            *(near_plane, far_plane, radius_clip, eps2d, sh_degree, packed, tile_size, backgrounds),
-            *(render_mode, sparse_grad, absgrad, rasterize_mode, channel_chunk, distributed, camera_model),
-            covars,
+        return load_gsplat().rasterization(
+            means=means,
+            quats=quats,
+            scales=scales,
+            opacities=opacities,
+            colors=colors,
+            viewmats=viewmats,
+            Ks=Ks,
+            width=width,
+            height=height,
+            near_plane=near_plane,
+            far_plane=far_plane,
+            radius_clip=radius_clip,
+            eps2d=eps2d,
+            sh_degree=sh_degree,
+            packed=packed,
+            tile_size=tile_size,
+            backgrounds=backgrounds,
+            render_mode=render_mode,
+            sparse_grad=sparse_grad,
+            absgrad=absgrad,
+            rasterize_mode=rasterize_mode,
+            channel_chunk=channel_chunk,
+            distributed=distributed,
+            camera_model=camera_model,
+            covars=covars,
         )
     refuse_what_needs_cuda(
         tile_size=tile_size,

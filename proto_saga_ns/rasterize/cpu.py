@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from proto_saga_ns.kernels.gsplat_code import radii_per_gaussian
 from proto_saga_ns.rasterize.arguments import TILE, Scene, compose, joined
 from proto_saga_ns.rasterize.blend import MAX_CHANNELS, Blend, Tiles, bin_splats
 from proto_saga_ns.rasterize.project import Project
@@ -42,7 +43,7 @@ def rasterize(scene: Scene, absgrad: bool, votes: GaussianVotes | None = None) -
         "means2d": means2d,
         "conics": conics,
         "depths": depths,
-        "radii": radii,
+        "radii": radii if radii_per_gaussian() == 1 else radii[..., None].expand(-1, -1, 2),
         "opacities": opacities,
         "camera_ids": None,
         "gaussian_ids": None,

@@ -15,7 +15,7 @@ from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.labels.flatten import FlattenOptions, MaskPatch, flatten_patches
 
 if TYPE_CHECKING:
-    import torch
+    pass
 
 OTHER_WAYS = (
     "Other ways to masks: a folder of label maps beside the images (masks/) or anywhere (--mask-dir DIR), or "
@@ -103,13 +103,6 @@ class MaskGenerator(ABC):
             ProtoSagaError: see ``find_masks``.
         """
         return self.flatten(self.find_masks(image), image.shape[0], image.shape[1])
-
-
-def best_device() -> torch.device:
-    """CUDA where there is a GPU, else the CPU."""
-    import torch
-
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 @contextmanager

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Bool, UInt8
 
+from proto_saga_ns.kernels.device import network_device
 from proto_saga_ns.labels.flatten import MaskPatch, cut_patch
 from proto_saga_ns.segmenters.mask_generation import (
     MaskGenerationSettings,
     MaskGenerator,
-    best_device,
     out_of_memory_is_explained,
 )
 from proto_saga_ns.segmenters.sam_model import load_sam, require_segment_anything
@@ -85,7 +85,7 @@ def _make_generator(settings: SamSettings) -> SamAutomaticMaskGenerator:
 
     model = load_sam(settings.checkpoint or ensure_weights(settings.model))
     return SamAutomaticMaskGenerator(
-        model.to(best_device()),
+        model.to(network_device()),
         points_per_side=settings.points_per_side,
         points_per_batch=settings.points_per_batch,
         pred_iou_thresh=settings.pred_iou_threshold,

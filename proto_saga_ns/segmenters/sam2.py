@@ -14,13 +14,13 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.kernels.device import network_device
 from proto_saga_ns.labels.flatten import MaskPatch, cut_patch
 from proto_saga_ns.segmenters.hub import load_pretrained
 from proto_saga_ns.segmenters.mask_generation import (
     OTHER_WAYS,
     MaskGenerationSettings,
     MaskGenerator,
-    best_device,
     out_of_memory_is_explained,
 )
 from proto_saga_ns.segmenters.sam_weights import file_sha256
@@ -118,7 +118,7 @@ def _make_pipeline(settings: Sam2Settings) -> MaskGenerationPipeline:
     try:
         classes = ("AutoModelForMaskGeneration", "AutoImageProcessor")
         model, processor = load_pretrained(settings.model, settings.revision, *classes)
-        return MaskGenerationPipeline(model=model.eval(), image_processor=processor, device=best_device())
+        return MaskGenerationPipeline(model=model.eval(), image_processor=processor, device=network_device())
     except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
         reason = " ".join(str(error).split())[:300]
         raise ProtoSagaError(

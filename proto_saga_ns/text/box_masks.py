@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.segmenters.mask_generation import best_device
+from proto_saga_ns.kernels.device import network_device
 from proto_saga_ns.segmenters.sam_model import load_sam, require_segment_anything
 from proto_saga_ns.segmenters.sam_weights import ensure_weights
 from proto_saga_ns.text.options import BoxSamOptions
@@ -32,7 +32,7 @@ def make_predictor(options: BoxSamOptions) -> SamPredictor:
     from segment_anything import SamPredictor
 
     model = load_sam(options.checkpoint or ensure_weights(options.model, _OTHER_WAYS))
-    return SamPredictor(model.to(best_device()))
+    return SamPredictor(model.to(network_device()))
 
 
 def masks_of_boxes(

@@ -11,8 +11,8 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 
 from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.kernels.device import network_device
 from proto_saga_ns.segmenters.hub import load_pretrained
-from proto_saga_ns.segmenters.mask_generation import best_device
 from proto_saga_ns.text.options import SWIN_B, TextOptions
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def _load(options: TextOptions) -> tuple[GroundingDinoForObjectDetection, Any]:
     try:
         classes = ("GroundingDinoForObjectDetection", "AutoProcessor")
         model, processor = load_pretrained(options.grounding_dino, options.revision, *classes)
-        return model.to(best_device()).eval(), _checked(processor)
+        return model.to(network_device()).eval(), _checked(processor)
     except (OSError, ValueError, KeyError, RuntimeError, ImportError, AttributeError, TypeError) as error:
         reason = " ".join(str(error).split())[:300]
         raise ProtoSagaError(

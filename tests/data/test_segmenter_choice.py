@@ -56,8 +56,8 @@ def words(capsys):
 
 def pretend_gpu(monkeypatch):
     """Let ``auto`` see a GPU where there is none; the model stays on the CPU."""
-    monkeypatch.setattr(segmenter_choice, "best_device", lambda: torch.device("cuda"))
-    monkeypatch.setattr(sam_module, "best_device", lambda: torch.device("cpu"))
+    monkeypatch.setattr(segmenter_choice, "network_device", lambda: torch.device("cuda"))
+    monkeypatch.setattr(sam_module, "network_device", lambda: torch.device("cpu"))
 
 
 def test_sam_from_a_checkpoint_is_cached_and_used_again(folder, tmp_path, capsys):
@@ -96,7 +96,7 @@ def test_auto_downloads_nothing_and_says_how_to_get_more(folder, capsys):
 
 
 def test_auto_without_a_gpu_stays_with_superpixels_and_says_so(folder, published, monkeypatch, capsys):
-    monkeypatch.setattr(segmenter_choice, "best_device", lambda: torch.device("cpu"))
+    monkeypatch.setattr(segmenter_choice, "network_device", lambda: torch.device("cpu"))
     assert "superpixel" in parse(MaskedNerfstudioConfig(data=folder, sam=SamSettings(model="vit_b"))).source
     assert "no GPU" in words(capsys)
 
@@ -115,7 +115,7 @@ def test_auto_takes_sam_if_nothing_is_missing(folder, published, monkeypatch, ca
 
 def test_auto_finds_the_masks_of_a_trained_scene_again_when_weights_turn_up(folder, published, monkeypatch, capsys):
     config = MaskedNerfstudioConfig(data=folder, sam=SamSettings(model="vit_b", **LENIENT))
-    monkeypatch.setattr(segmenter_choice, "best_device", lambda: torch.device("cpu"))
+    monkeypatch.setattr(segmenter_choice, "network_device", lambda: torch.device("cpu"))
     source = parse(config).source
     pretend_gpu(monkeypatch)
     assert parse(config).source == source

@@ -19,11 +19,11 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.kernels.device import network_device
 from proto_saga_ns.mastsam.frames import Frame
 from proto_saga_ns.mastsam.matchers.resize import Fit, fit_patches, is_plain
 from proto_saga_ns.mastsam.matchers.vismatch_models import INSTALL, OTHER_WAYS
 from proto_saga_ns.mastsam.matches import Matches
-from proto_saga_ns.segmenters.mask_generation import best_device
 from proto_saga_ns.segmenters.sam_weights import file_sha256
 
 PUBLISHED_WEIGHTS = "naver/MASt3R_ViTLarge_BaseDecoder_512_catmlpdpt_metric"
@@ -220,7 +220,7 @@ def _load_model(code: Mast3rCode, settings: Mast3rSettings) -> Any:
     weights = _find_weights(settings)
     try:
         with redirect_stdout(sys.stderr):
-            return code.model_class.from_pretrained(str(weights)).eval().to(best_device())
+            return code.model_class.from_pretrained(str(weights)).eval().to(network_device())
     except Exception as error:  # What a damaged or foreign file raises depends on where reading it breaks.
         raise _bad_weights(settings, f"{type(error).__name__}: {error}") from error
 

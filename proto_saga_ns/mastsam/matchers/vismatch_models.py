@@ -17,10 +17,10 @@ import numpy as np
 from jaxtyping import UInt8
 
 from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.kernels.device import network_device
 from proto_saga_ns.mastsam.frames import Frame
 from proto_saga_ns.mastsam.matchers.resize import fit_whole, is_plain
 from proto_saga_ns.mastsam.matches import Matches
-from proto_saga_ns.segmenters.mask_generation import best_device
 
 INSTALL = 'pip install "proto_saga_ns[mastsam]"'
 OTHER_WAYS = "Another way to matches: --matcher sift, a weaker stand-in that needs no weights."
@@ -113,7 +113,7 @@ def _load(settings: VismatchSettings) -> Any:
     try:
         with redirect_stdout(sys.stderr):
             model = vismatch.get_matcher(
-                settings.model, device=str(best_device()), max_num_keypoints=settings.max_points
+                settings.model, device=str(network_device()), max_num_keypoints=settings.max_points
             )
     except Exception as error:  # Fifty models of as many authors, and each fails in its own way.
         reason = " ".join(str(error).split())[:300]

@@ -12,6 +12,7 @@ from proto_saga_ns.association import AssociationOptions
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.export.transform import DATAPARSER_FILE
 from proto_saga_ns.files import atomic_file, atomic_path, write_atomically
+from proto_saga_ns.kernels.device import network_device
 from proto_saga_ns.model.association import check_asks_votes_alone, segment_scene
 from proto_saga_ns.model.checkpoint import restart
 from proto_saga_ns.model.options import SceneOptions
@@ -53,8 +54,7 @@ def adopt(splat: PlainSplat, association: AssociationOptions, scene: SceneOption
 def _loaded(splat: PlainSplat) -> ProtoSagaPipeline:
     """The pipeline with the splat's Gaussians, embeddings of zero, and classifiers of the right sizes."""
     torch.manual_seed(splat.config.machine.seed)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    pipeline: ProtoSagaPipeline = splat.config.pipeline.setup(device=device, test_mode="test")
+    pipeline: ProtoSagaPipeline = splat.config.pipeline.setup(device=network_device(), test_mode="test")
     pipeline.eval()
     load_best(pipeline.model, pipeline.datamanager, splat)
     restart(pipeline.model.embeddings, 0.0)

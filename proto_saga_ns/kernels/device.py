@@ -1,0 +1,90 @@
+"""Where things are computed: the one place that decides between a GPU and the CPU.
+
+Networks (Segment Anything and others) need a GPU that torch sees. Gaussians need gsplat's compiled code as well.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from proto_saga_ns.errors import ProtoSagaError
+
+if TYPE_CHECKING:
+    import torch
+
+DRIVER = Path("/proc/driver/nvidia/version")
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+WITHOUT_GPU = f"To go on without the GPU: {VISIBLE}= before the command."
+
+
+def has_gpu() -> bool:
+    """Whether torch sees an NVIDIA GPU."""
+    import torch
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # ``unused_gpu`` tells it
+        return torch.cuda.is_available()
+
+
+def network_device() -> torch.device:
+    """Where networks run: on the GPU where there is one."""
+    import torch
+
+    return torch.device("cuda" if has_gpu() else "cpu")
+
+
+def scene_device(wanted: str | torch.device | None = None, *, may_fall_back: bool) -> torch.device:
+    """Where Gaussians live, with all that rasterizing them there takes made ready.
+
+    Args:
+        wanted: a device that somebody asked for; None is the GPU where there is one.
+        may_fall_back: whether the CPU's kernels will do where gsplat's code cannot be had, as for looking at a scene;
+            this is said on stderr, once. Training would take hours instead of minutes, and must not.
+
+    Raises:
+        ProtoSagaError: gsplat is of another version, or its code is needed and neither there nor to be built.
+    """
+    import torch
+
+    from proto_saga_ns.kernels.gsplat_code import check_version, load_gsplat
+
+    device = network_device() if wanted is None else torch.device(wanted)
+    check_version()
+    if device.type != "cuda":
+        if (reason := unused_gpu()) is not None:
+            _say_once(f"{reason} Going on with the CPU; `proto-saga doctor` shows all of it.")
+        return device
+    try:
+        load_gsplat()
+    except ProtoSagaError as error:
+        if not may_fall_back:
+            raise ProtoSagaError(f"{error} {WITHOUT_GPU}") from error
+        _say_once(f"The GPU is not used, the CPU is: {error}")
+        return torch.device("cpu")
+    return device
+
+
+def unused_gpu() -> str | None:
+    """Why torch does not see a GPU whose driver is there; None where it does, or there is none, or it was hidden."""
+    if not DRIVER.exists() or os.environ.get(VISIBLE, "all") in ("", "-1"):
+        return None
+    import torch
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        if torch.cuda.is_available():
+            return None
+    if torch.version.cuda is None:
+        return f"NVIDIA's driver is here, but this torch ({torch.__version__}) is built without CUDA."
+    said = " ".join(str(caught[0].message).split(". ")[0].split()) if caught else "it does not say why"
+    return f"NVIDIA's driver is here, but torch ({torch.__version__}) finds no GPU: {said}."
+
+
+@cache
+def _say_once(text: str) -> None:
+    print(f"proto-saga: {text}", file=sys.stderr, flush=True)
