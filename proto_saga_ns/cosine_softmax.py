@@ -41,8 +41,11 @@ def cross_entropy(
 
     Raises:
         IndexError: if a label has no column.
+        ValueError: if features and label map are of different sizes.
     """
-    _check_labels(label_map, weights)
+    _check_labels(label_map, weights, lowest=0)
+    if label_map.shape != features.shape[:-1]:
+        raise ValueError(f"a label map {tuple(label_map.shape)} does not fit features {tuple(features.shape)}")
     if weights.shape[1] == 0:
         zero = features.sum() * 0.0
         return zero, zero.detach()
@@ -84,7 +87,7 @@ def own_log_probability(
     Raises:
         IndexError: if a label has no column.
     """
-    _check_labels(labels, weights)
+    _check_labels(labels, weights, lowest=1)
     unit = F.normalize(weights, dim=0).T
     if _is_for_kernels(features):
         return softmax.own_log_probability(features, unit, (labels - 1).to(torch.int32), tau)
@@ -135,10 +138,13 @@ def _nearest_of_chunk(
     return rows, probabilities.masked_fill(~has_direction, 0.0)
 
 
-def _check_labels(labels: Tensor, weights: Tensor) -> None:
-    highest = int(labels.max()) if labels.numel() else 0
-    if highest > weights.shape[1]:
-        raise IndexError(f"label {highest}, but the classifier has {weights.shape[1]} columns")
+def _check_labels(labels: Tensor, weights: Tensor, lowest: int) -> None:
+    if not labels.numel():
+        return
+    least, highest = (int(bound) for bound in labels.aminmax())
+    if highest > weights.shape[1] or least < lowest:
+        wrong = highest if highest > weights.shape[1] else least
+        raise IndexError(f"label {wrong}, but the classifier has {weights.shape[1]} columns")
 
 
 def _is_for_kernels(features: Tensor) -> bool:

@@ -200,7 +200,7 @@ def build_gsplat(architectures: str | None = None) -> Path:
             stderr=subprocess.STDOUT,
         )
         try:
-            _show_progress(process, folder, environment["MAX_JOBS"])
+            _show_progress(process, folder, int(environment["MAX_JOBS"]))
         finally:
             process.terminate()
             process.wait()
@@ -230,17 +230,18 @@ def check_buildable() -> Nvcc:
     return nvcc
 
 
-def _show_progress(process: subprocess.Popen[bytes], folder: Path, jobs: str) -> None:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+def _show_progress(process: subprocess.Popen[bytes], folder: Path, jobs: int) -> None:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns) as progress:
-        what = f"Compiling gsplat for this GPU, once ({jobs} files at a time)"
-        task = progress.add_task(what, total=len(_sources()))
+    columns = (TextColumn("{task.description}"), SpinnerColumn(), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TimeElapsedColumn()) as progress:
+        what = f"Compiling gsplat, once, in some minutes ({jobs} at a time)"
+        task = progress.add_task(what, total=len(_group_sources(jobs)))
         while process.poll() is None:
             progress.update(task, completed=len(list(folder.glob("*.o"))))
             time.sleep(0.2)
-        progress.update(task, completed=len(list(folder.glob("*.o"))))
+        if process.returncode == 0:
+            progress.update(task, completed=len(_group_sources(jobs)))
 
 
 def _first_error(log: str) -> str:
@@ -253,9 +254,28 @@ def _first_error(log: str) -> str:
     return (lines[-1] if lines else "it said nothing")[:300]
 
 
-def _sources() -> list[str]:
+def _group_sources(jobs: int) -> list[list[Path]]:
+    """gsplat's sources, in groups that are compiled as one file each.
+
+    Most of the time of a file goes into PyTorch's headers, so there are as few groups as keep all jobs busy. Two at
+    least, and neighbours by name go into different ones: two files have a kernel of the same name.
+    """
     folder = _gsplat_folder() / "cuda" / "csrc"
-    return sorted(str(path) for kind in ("*.cu", "*.cpp") for path in folder.glob(kind))
+    kernels, others = (sorted(folder.glob(kind)) for kind in ("*.cu", "*.cpp"))
+    groups = [kernels[first :: max(jobs, 2)] for first in range(max(jobs, 2))]
+    return [*filter(None, groups), *([source] for source in others)]
+
+
+def _write_groups(groups: list[list[Path]], folder: Path) -> list[str]:
+    """One file for each group that includes its members; as it was, if it is there already, for ninja to see."""
+    files = []
+    for index, group in enumerate(groups):
+        file = folder / f"group_{index}_of_{len(groups)}{group[0].suffix}"
+        content = "".join(f'#include "{source}"\n' for source in group)
+        if not file.is_file() or file.read_text() != content:
+            file.write_text(content)
+        files.append(str(file))
+    return files
 
 
 def _gsplat_folder() -> Path:
@@ -277,7 +297,7 @@ def _compile(file: Path) -> None:
         source = _gsplat_folder() / "cuda" / "csrc"
         load(
             "csrc",
-            _sources(),
+            _write_groups(_group_sources(int(os.environ["MAX_JOBS"])), folder),
             extra_cflags=["-O3"],
             extra_cuda_cflags=["-O3", "--use_fast_math"],
             extra_include_paths=[str(source), str(source / "third_party" / "glm")],

@@ -105,6 +105,28 @@ def pointers(*tensors: Tensor) -> ctypes.Array[ctypes.c_void_p]:
     return (ctypes.c_void_p * len(tensors))(*(tensor.data_ptr() for tensor in tensors))
 
 
+Expected = tuple[Tensor, tuple[int | None, ...], torch.dtype]
+"""A tensor, the shape that it must have (None for any size) and its type."""
+
+
+def check_tensors(kernel: str, **tensors: Expected) -> None:
+    """What a kernel is about to read is there: it knows pointers and sizes alone, and reads on beyond shorter tensors.
+
+    Raises:
+        ValueError: a tensor has another shape, type or device; the message names it.
+    """
+    for name, (tensor, shape, dtype) in tensors.items():
+        fits = tensor.dim() == len(shape) and all(
+            size in (None, there) for size, there in zip(shape, tensor.shape, strict=True)
+        )
+        if not fits or tensor.dtype != dtype or tensor.device.type != "cpu":
+            wanted = ", ".join("any" if size is None else str(size) for size in shape)
+            raise ValueError(
+                f"{kernel}: {name} is {tensor.dtype} {tuple(tensor.shape)} on {tensor.device}, expected {dtype} "
+                f"({wanted}) on the CPU"
+            )
+
+
 def threads() -> int:
     """As many threads as torch uses."""
     return torch.get_num_threads()

@@ -149,7 +149,7 @@ def compiling_environment(nvcc: Nvcc, links: Path) -> dict[str, str]:
     known["LIBRARY_PATH"] = _joined(_link_cudart(nvcc, links), known.get("LIBRARY_PATH"))
     if not (nvcc.home / "include" / "cusparse.h").is_file():
         known["CPATH"] = _joined(*(folder / "include" for folder in pip_folders()), known.get("CPATH"))
-    known.setdefault("MAX_JOBS", str(max_jobs()))
+    known["MAX_JOBS"] = known.get("MAX_JOBS") or str(max_jobs())
     return known
 
 

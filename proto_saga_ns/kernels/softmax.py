@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int, Int32
 from torch import Tensor
 
-from proto_saga_ns.kernels.library import library, threads
+from proto_saga_ns.kernels.library import check_tensors, library, threads
 
 
 def nearest(
@@ -22,9 +22,14 @@ def nearest(
         unit_weights: of unit length, at least one.
         groups: of the rows, in [0, 2^24).
         tau: temperature.
+
+    Raises:
+        ValueError: shapes or types do not fit.
     """
-    features = features if features.stride(1) == 1 else features.contiguous()
+    _check_rows("nearest", features, unit_weights)
     unit_weights, groups = unit_weights.contiguous(), groups.int().contiguous()
+    check_tensors("nearest", groups=(groups, (len(unit_weights),), torch.int32))
+    features = features if features.stride(1) == 1 else features.contiguous()
     rows = torch.empty(len(features), dtype=torch.int32)
     probabilities = torch.empty(len(features))
     library().splat_nearest(
@@ -37,7 +42,13 @@ def nearest(
 def own_log_probability(
     features: Float[Tensor, "P D"], unit_weights: Float[Tensor, "T D"], rows: Int32[Tensor, " P"], tau: float
 ) -> Float[Tensor, " P"]:
-    """Logarithm of the probability that each feature gives to its own row; arguments as for ``nearest``."""
+    """Logarithm of the probability that each feature gives to its own row; arguments as for ``nearest``.
+
+    Raises:
+        ValueError: shapes or types do not fit.
+    """
+    _check_rows("own_log_probability", features, unit_weights)
+    check_tensors("own_log_probability", rows=(rows, (len(features),), torch.int32))
     features, unit_weights, rows = features.contiguous(), unit_weights.contiguous(), rows.contiguous()
     result = torch.empty(len(features))
     library().splat_own_log_probability(
@@ -64,6 +75,8 @@ class CrossEntropy(torch.autograd.Function):
     def forward(  # type: ignore[override]
         ctx: Any, features: Tensor, weights: Tensor, labels: Tensor, min_length: float
     ) -> tuple[Tensor, Tensor]:
+        _check_rows("cross_entropy", features, weights)
+        check_tensors("cross_entropy", labels=(labels, (len(features),), torch.int32))
         features, weights, labels = features.contiguous(), weights.contiguous(), labels.contiguous()
         gradients = torch.empty_like(features), torch.empty_like(weights)
         totals = _Totals()
@@ -81,6 +94,13 @@ class CrossEntropy(torch.autograd.Function):
     def backward(ctx: Any, upstream: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
         features, weights = ctx.saved_tensors
         return features * (ctx.scale * upstream), weights * (ctx.scale * upstream), None, None
+
+
+def _check_rows(kernel: str, features: Tensor, weights: Tensor) -> None:
+    dim = features.shape[-1] if features.dim() else 0
+    check_tensors(
+        kernel, features=(features, (None, dim), torch.float32), weights=(weights, (None, dim), torch.float32)
+    )
 
 
 def _sizes(features: Tensor, weights: Tensor) -> tuple[int, int, int]:

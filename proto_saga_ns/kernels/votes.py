@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Float32, Int32, Int64
 from torch import Tensor
 
-from proto_saga_ns.kernels.library import library, pointers, threads
+from proto_saga_ns.kernels.library import check_tensors, library, pointers, threads
 
 
 class _Votes(ctypes.Structure):
@@ -37,7 +37,14 @@ class _View(ctypes.Structure):
 
 
 def votes_struct(rows: Int32[Tensor, "N F"], shares: Float32[Tensor, "N F"], count: int) -> ctypes.Structure:
-    """What the kernels take of the votes of N Gaussians; both contiguous, rows in [-1, count)."""
+    """What the kernels take of the votes of N Gaussians; both contiguous, rows in [-1, count).
+
+    Raises:
+        ValueError: shapes or types do not fit.
+    """
+    check_tensors(
+        "votes", rows=(rows, tuple(rows.shape), torch.int32), shares=(shares, tuple(rows.shape), torch.float32)
+    )
     return _Votes(rows.data_ptr(), shares.data_ptr(), rows.shape[1], count)
 
 
@@ -74,8 +81,18 @@ def classify(
         tau: temperature.
         doubt: what is added to votes.
         min_alpha: pixels below it get label 0.
+
+    Raises:
+        ValueError: shapes or types do not fit.
     """
     height, width, dim = features.shape
+    check_tensors(
+        "classify",
+        features=(features, (height, width, dim), torch.float32),
+        alpha=(alpha, (height, width), torch.float32),
+        weights=(weights, (None, dim), torch.float32),
+        **({} if groups is None else {"groups": (groups, (len(weights),), torch.int32)}),
+    )
     if features.stride()[::2] != (width * features.stride(1), 1):
         features = features.contiguous()
     alpha, weights = alpha.contiguous(), weights.contiguous()

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from proto_saga_ns.kernels.library import library, pointers, threads
+from proto_saga_ns.kernels.library import check_tensors, library, pointers, threads
 from proto_saga_ns.rasterize.arguments import TILE
 
 if TYPE_CHECKING:
@@ -42,8 +42,20 @@ class Tiles:
 def bin_splats(
     means2d: Tensor, conics: Tensor, opacities: Tensor, depths: Tensor, radii: Tensor, width: int, height: int
 ) -> Tiles:
-    """Sort the Gaussians of one view into tiles. Shapes: (N, 2), (N, 3), (N,), (N,), (N,)."""
+    """Sort the Gaussians of one view into tiles. Shapes: (N, 2), (N, 3), (N,), (N,), (N,).
+
+    Raises:
+        ValueError: shapes or types do not fit.
+    """
     count = len(means2d)
+    check_tensors(
+        "bin_splats",
+        means2d=(means2d, (count, 2), torch.float32),
+        conics=(conics, (count, 3), torch.float32),
+        opacities=(opacities, (count,), torch.float32),
+        depths=(depths, (count,), torch.float32),
+        radii=(radii, (count,), torch.int32),
+    )
     means2d, conics, opacities, depths, radii = (
         tensor.detach().contiguous() for tensor in (means2d, conics, opacities, depths, radii)
     )
@@ -80,8 +92,15 @@ class Blend(torch.autograd.Function):
         absgrad: list[Tensor] | None,
         voting: Voting | None,
     ) -> tuple[Tensor, Tensor]:
+        count, channels = features.shape
+        check_tensors(
+            "blend",
+            features=(features, (len(tiles.bounds), channels), torch.float32),
+            means2d=(means2d, (count, 2), torch.float32),
+            conics=(conics, (count, 3), torch.float32),
+            opacities=(opacities, (count,), torch.float32),
+        )
         splats = [tensor.contiguous() for tensor in (means2d, conics, opacities)]
-        channels = features.shape[1]
         padded = _widened(features, library().splat_padded_channels(channels))
         image = padded.new_empty(tiles.height, tiles.width, padded.shape[1])
         transmittance = padded.new_empty(tiles.height, tiles.width)

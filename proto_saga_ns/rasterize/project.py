@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from proto_saga_ns.kernels.library import Camera, library, pointers, threads
+from proto_saga_ns.kernels.library import Camera, check_tensors, library, pointers, threads
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,14 @@ class Project(torch.autograd.Function):
         intrinsics: Tensor,
         lens: Lens,
     ) -> tuple[Tensor, ...]:
-        means, quats, scales = (tensor.contiguous() for tensor in (means, quats, scales))
         views, count = len(viewmats), len(means)
+        check_tensors(
+            "project",
+            means=(means, (count, 3), torch.float32),
+            quats=(quats, (count, 4), torch.float32),
+            scales=(scales, (count, 3), torch.float32),
+        )
+        means, quats, scales = (tensor.contiguous() for tensor in (means, quats, scales))
         shapes = [(views, count, 2), (views, count, 3), (views, count), (views, count)]
         floats = [means.new_empty(shape) for shape in shapes]
         radii = torch.empty((views, count), dtype=torch.int32)

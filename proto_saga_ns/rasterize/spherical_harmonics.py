@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.kernels.library import library, threads
+from proto_saga_ns.kernels.library import check_tensors, library, threads
 
 MAX_DEGREE = 4
 
@@ -61,6 +61,12 @@ class _Kernel(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, directions: Tensor, coefficients: Tensor, degree: int) -> Tensor:  # type: ignore[override]
+        shape = tuple(directions.shape[:-1])
+        check_tensors(
+            "spherical_harmonics",
+            directions=(directions, (*shape, 3), torch.float32),
+            coefficients=(coefficients, (*shape, None, 3), torch.float32),
+        )
         directions, coefficients = directions.contiguous(), coefficients.contiguous()
         colors = torch.empty_like(directions)
         given = _Harmonics.of(directions, coefficients, degree)
