@@ -7,12 +7,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
+import numpy as np
 import tyro
 
 from proto_saga_ns.cli.masks import progress_bar
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.labels.flatten import FlattenOptions, flatten_masks
 from proto_saga_ns.labels.formats import FORMATS
+from proto_saga_ns.labels.formats.base import Views
 from proto_saga_ns.labels.images import data_folder, find_images
 
 if TYPE_CHECKING:
@@ -56,19 +58,20 @@ class ConvertMasks:
         source, read_from = self.source or (_NATIVE, _masks_of(folder, images))
         target, write_to = self.target or (_NATIVE, folder / "masks")
         self._check_target(read_from, write_to)
-        done: list[Path] = []
+        counts: list[int] = []
         flatten = partial(flatten_masks, options=self.flatten)
 
-        def views():
-            for image, labels in FORMATS[source].read(read_from, images, flatten):
+        def views() -> Views:
+            read = FORMATS[source].read(read_from, images, flatten)
+            for image, labels in check_some_masks(read, read_from):
                 yield image, labels
-                done.append(image)
+                counts.append(int(labels.max(initial=0)))
 
         FORMATS[target].write(write_to, iter(progress_bar(views(), len(images), "Converting masks")))
-        missing = len(images) - len(done)
-        note = f"; {missing} images have no masks" if missing else ""
+        missing, empty = len(images) - len(counts), counts.count(0)
+        notes = (f"; {missing} images have no masks" if missing else "") + (f"; {empty} are empty" if empty else "")
         Console(soft_wrap=True).print(
-            f"{len(done)} views as {target} in {write_to}{note}", highlight=False, markup=False
+            f"{len(counts)} views as {target} in {write_to}{notes}", highlight=False, markup=False
         )
 
     def _check_target(self, read_from: Path, write_to: Path) -> None:
@@ -80,6 +83,26 @@ class ConvertMasks:
                 f"{write_to} holds files already. Give another place with --to FORMAT PATH, or --force to replace "
                 "files of the same name there."
             )
+
+
+def check_some_masks(views: Views, source: Path) -> Views:
+    """The same views; before the first is given out, it is known that one of them has a mask.
+
+    Raises:
+        ProtoSagaError: none has.
+    """
+    empty: list[tuple[Path, tuple[int, ...]]] = []
+    for image, labels in views:
+        if labels.any():
+            yield from ((earlier, np.zeros(shape, np.int32)) for earlier, shape in empty)
+            yield image, labels
+            yield from views
+            return
+        empty.append((image, labels.shape))
+    raise ProtoSagaError(
+        f"{source} has no mask of any of the {len(empty)} images that it knows; nothing was written. Expected pixels, "
+        "run lengths or polygons that have an area; boxes or categories alone are no masks."
+    )
 
 
 def _masks_of(folder: Path, images: list[Path]) -> Path:

@@ -104,6 +104,8 @@ class Splat:
 
     def is_finite(self) -> Bool[Tensor, " N"]:
         """Which Gaussians have no NaN and no infinity; viewers stumble over the others."""
+        if len(self) == 0:
+            return torch.zeros(0, dtype=torch.bool)
         parts = [getattr(self, f.name).reshape(len(self), -1).isfinite().all(dim=1) for f in fields(self)]
         return torch.stack(parts).all(dim=0)
 

@@ -59,7 +59,8 @@ def test_coordinates_of_the_data_are_turned_into_those_of_training(
 
 
 def test_flat_and_opaque_gaussians_stay_and_broken_ones_go(capsys: pytest.CaptureFixture[str]) -> None:
-    splat = random_splat(5)
+    splat = random_splat(6)
+    splat.quats[5] = 0
     splat.log_scales[0, 2] = -torch.inf
     splat.opacity_logits[1], splat.opacity_logits[2] = torch.inf, -torch.inf
     splat.means[3, 0] = torch.nan
@@ -67,9 +68,11 @@ def test_flat_and_opaque_gaussians_stay_and_broken_ones_go(capsys: pytest.Captur
     assert len(found) == 4 and found.is_finite().all()
     assert torch.equal(found.means, splat.means[[0, 1, 2, 4]])
     assert found.opacity_logits[1].sigmoid() == 1 and found.log_scales[0, 2].exp() < 1e-12
-    assert "1 Gaussians of a.ply are NaN or infinite" in " ".join(capsys.readouterr().out.split())
-    with pytest.raises(ProtoSagaError, match=r"a\.ply holds no Gaussian with finite numbers"):
+    assert "2 Gaussians of a.ply are NaN, infinite or without orientation" in " ".join(capsys.readouterr().out.split())
+    with pytest.raises(ProtoSagaError, match=r"a\.ply holds no whole Gaussian"):
         drawable(replace(splat, means=splat.means * torch.nan), Path("a.ply"))
+    with pytest.raises(ProtoSagaError, match=r"a\.ply holds no whole Gaussian \(0 in all\)"):
+        drawable(splat.select(torch.zeros(6, dtype=torch.bool)), Path("a.ply"))
 
 
 def test_checkpoints_of_the_first_splatfacto_and_of_several_gpus_are_read(tmp_path: Path) -> None:

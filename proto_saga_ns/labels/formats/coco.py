@@ -38,9 +38,9 @@ def read_instances(path: Path, images: Sequence[Path], flatten: Flatten) -> View
     records = defaultdict(list)
     for record in content["annotations"]:
         if not record.get("iscrowd"):
-            records[record.get("image_id")].append(record)
+            records[str(record.get("image_id"))].append(record)
     for image, entry in _matched(content, images, file):
-        labels = flatten(*_masks(records[entry["id"]], file, image))
+        labels = flatten(*_masks(records[str(entry["id"])], entry, file, image))
         check_shape(file, labels, image)
         yield image, labels
 
@@ -69,9 +69,9 @@ def read_panoptic(path: Path, images: Sequence[Path], flatten: Flatten) -> Views
     del flatten
     file = _json_file(path)
     content = _load(file)
-    records = {record.get("image_id"): record for record in content["annotations"]}
+    records = {str(record.get("image_id")): record for record in content["annotations"]}
     for image, entry in _matched(content, images, file):
-        record = records.get(entry["id"])
+        record = records.get(str(entry["id"]))
         if record is None:
             continue
         try:
@@ -125,9 +125,14 @@ def _panoptic_labels(png: Path, ids: Int[np.ndarray, " S"]) -> np.ndarray:
     return compact_labels(labels)[0] if labels.max(initial=0) > MAX_ID else labels.astype(np.int32)
 
 
-def _masks(records: Sequence[dict[str, Any]], file: Path, image: Path) -> tuple[np.ndarray, np.ndarray]:
-    width, height = image_size(image)
+def _masks(
+    records: Sequence[dict[str, Any]], entry: dict[str, Any], file: Path, image: Path
+) -> tuple[np.ndarray, np.ndarray]:
+    """Masks (M, H, W) of the size that the file gives the image, if it does, and scores (M,)."""
     try:
+        width, height = (
+            int(entry.get(name) or size) for name, size in zip(("width", "height"), image_size(image), strict=True)
+        )
         masks = [from_rle(record["segmentation"], height, width) for record in records]
         scores = [float(record.get("score", 1.0)) for record in records]
         return (np.stack(masks) if masks else np.zeros((0, height, width), bool)), np.array(scores)

@@ -37,10 +37,14 @@ def patch_to_rle(patch: MaskPatch, height: int, width: int) -> dict[str, Any]:
 
 
 def from_rle(segmentation: Any, height: int, width: int) -> Bool[np.ndarray, "H W"]:
-    """The mask of a COCO segmentation: compressed or uncompressed RLE, or polygons (x, y pixels).
+    """The mask of a COCO segmentation: compressed or uncompressed RLE, polygons (x, y pixels), or rows of pixels.
+
+    Polygons of fewer than three points have no area and are left out, as annotation tools leave them behind.
 
     Args:
-        height, width: of the image, which polygons do not say.
+        segmentation: one of these; rows are height lists of width zeros and ones, or of true and false.
+        height: of the image, which polygons do not say.
+        width: the same.
 
     Raises:
         ValueError: it is none of these, or an RLE does not fill its size.
@@ -49,12 +53,26 @@ def from_rle(segmentation: Any, height: int, width: int) -> Bool[np.ndarray, "H 
 
     if isinstance(segmentation, Mapping):
         return _decode(segmentation)
-    if isinstance(segmentation, Sequence) and not isinstance(segmentation, str):
-        if not segmentation:
-            return np.zeros((height, width), bool)
-        if all(isinstance(polygon, Sequence) and len(polygon) >= 6 for polygon in segmentation):
-            return coco.decode(coco.merge(coco.frPyObjects(list(segmentation), height, width))).astype(bool)
-    raise ValueError(f"a segmentation is neither RLE nor polygons: {str(segmentation)[:60]}")
+    if isinstance(segmentation, Sequence) and all(_is_list(part) for part in segmentation):
+        if _are_rows(segmentation, height, width):
+            return np.array(segmentation, bool)
+        if all(len(polygon) % 2 == 0 for polygon in segmentation):
+            polygons = [list(polygon) for polygon in segmentation if len(polygon) >= 6]
+            if not polygons:
+                return np.zeros((height, width), bool)
+            return coco.decode(coco.merge(coco.frPyObjects(polygons, height, width))).astype(bool)
+    raise ValueError(f"a segmentation is neither RLE nor polygons nor rows of pixels: {str(segmentation)[:60]}")
+
+
+def _is_list(part: Any) -> bool:
+    return isinstance(part, Sequence) and not isinstance(part, str)
+
+
+def _are_rows(segmentation: Sequence[Sequence[Any]], height: int, width: int) -> bool:
+    """Whether it is a whole mask, as ``numpy.ndarray.tolist`` writes it."""
+    if len(segmentation) != height or any(len(row) != width for row in segmentation):
+        return False
+    return all(value in (0, 1) for row in segmentation for value in row)
 
 
 def encode_label_map(labels: Int[np.ndarray, "H W"]) -> dict[int, dict[str, Any]]:

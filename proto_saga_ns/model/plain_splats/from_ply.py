@@ -62,18 +62,20 @@ def run_of_ply(
 
 
 def drawable(splat: Splat, source: Path) -> Splat:
-    """The splat as a model can have it: finite, and with colours that it can say.
+    """The splat as a model can have it: finite, each Gaussian with an orientation, and with colours that it can say.
 
     Raises:
         ProtoSagaError: no Gaussian is left.
     """
     opacities = splat.opacity_logits.clamp(-LARGEST_LOGIT, LARGEST_LOGIT)
     splat = replace(splat, opacity_logits=opacities, log_scales=splat.log_scales.clamp_min(SMALLEST_LOG_SCALE))
-    whole = splat.is_finite()
+    whole = splat.is_finite() & (splat.quats != 0).any(dim=1)  # rows of zeros are what some exporters pad files with
     if not whole.any():
-        raise ProtoSagaError(f"{source} holds no Gaussian with finite numbers ({len(splat)} in all). Make it again.")
+        raise ProtoSagaError(f"{source} holds no whole Gaussian ({len(splat)} in all). Make it again.")
     if not whole.all():
-        CONSOLE.print(f"{int((~whole).sum())} Gaussians of {source} are NaN or infinite and left out.")
+        CONSOLE.print(
+            f"{int((~whole).sum())} Gaussians of {source} are NaN, infinite or without orientation, and left out."
+        )
     splat = splat.select(whole)
     return splat if splat.degree > 0 or splat.has_plain_colors() else splat.padded(1)
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from proto_saga_ns.cli.convert_masks import check_some_masks
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.labels import compact_labels
 from proto_saga_ns.labels.flatten import flatten_masks
@@ -185,3 +186,60 @@ def test_coco_files_are_read_by_pycocotools(tmp_path: Path, images: list[Path]) 
     for record in records:
         np.testing.assert_array_equal(dataset.annToMask(record), label_map() == record["label"])
         assert record["area"] == (label_map() == record["label"]).sum()
+
+
+def write_coco(path: Path, images: list[Path], **changes: object) -> Path:
+    """An instances JSON with the same square in every image, its annotations and images changed."""
+    square = [1, 1, 5, 1, 5, 4, 1, 4]
+    entries = [{"id": index, "file_name": image.name} for index, image in enumerate(images)]
+    records = [{"id": index, "image_id": index, "segmentation": [square]} for index in range(len(images))]
+    content = {"images": entries, "annotations": [{**record, **changes} for record in records]}
+    path.write_text(json.dumps(content))
+    return path
+
+
+def test_ids_of_images_may_be_text_in_one_place_and_numbers_in_the_other(tmp_path: Path, images: list[Path]) -> None:
+    expected = read("coco-instances", write_coco(tmp_path / "a.json", images), images)
+    content = json.loads((tmp_path / "a.json").read_text())
+    for record in content["annotations"]:
+        record["image_id"] = str(record["image_id"])
+    (tmp_path / "b.json").write_text(json.dumps(content))
+    found = read("coco-instances", tmp_path / "b.json", images)
+    assert len(found) == 3
+    for stem, labels in found.items():
+        assert labels.any()
+        np.testing.assert_array_equal(labels, expected[stem])
+
+
+def test_polygons_of_images_of_another_size_are_refused_as_run_lengths_are(tmp_path: Path, images: list[Path]) -> None:
+    file = write_coco(tmp_path / "a.json", images)
+    content = json.loads(file.read_text())
+    for entry in content["images"]:
+        entry |= {"width": SHAPE[1] // 2, "height": SHAPE[0] // 2}
+    file.write_text(json.dumps(content))
+    with pytest.raises(ProtoSagaError, match=r"a\.json is 4x3, but its image .*a\.jpg is 8x6"):
+        read("coco-instances", file, images)
+
+
+def test_masks_that_sam_gave_as_lists_are_read(tmp_path: Path, images: list[Path]) -> None:
+    mask = label_map() > 0
+    records = [{"segmentation": mask.tolist(), "predicted_iou": 0.9}]
+    (tmp_path / "a.json").write_text(json.dumps(records))
+    np.testing.assert_array_equal(read("sam-json", tmp_path, images)["a"] > 0, mask)
+
+
+def test_a_source_without_any_mask_is_told_before_anything_is_written(tmp_path: Path, images: list[Path]) -> None:
+    empty = FORMATS["coco-instances"].read(
+        write_coco(tmp_path / "a.json", images, segmentation=[]), images, flatten_masks
+    )
+    with pytest.raises(ProtoSagaError, match=r"a\.json has no mask of any of the 3 images"):
+        FORMATS["label-maps"].write(tmp_path / "out", check_some_masks(empty, file))
+    assert not (tmp_path / "out").exists()
+
+
+def test_views_before_the_first_mask_are_kept(tmp_path: Path) -> None:
+    maps = [np.zeros(SHAPE, np.int32), np.zeros((2, 3), np.int32), label_map(), np.zeros(SHAPE, np.int32)]
+    views = [(tmp_path / str(index), labels) for index, labels in enumerate(maps)]
+    for (path, labels), (image, original) in zip(check_some_masks(iter(views), tmp_path), views, strict=True):
+        assert path == image
+        np.testing.assert_array_equal(labels, original)

@@ -61,6 +61,20 @@ def test_polygons() -> None:
     assert not from_rle([], 3, 4).any()
 
 
+def test_polygons_without_area_are_left_out() -> None:
+    """As annotation tools leave them behind at a stray click."""
+    square = [1, 1, 5, 1, 5, 4, 1, 4]
+    assert (from_rle([square, [5, 5], [5, 5, 9, 9]], 10, 12) == from_rle([square], 10, 12)).all()
+    assert not from_rle([[5, 5]], 10, 12).any()
+
+
+@given(arrays(bool, shapes), st.booleans())
+def test_rows_of_pixels_are_a_mask(mask: np.ndarray, as_numbers: bool) -> None:
+    """What ``numpy.ndarray.tolist`` makes of a mask."""
+    rows = mask.astype(int).tolist() if as_numbers else mask.tolist()
+    np.testing.assert_array_equal(from_rle(rows, *mask.shape), mask)
+
+
 @pytest.mark.parametrize(
     "segmentation",
     [
@@ -71,7 +85,7 @@ def test_polygons() -> None:
         {"size": [4], "counts": [16]},
         {"counts": [16]},
         {"size": [4, 4]},
-        [[1, 2]],
+        [[1, 2, 3]],
         [3],
         "text",
         None,
