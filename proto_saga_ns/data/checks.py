@@ -10,6 +10,7 @@ from nerfstudio.data.dataparsers.base_dataparser import DataparserOutputs
 from nerfstudio.utils.rich_utils import CONSOLE
 
 from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.labels.images import UPRIGHT, size_and_orientation
 
 
 def check_outputs(outputs: DataparserOutputs, data: Path) -> None:
@@ -36,6 +37,33 @@ def check_outputs(outputs: DataparserOutputs, data: Path) -> None:
             f"NaN or infinite coordinates in {count} of the {len(points)} 3D points of {data}. Remove these "
             "points from the point cloud."
         )
+
+
+def check_images(outputs: DataparserOutputs) -> None:
+    """Images that are there have the size that their camera says; a rotation that EXIF asks for is told.
+
+    Raises:
+        ProtoSagaError: one has another size.
+    """
+    sizes = torch.cat([outputs.cameras.width, outputs.cameras.height], dim=-1).tolist()
+    views = zip(outputs.image_filenames, sizes, strict=True)
+    rotated = [path for path, size in views if path.is_file() and _check_image(path, tuple(size)) != UPRIGHT]
+    if rotated:
+        CONSOLE.print(
+            f"[bold yellow]{len(rotated)} images carry an EXIF orientation (first {rotated[0].name}), which COLMAP and "
+            "nerfstudio ignore: masks must fit the pixels as they are stored, not as photo viewers turn them."
+        )
+
+
+def _check_image(path: Path, expected: tuple[int, ...]) -> int:
+    """The EXIF orientation of an image that has the expected width and height."""
+    size, orientation = size_and_orientation(path)
+    if size != expected:
+        raise ProtoSagaError(
+            f"The image {path} is {size[0]}x{size[1]}, but its camera says {expected[0]}x{expected[1]}. Correct "
+            "w and h of the poses, with the intrinsics that belong to them, or give the images that they are for."
+        )
+    return orientation
 
 
 def without_missing_images(outputs: DataparserOutputs) -> DataparserOutputs:

@@ -19,7 +19,7 @@ from nerfstudio.data.dataparsers.nerfstudio_dataparser import Nerfstudio, Nerfst
 from nerfstudio.utils.rich_utils import CONSOLE
 from torch import Tensor
 
-from proto_saga_ns.data.checks import check_outputs, without_missing_images
+from proto_saga_ns.data.checks import check_images, check_outputs, without_missing_images
 from proto_saga_ns.data.label_maps import (
     SplitImages,
     ViewLabelMaps,
@@ -138,6 +138,7 @@ class MaskAware(DataParser):
                 "data parser (nerfstudio-data, colmap, blender-data)."
             ) from error
         check_outputs(outputs, data)
+        check_images(outputs)
         return without_missing_images(outputs)
 
 

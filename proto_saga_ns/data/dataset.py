@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+from jaxtyping import UInt8
 from nerfstudio.data.dataparsers.base_dataparser import DataparserOutputs
 from nerfstudio.data.datasets.base_dataset import InputDataset
+from PIL import Image
 
 from proto_saga_ns.data.label_maps import ViewLabelMaps
+from proto_saga_ns.labels.images import decode_image, read_bytes
 
 
 class LabelMapDataset(InputDataset):
@@ -24,6 +29,19 @@ class LabelMapDataset(InputDataset):
     def dataparser_outputs(self) -> DataparserOutputs:
         """What the data parser read."""
         return self._dataparser_outputs
+
+    def get_numpy_image(self, image_idx: int) -> UInt8[np.ndarray, "H W C"]:
+        """RGB, or RGBA where there is transparency, whatever the file's mode is.
+
+        Raises:
+            ProtoSagaError: the file cannot be read, or has no colours.
+        """
+        path = Path(self._dataparser_outputs.image_filenames[image_idx])
+        image = decode_image(read_bytes(path), path)
+        if self.scale_factor != 1.0:
+            size = (int(image.width * self.scale_factor), int(image.height * self.scale_factor))
+            image = image.resize(size, Image.Resampling.BILINEAR)
+        return np.array(image)
 
     def get_metadata(self, data: dict[str, Any]) -> dict[str, Any]:
         if self.label_maps is None:

@@ -1,6 +1,6 @@
 """Label maps: integer images, one per view, 0 = unlabelled, 1..L = the masks of that view."""
 
-from proto_saga_ns.labels.cache import ensure_masks, find_cached_masks, read_rgb
+from proto_saga_ns.labels.cache import ensure_masks, find_cached_masks
 from proto_saga_ns.labels.flatten import FlattenOptions, MaskPatch, cut_patch, flatten_masks, flatten_patches
 from proto_saga_ns.labels.folder import (
     MASK_FOLDERS,
@@ -10,6 +10,7 @@ from proto_saga_ns.labels.folder import (
     find_masks_of,
     index_masks,
 )
+from proto_saga_ns.labels.images import read_rgb
 from proto_saga_ns.labels.maps import compact_labels, label_ids, renumber, resize_label_map
 from proto_saga_ns.labels.png import MAX_ID, read_label_map, write_label_map
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-import io
 import json
 import os
 import tempfile
@@ -26,14 +25,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from jaxtyping import Int32, UInt8
-from PIL import Image
 
 from proto_saga_ns import __version__
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.files import write_json
 from proto_saga_ns.labels.folder import unique_stems
 from proto_saga_ns.labels.formats.sam_json import read_about, write_patches
-from proto_saga_ns.labels.images import full_size
+from proto_saga_ns.labels.images import decode_image, full_size, on_white, read_bytes
 from proto_saga_ns.labels.png import is_whole, read_text, write_label_map
 
 if TYPE_CHECKING:
@@ -74,9 +72,9 @@ class MaskJob:
             ProtoSagaError: the image is unreadable, or the label map cannot be written.
             ValueError: the segmenter made a label map of another size.
         """
-        content = _read_bytes(self.image)
+        content = read_bytes(self.image)
         fingerprint = _hash(content)
-        image = _decode_rgb(content, self.image)
+        image = on_white(decode_image(content, self.image))
         labels = segmenter(image) if self.overlapping is None else self._keep(image, fingerprint, segmenter)
         if labels.shape != image.shape[:2]:
             raise ValueError(f"{segmenter.name} made a label map of {labels.shape} for an image of {image.shape[:2]}")
@@ -85,7 +83,7 @@ class MaskJob:
 
     def current_fingerprint(self) -> str | None:
         """The image's fingerprint if whole results of the image as it is now lie there, else None."""
-        fingerprint = _hash(_read_bytes(self.image))
+        fingerprint = _hash(read_bytes(self.image))
         return fingerprint if is_current(self.target, fingerprint) and self.has_overlapping(fingerprint) else None
 
     def has_overlapping(self, fingerprint: str) -> bool:
@@ -169,7 +167,7 @@ def fingerprints_of(image_paths: Sequence[Path]) -> dict[Path, str]:
     Raises:
         ProtoSagaError: a file cannot be read.
     """
-    return {path: _hash(_read_bytes(path)) for path in image_paths}
+    return {path: _hash(read_bytes(path)) for path in image_paths}
 
 
 def writable_folder(segmenter: Segmenter, data_dir: Path) -> Path:
@@ -193,15 +191,6 @@ def writable_root(data_dir: Path) -> Path:
         ProtoSagaError: there is none.
     """
     return _first_writable(cache_roots(data_dir))
-
-
-def read_rgb(path: Path) -> UInt8[np.ndarray, "H W 3"]:
-    """An image as nerfstudio sees it (no EXIF rotation), transparent parts over white.
-
-    Raises:
-        ProtoSagaError: the file is unreadable.
-    """
-    return _decode_rgb(_read_bytes(path), path)
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -252,24 +241,6 @@ def _find_complete(fingerprints: Mapping[Path, str], segmenter: Segmenter, data_
 
 def _hash(content: bytes) -> str:
     return hashlib.blake2b(content, digest_size=16).hexdigest()
-
-
-def _read_bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ProtoSagaError(f"Cannot read the image {path}: {error.strerror}. Restore or remove it.") from error
-
-
-def _decode_rgb(content: bytes, path: Path) -> UInt8[np.ndarray, "H W 3"]:
-    try:
-        with Image.open(io.BytesIO(content)) as image:
-            if image.mode in ("RGBA", "LA", "PA"):
-                white = Image.new("RGBA", image.size, "white")
-                image = Image.alpha_composite(white, image.convert("RGBA"))
-            return np.asarray(image.convert("RGB"))
-    except (OSError, ValueError, SyntaxError) as error:
-        raise ProtoSagaError(f"Cannot read the image {path}: {error}. Restore or remove it.") from error
 
 
 def _first_writable(roots: Sequence[Path]) -> Path:

@@ -1,15 +1,23 @@
-"""The images of a data folder, as nerfstudio's data parsers find them."""
+"""The images of a data folder, as nerfstudio's data parsers find them, and their pixels, as the eye sees them."""
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from jaxtyping import UInt8
+from PIL import ExifTags, Image
+
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.labels.folder import full_size_image, unique_stems
 
+MAX_16_BITS = 65535
+UPRIGHT = 1
+"""The EXIF orientation of pixels that are stored as they are to be seen."""
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
 
 
@@ -80,3 +88,86 @@ def _checked(paths: Sequence[Path], source: Path) -> list[Path]:
     found = sorted(set(paths))
     unique_stems(found, "images")
     return found
+
+
+def read_rgb(path: Path) -> UInt8[np.ndarray, "H W 3"]:
+    """An image as RGB, on white where it is transparent, in the orientation in which its pixels are stored.
+
+    Raises:
+        ProtoSagaError: see ``decode_image``; or the file cannot be read.
+    """
+    return on_white(decode_image(read_bytes(path), path))
+
+
+def on_white(image: Image.Image) -> UInt8[np.ndarray, "H W 3"]:
+    """The pixels of what ``decode_image`` gives, as RGB."""
+    if image.mode == "RGBA":
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return np.asarray(image.convert("RGB"))
+
+
+def read_bytes(path: Path) -> bytes:
+    """The content of an image file.
+
+    Raises:
+        ProtoSagaError: it cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ProtoSagaError(f"Cannot read the image {path}: {error.strerror}. Restore or remove it.") from error
+
+
+def size_and_orientation(path: Path) -> tuple[tuple[int, int], int]:
+    """Width and height of the pixels as they are stored, and the orientation that EXIF gives them.
+
+    Raises:
+        ProtoSagaError: it is unreadable.
+    """
+    try:
+        with Image.open(path) as image:
+            return image.size, image.getexif().get(ExifTags.Base.Orientation, UPRIGHT)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise ProtoSagaError(f"Cannot read the image {path}: {error}. Restore or remove it.") from error
+
+
+def decode_image(content: bytes, path: Path) -> Image.Image:
+    """An image of any mode as RGB, or as RGBA where it has transparency.
+
+    Inks and luminances become the colours that they stand for, palettes their entries, 16 bits their upper 8. A
+    rotation in EXIF is not applied: COLMAP and nerfstudio, whose poses belong to the stored pixels, do not either.
+
+    Args:
+        content: of the file.
+        path: its name, for messages.
+
+    Raises:
+        ProtoSagaError: it is damaged, too large for Pillow's limit, or of a mode that says no colours.
+    """
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            shallow = _with_8_bits(image)
+            has_alpha = shallow.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in image.info
+            return shallow.convert("RGBA" if has_alpha else "RGB")
+    except Image.DecompressionBombError as error:
+        raise ProtoSagaError(
+            f"The image {path} is too large ({error}). Make it smaller, or give a folder of downscaled images."
+        ) from error
+    except (OSError, ValueError, SyntaxError) as error:
+        raise ProtoSagaError(f"Cannot read the image {path}: {error}. Restore or remove it.") from error
+
+
+def _with_8_bits(image: Image.Image) -> Image.Image:
+    """The same image; grey ones of 16 bits scaled.
+
+    Raises:
+        ValueError: its numbers have no largest one.
+    """
+    if image.mode == "F":
+        raise ValueError("its pixels are floating-point numbers, not colours; save it as PNG or JPEG")
+    if not image.mode.startswith("I"):
+        return image
+    numbers = np.asarray(image).astype(np.int64)
+    if numbers.min(initial=0) < 0 or numbers.max(initial=0) > MAX_16_BITS:
+        raise ValueError("its pixels have 32 bits, more than colours have; save it as PNG or JPEG")
+    return Image.fromarray((numbers >> 8).astype(np.uint8))

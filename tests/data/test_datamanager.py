@@ -79,6 +79,25 @@ def test_a_trained_scene_gets_its_label_maps_when_asked(scene, manager):
         assert torch.equal(labels, expected)
 
 
+def test_images_of_other_modes_train_on_their_colours(tmp_path):
+    """A palette's indices and ink are no colours; transparency stays, for the background to show through."""
+    scene = write_tiny_scene(tmp_path)
+    palette, alpha = scene.train_paths[:2]
+    photos = [np.asarray(Image.open(path)).astype(float) for path in (palette, alpha)]
+    Image.open(palette).quantize(256).save(palette)
+    Image.open(alpha).convert("L").convert("LA").save(alpha)
+    images = [data["image"].numpy() for data in make(scene.folder).cached_train]
+    assert images[0].shape[-1] == 3 and np.abs(images[0] - photos[0]).mean() < 5
+    assert images[1].shape[-1] == 4 and np.abs(images[1][..., :3] - photos[1].mean(-1, keepdims=True)).mean() < 30
+
+
+def test_an_image_that_is_cut_off_is_named(tmp_path):
+    scene = write_tiny_scene(tmp_path)
+    scene.train_paths[0].write_bytes(scene.train_paths[0].read_bytes()[:900])
+    with pytest.raises(ProtoSagaError, match=r"view_000\.png"):
+        make(scene.folder).next_train(0)
+
+
 @pytest.mark.parametrize("cache_images", ["cpu", "gpu"])
 def test_both_caches_work_without_cuda(scene, cache_images):
     _, batch = make(scene.folder, cache_images=cache_images, cache_images_type="float32").next_train(0)

@@ -212,6 +212,22 @@ def test_nan_intrinsics_and_points_are_errors(scene):
         parse(MaskedNerfstudioConfig(data=scene.folder))
 
 
+def test_an_image_of_another_size_than_its_camera_is_an_error_before_masks_are_made(scene):
+    """As a program exports portraits whose width and height are swapped."""
+    edit_transforms(scene, lambda content: content.update(w=24, h=32))
+    with pytest.raises(ProtoSagaError, match=r"view_000\.png is 32x24, but its camera says 24x32"):
+        MaskedNerfstudioConfig(data=scene.folder).setup().get_dataparser_outputs(split="train")
+
+
+def test_a_rotation_in_exif_is_told(scene, capsys):
+    exif = Image.Exif()
+    exif[0x112] = 3
+    for path in scene.train_paths[:2]:
+        Image.open(path).save(path, exif=exif)
+    MaskedNerfstudioConfig(data=scene.folder).setup().get_dataparser_outputs(split="train")
+    assert "2 images carry an EXIF orientation (first view_000.png)" in " ".join(capsys.readouterr().out.split())
+
+
 def test_command_line_offers_the_parsers_under_nerfstudios_names(tmp_path):
     @dataclass
     class Command:

@@ -20,7 +20,7 @@ from tests.scenes import TinyScene, write_tiny_scene
 
 @pytest.fixture
 def scene(tmp_path: Path) -> TinyScene:
-    return write_tiny_scene(tmp_path / "scene", size=(32, 24))
+    return write_tiny_scene(tmp_path / "scene", n_views=6)
 
 
 def cloud(count: int, color: Any = np.uint8, position: str = "f4") -> np.ndarray:

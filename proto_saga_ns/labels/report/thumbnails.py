@@ -10,7 +10,7 @@ from jaxtyping import Int, UInt8
 from PIL import Image
 
 from proto_saga_ns.colors import colorize
-from proto_saga_ns.labels.cache import read_rgb
+from proto_saga_ns.labels.images import read_rgb
 from proto_saga_ns.labels.maps import resize_label_map
 
 _OPACITY = 0.55
