@@ -14,11 +14,13 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from proto_saga_ns.cli.commands import COMMANDS
+
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(
     [
         *("nerfstudio.scripts.train", "nerfstudio.scripts.render", "nerfstudio.scripts.viewer.run_viewer"),
-        "proto_saga_ns.cli.main",
+        *("proto_saga_ns.cli.main", *(f"proto_saga_ns.cli.{command.module}" for command in COMMANDS.values())),
     ]
 )
 

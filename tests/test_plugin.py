@@ -40,7 +40,8 @@ def test_nerfstudio_offers_both_methods_with_the_optimizers_that_they_need() -> 
 def test_the_plugin_imports_without_any_extra() -> None:
     run_python(
         f"import sys\nfor name in {EXTRAS}: sys.modules[name] = None\n"
-        "import proto_saga_ns.config\nimport proto_saga_ns.cli.main"
+        "import proto_saga_ns.config\nfrom proto_saga_ns.cli.commands import COMMANDS\n"
+        "for command in COMMANDS.values(): command.load()"
     )
 
 

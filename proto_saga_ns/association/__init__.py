@@ -1,14 +1,24 @@
-"""Association: finding, for each mask of each view, its instance (Sec. 3.2)."""
+"""Association: finding, for each mask of each view, its instance (Sec. 3.2).
 
-from proto_saga_ns.association.associate import (
-    Association,
-    apply_association,
-    associate,
-    ground_truth_association,
-)
-from proto_saga_ns.association.claims import View
-from proto_saga_ns.association.mask_tracks import look_numbered_per_view
+The options are known at once; what needs torch is loaded when it is asked for.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from proto_saga_ns.association.options import BANK, GAGA, PAPER, AssociationOptions, ConsensusOptions
+
+if TYPE_CHECKING:
+    from proto_saga_ns.association.claims import View
+    from proto_saga_ns.association.instances import (
+        Association,
+        apply_association,
+        associate,
+        ground_truth_association,
+    )
+    from proto_saga_ns.association.mask_tracks import look_numbered_per_view
 
 __all__ = [
     "BANK",
@@ -23,3 +33,18 @@ __all__ = [
     "ground_truth_association",
     "look_numbered_per_view",
 ]
+
+_MODULES = {
+    "Association": "instances",
+    "View": "claims",
+    "apply_association": "instances",
+    "associate": "instances",
+    "ground_truth_association": "instances",
+    "look_numbered_per_view": "mask_tracks",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -45,7 +45,7 @@ class Finding:
 
 @dataclass
 class Doctor:
-    """Show what this machine has and what follows from it: Python, GPU, compiler, kernels, programs, extras, weights.
+    """Show what this machine has and what follows from it: GPU, compiler, kernels, programs, extras, weights.
 
     Ends with exit code 0 if training, segmenting and evaluating can run here, on the GPU if there is one, else with 2.
     """

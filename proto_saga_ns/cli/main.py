@@ -3,50 +3,19 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Collection, Sequence
+from dataclasses import make_dataclass
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, Any, Union
 
 import tyro
 
-from proto_saga_ns.cli.associate import Associate
-from proto_saga_ns.cli.convert_masks import ConvertMasks
-from proto_saga_ns.cli.data import Data
-from proto_saga_ns.cli.demo import Demo
-from proto_saga_ns.cli.doctor import Doctor
-from proto_saga_ns.cli.evaluate import Evaluate
-from proto_saga_ns.cli.export import Export
-from proto_saga_ns.cli.find import Find
-from proto_saga_ns.cli.info import Info
-from proto_saga_ns.cli.masks import Masks
-from proto_saga_ns.cli.panels import Panels
-from proto_saga_ns.cli.render import Render
-from proto_saga_ns.cli.report import Report
-from proto_saga_ns.cli.segment import Segment
-from proto_saga_ns.cli.standin import MakeStandin
-from proto_saga_ns.cli.track import TrackCommand
+from proto_saga_ns.cli.commands import COMMANDS
 from proto_saga_ns.errors import user_errors_end_the_process
 
 STOPPED_EXIT_CODE = 130
 """As shells say it of a process that Ctrl-C ended."""
-
-Command = (
-    Annotated[Segment, tyro.conf.subcommand("segment")]
-    | Annotated[tyro.conf.OmitArgPrefixes[Associate], tyro.conf.subcommand("associate")]
-    | Annotated[Render, tyro.conf.subcommand("render")]
-    | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
-    | Annotated[Report, tyro.conf.subcommand("report")]
-    | Annotated[Panels, tyro.conf.subcommand("panels")]
-    | Annotated[Find, tyro.conf.subcommand("find")]
-    | Annotated[Export, tyro.conf.subcommand("export")]
-    | Annotated[Info, tyro.conf.subcommand("info")]
-    | Annotated[Masks, tyro.conf.subcommand("masks")]
-    | Annotated[TrackCommand, tyro.conf.subcommand("track")]
-    | Annotated[ConvertMasks, tyro.conf.subcommand("convert-masks")]
-    | Annotated[tyro.conf.OmitSubcommandPrefixes[tyro.conf.OmitArgPrefixes[Data]], tyro.conf.subcommand("data")]
-    | Annotated[MakeStandin, tyro.conf.subcommand("make-standin")]
-    | Annotated[Demo, tyro.conf.subcommand("demo")]
-    | Annotated[Doctor, tyro.conf.subcommand("doctor")]
-)
+COMPLETION = ("--tyro-print-completion", "--tyro-write-completion")
 
 
 def entrypoint() -> None:
@@ -54,19 +23,53 @@ def entrypoint() -> None:
     if sys.argv[1:] == ["--version"]:
         print(f"proto-saga {version('proto_saga_ns')}")
         return
-    command = tyro.cli(
-        Command,  # type: ignore[arg-type]
-        prog="proto-saga",
-        description="Take 3D Gaussian Splatting scenes apart into objects. Scenes are trained by "
-        "`ns-train proto-saga --data DIR` or `ns-train proto-saga-lite --data DIR`. `proto-saga --version` says which "
-        "version this is.",
-    )
+    command = parse(sys.argv[1:])
     with user_errors_end_the_process():
         try:
             command.run()
         except KeyboardInterrupt:
             print("\nproto-saga: stopped. The same command starts again or goes on.", file=sys.stderr, flush=True)
             sys.exit(STOPPED_EXIT_CODE)
+
+
+def parse(words: Sequence[str]) -> Any:
+    """The command with its options, from the words after ``proto-saga``; wrong ones end the process with help."""
+    return tyro.cli(
+        _choice(_asked(words)),
+        prog="proto-saga",
+        args=words,
+        description="Take 3D Gaussian Splatting scenes apart into objects. Scenes are trained by "
+        "`ns-train proto-saga --data DIR` or `ns-train proto-saga-lite --data DIR`. `proto-saga COMMAND --help` tells "
+        "more about a command, `proto-saga --version` which version this is.",
+    )
+
+
+def _asked(words: Sequence[str]) -> Collection[str]:
+    """The commands whose options must be known: the one that is named; for the completions of a shell, all."""
+    if any(_hyphened(word) in COMPLETION for word in words):
+        return COMMANDS
+    return [_hyphened(word) for word in words if not word.startswith("-")][:1]
+
+
+def _hyphened(word: str) -> str:
+    """As tyro takes it: under_scores are as good as hyphens."""
+    return word.replace("_", "-")
+
+
+def _choice(loaded: Collection[str]) -> Any:
+    """A type of all commands for tyro; those that are not to be loaded have no options, only a name and help."""
+    return Union[tuple(_loaded(name) if name in loaded else _named(name) for name in COMMANDS)]  # noqa: UP007
+
+
+def _loaded(name: str) -> Any:
+    command = COMMANDS[name]
+    flat = (tyro.conf.OmitSubcommandPrefixes, tyro.conf.OmitArgPrefixes) if command.is_flat else ()
+    return Annotated[(command.load(), *flat, tyro.conf.subcommand(name))]
+
+
+def _named(name: str) -> Any:
+    command = COMMANDS[name]
+    return Annotated[make_dataclass(command.name, ()), tyro.conf.subcommand(name, description=command.help)]
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ class Report:
         from proto_saga_ns.cli.report_contents import make_page
         from proto_saga_ns.cli.run import load_run
         from proto_saga_ns.files import write_atomically
-        from proto_saga_ns.report import render_page
+        from proto_saga_ns.report.page import render_page
 
         _check_arguments(self)
         run = load_run(self.load_config, self.data)

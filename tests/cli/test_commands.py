@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from proto_saga_ns.cli.commands import COMMANDS
 from proto_saga_ns.cli.info import Info
 from proto_saga_ns.cli.main import STOPPED_EXIT_CODE, entrypoint
 from proto_saga_ns.labels import read_label_map
@@ -183,10 +184,6 @@ def test_info_lists_every_instance(trained_run: TrainedRun) -> None:
     assert process.returncode == 0
     assert all(f"instance {number}" in process.stdout for number in range(1, NUM_INSTANCES + 1))
     assert "agreement" in process.stdout and "unknown" not in process.stdout
-
-
-COMMANDS = ("segment", "associate", "evaluate", "info", "masks", "convert-masks", "demo", "export", "find", "render")
-COMMANDS += ("data", "make-standin", "panels", "report", "track")
 
 
 def test_the_version_is_the_package_s() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proto_saga_ns.evaluation import InstanceProtocol
-from proto_saga_ns.report import Confidences, Overlaps, TrueInstance
+from proto_saga_ns.report.figures import Confidences, Overlaps, TrueInstance
 
 View = tuple[np.ndarray, np.ndarray]
 maps = st.lists(st.integers(0, 3), min_size=12, max_size=12).map(lambda ids: np.array(ids).reshape(3, 4))

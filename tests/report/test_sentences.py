@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from proto_saga_ns.report import TrueInstance, what_happened
-from proto_saga_ns.report.sentences import percent
+from proto_saga_ns.report.figures import TrueInstance
+from proto_saga_ns.report.sentences import percent, what_happened
 from tests.report.test_figures import look
 
 

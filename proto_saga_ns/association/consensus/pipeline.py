@@ -9,7 +9,6 @@ import numpy as np
 from jaxtyping import Float, Int, UInt
 from scipy.sparse import csr_array
 
-from proto_saga_ns.association.associate import Association
 from proto_saga_ns.association.claims import Progress
 from proto_saga_ns.association.consensus.agglomeration import MergeTree, agglomerate
 from proto_saga_ns.association.consensus.agreement import count_agreement, mask_of_atoms, signed_evidence
@@ -19,6 +18,7 @@ from proto_saga_ns.association.consensus.levels import find_levels
 from proto_saga_ns.association.consensus.mask_instances import Instances, find_instances
 from proto_saga_ns.association.consensus.self_agreement import self_agreement
 from proto_saga_ns.association.consensus.votes import count_votes
+from proto_saga_ns.association.instances import Association
 from proto_saga_ns.association.options import ConsensusOptions
 from proto_saga_ns.levels import Levels
 from proto_saga_ns.rasterize.exact import UNITS_PER_PIXEL
