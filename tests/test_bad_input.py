@@ -126,6 +126,12 @@ def test_data_that_is_not_there(scene: Path) -> None:
     assert_user_error(train(scene / "nowhere"), "nowhere")
 
 
+def test_poses_of_another_format_name_the_command_that_reads_them(scene: Path) -> None:
+    (scene / "transforms.json").rename(scene / "transforms_train.json")
+    assert_user_error(train(scene), "transforms.json does not exist", f"ns-train proto-saga-lite --data {scene} ")
+    assert train(scene).stderr.rstrip().endswith(" blender-data.")
+
+
 def test_a_folder_of_masks_that_is_not_there(scene: Path) -> None:
     shutil.rmtree(scene / "masks")
     assert_user_error(train(scene, "nerfstudio-data", "--mask-source", "folder"), "masks", "--mask-dir")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -20,6 +20,7 @@ from nerfstudio.utils.rich_utils import CONSOLE
 from torch import Tensor
 
 from proto_saga_ns.data.checks import check_images, check_outputs, without_missing_images
+from proto_saga_ns.data.formats import advice, reconstruction
 from proto_saga_ns.data.label_maps import (
     SplitImages,
     ViewLabelMaps,
@@ -48,6 +49,9 @@ class MaskedColmapConfig(MaskOptions, ColmapDataParserConfig):
     """A COLMAP reconstruction, with masks."""
 
     _target: type = field(default_factory=lambda: MaskedColmap)
+    colmap_path: Path | None = None  # type: ignore[assignment]
+    """Path to the COLMAP reconstruction, relative to the data. None takes the first that is there of colmap/sparse/0,
+    sparse/0 and sparse."""
 
 
 @dataclass
@@ -55,7 +59,7 @@ class BenchmarkDataConfig(MaskedColmapConfig):
     """A scene of Replica, ScanNet, LERF-Mask or Mip-NeRF 360 as the peers lay it out, split as they do, with masks."""
 
     _target: type = field(default_factory=lambda: BenchmarkData)
-    colmap_path: Path = Path("sparse/0")
+    colmap_path: Path | None = Path("sparse/0")  # type: ignore[assignment]
     """Path to the COLMAP reconstruction, relative to the data."""
     benchmark: Literal["auto", Benchmark] = "auto"
     """whose split it is. auto: lerf-mask if there is a folder images_train, scannet if train_split.txt and
@@ -78,14 +82,22 @@ class MaskAware(DataParser):
 
     splits_share_stems = False
     """whether images of different splits have the same names"""
+    name = "nerfstudio-data"
+    """on the command line"""
     _seeds_error: ProtoSagaError | None = None
 
     config: Any
 
-    def pose_file(self, split: str) -> Path | None:
-        """The JSON file that has the poses of a split, if the format has one."""
-        del split
-        return None
+    def pose_file(self, split: str) -> Path:
+        """The JSON file that has the poses of a split."""
+        raise NotImplementedError
+
+    def check_poses(self, split: str) -> None:
+        """Raise a ``ProtoSagaError`` if the poses of a split are missing or would fail late."""
+        file = self.pose_file(split)
+        if not file.is_file():
+            raise ProtoSagaError(f"No poses: {file} does not exist. {advice(self.config.data, self.name)}")
+        check_pose_file(file)
 
     def label_maps(self, outputs: DataparserOutputs, split: str) -> ViewLabelMaps | None:
         """The label maps of a split: found or made for training, for the others only those that are there.
@@ -127,8 +139,7 @@ class MaskAware(DataParser):
         data = self.config.data
         if not data.exists():
             raise ProtoSagaError(f"The data {data} does not exist. Give an existing folder with --data.")
-        if pose_file := self.pose_file(split):
-            check_pose_file(pose_file)
+        self.check_poses(split)
         try:
             outputs = super()._generate_dataparser_outputs(split, **kwargs)
         except (AssertionError, KeyError, IndexError, ValueError, RuntimeError, OSError) as error:
@@ -161,7 +172,16 @@ class MaskedNerfstudio(MaskAware, Nerfstudio):
 
 
 class MaskedColmap(MaskAware, ColmapDataParser):
-    """COLMAP parser with label maps."""
+    """COLMAP parser with label maps, which finds the reconstruction."""
+
+    name = "colmap"
+
+    def check_poses(self, split: str) -> None:
+        chosen, data = self.config.colmap_path, self.config.data
+        found = reconstruction(data, chosen, self.name)
+        if chosen is None:
+            CONSOLE.log(f"Poses from COLMAP's reconstruction in {found}")
+            self.config = replace(self.config, colmap_path=found)
 
     def _load_3D_points(self, colmap_path: Path, transform_matrix: Tensor, scale_factor: float) -> dict[str, Tensor]:
         load = super()._load_3D_points
@@ -185,6 +205,7 @@ class MaskedColmap(MaskAware, ColmapDataParser):
 class BenchmarkData(MaskedColmap):
     """COLMAP parser that splits images as a benchmark does; --eval-mode means nothing to it."""
 
+    name = "benchmark-data"
     config: BenchmarkDataConfig
 
     def _get_image_indices(self, image_filenames: list[Path], split: str) -> Int[np.ndarray, " V"]:
@@ -205,6 +226,7 @@ class MaskedBlender(MaskAware, Blender):
     """Blender parser with label maps."""
 
     splits_share_stems = True
+    name = "blender-data"
 
     def _load_3D_points(self, ply_file_path: Path) -> dict[str, Tensor]:
         return self._seeds(lambda: read_seeds(ply_file_path, torch.eye(4), self.config.scale_factor))

@@ -19,6 +19,7 @@ from proto_saga_ns.data.dataparsers import (
     MaskedColmapConfig,
     MaskedNerfstudioConfig,
 )
+from proto_saga_ns.data.formats import LOOKED_FOR, find_reconstruction, fitting_parser
 from proto_saga_ns.data.mask_options import MaskOptions
 from proto_saga_ns.errors import ProtoSagaError
 
@@ -27,8 +28,6 @@ MASKED: dict[type[DataParserConfig], type[DataParserConfig]] = {
     ColmapDataParserConfig: MaskedColmapConfig,
     BlenderDataParserConfig: MaskedBlenderConfig,
 }
-COLMAP_FOLDERS = (Path("colmap/sparse/0"), Path("sparse/0"), Path("sparse"))
-CAMERA_FILES = ("cameras.bin", "cameras.txt")
 
 
 def parse_choice(text: str) -> DataParserConfig:
@@ -42,17 +41,17 @@ def find_parser(data: Path) -> DataParserConfig:
     Raises:
         ProtoSagaError: the folder holds none of them.
     """
-    if data.suffix == ".json" or (data / "transforms.json").is_file():
-        return MaskedNerfstudioConfig()
-    for folder in COLMAP_FOLDERS:
-        if any((data / folder / name).is_file() for name in CAMERA_FILES):
-            return MaskedColmapConfig(colmap_path=folder)
-    if (data / "transforms_train.json").is_file():
-        return MaskedBlenderConfig()
+    match fitting_parser(data):
+        case "nerfstudio-data":
+            return MaskedNerfstudioConfig()
+        case "colmap":
+            return MaskedColmapConfig(colmap_path=find_reconstruction(data))
+        case "blender-data":
+            return MaskedBlenderConfig()
     raise ProtoSagaError(
-        f"{data} holds no poses that are known by their file: expected transforms.json, "
-        f"{' or '.join(f'{folder}/cameras.bin' for folder in COLMAP_FOLDERS)}, or transforms_train.json. Give the "
-        'folder of the images and poses with --data, or say how to read it: --data-parser "colmap --colmap-path DIR".'
+        f"{data} holds no poses that are known by their file: expected transforms.json, {LOOKED_FOR}, or "
+        "transforms_train.json. Give the folder of the images and poses with --data, or say how to read it: "
+        '--data-parser "colmap --colmap-path DIR".'
     )
 
 

@@ -196,7 +196,7 @@ def test_no_poses_at_all(scene, tmp_path):
         parse(MaskedNerfstudioConfig(data=scene.folder))
     with pytest.raises(ProtoSagaError, match=r"The data .*nowhere does not exist"):
         parse(MaskedNerfstudioConfig(data=tmp_path / "nowhere"))
-    with pytest.raises(ProtoSagaError, match="Colmap path"):
+    with pytest.raises(ProtoSagaError, match=r"No poses: .* has no colmap/sparse/0 or sparse/0 or sparse"):
         parse(MaskedColmapConfig(data=scene.folder))
 
 

@@ -1,0 +1,75 @@
+"""Which format the poses of a folder have, and the name of the data parser that reads it."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from proto_saga_ns.errors import ProtoSagaError
+
+RECONSTRUCTIONS = (Path("colmap/sparse/0"), Path("sparse/0"), Path("sparse"))
+"""Where COLMAP's reconstruction lies in the folder of the data, in the order in which it is looked for."""
+CAMERA_FILES = ("cameras.bin", "cameras.txt")
+LOOKED_FOR = f"{' or '.join(map(str, RECONSTRUCTIONS))} with {' or '.join(CAMERA_FILES)}"
+
+
+def find_reconstruction(data: Path) -> Path | None:
+    """The folder of COLMAP's reconstruction, relative to that of the data; None if there is none."""
+    return next((folder for folder in RECONSTRUCTIONS if _is_reconstruction(data / folder)), None)
+
+
+def reconstruction(data: Path, chosen: Path | None, parser: str = "colmap") -> Path:
+    """The folder of COLMAP's reconstruction, relative to that of the data.
+
+    Args:
+        chosen: by the user; None takes the first of ``RECONSTRUCTIONS``.
+        parser: name of the data parser that asks.
+
+    Raises:
+        ProtoSagaError: there is none; or none where the user says.
+    """
+    found = find_reconstruction(data)
+    if chosen is None:
+        if found is None:
+            raise ProtoSagaError(f"No poses: {data} has no {LOOKED_FOR}. {advice(data, parser)}")
+        return found
+    if not _is_reconstruction(data / chosen):
+        remedy = advice(data, parser) if found is None else f"There is one in {found}: --colmap-path {found}."
+        raise ProtoSagaError(f"--colmap-path {chosen}: {data / chosen} has no {' or '.join(CAMERA_FILES)}. {remedy}")
+    return chosen
+
+
+def fitting_parser(data: Path) -> str | None:
+    """Name of the data parser for what lies in a folder; None if nothing is known.
+
+    transforms.json goes before COLMAP's folder, and that before transforms_train.json.
+    """
+    if data.suffix == ".json" or (data / "transforms.json").is_file():
+        return "nerfstudio-data"
+    if find_reconstruction(data) is not None:
+        return "colmap"
+    return "blender-data" if (data / "transforms_train.json").is_file() else None
+
+
+def advice(data: Path, chosen: str) -> str:
+    """What to do where the files of the chosen data parser are missing: another parser, or making poses."""
+    fits = fitting_parser(data)
+    if fits is None or fits == chosen:
+        return "Expected images with poses: ns-process-data makes them from photos."
+    poses = {"nerfstudio-data": "transforms.json", "blender-data": "transforms_train.json"}
+    there = poses.get(fits, f"COLMAP's {find_reconstruction(data)}")
+    return f"There is {there} in it, which the data parser {fits} reads{_as_command(sys.argv, chosen, fits)}."
+
+
+def _as_command(words: Sequence[str], chosen: str, fits: str) -> str:
+    """What was typed, with another data parser; nothing if it was not ns-train, which names one at its end."""
+    if Path(words[0]).name != "ns-train":
+        return ""
+    typed = words[1:] if chosen in words else [*words[1:], chosen]
+    return f": {shlex.join(['ns-train', *(fits if word == chosen else word for word in typed)])}"
+
+
+def _is_reconstruction(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in CAMERA_FILES)

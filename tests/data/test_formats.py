@@ -1,0 +1,95 @@
+"""COLMAP's reconstruction is found wherever COLMAP's users leave it, and errors name the parser that fits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from proto_saga_ns.data.dataparsers import (
+    BenchmarkDataConfig,
+    MaskedBlenderConfig,
+    MaskedColmapConfig,
+    MaskedNerfstudioConfig,
+)
+from proto_saga_ns.errors import ProtoSagaError
+from tests.data.formats import write_colmap
+from tests.scenes import write_tiny_scene
+
+PLACES = ("colmap/sparse/0", "sparse/0", "sparse")
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A scene with a reconstruction, and nothing else that tells of poses."""
+    folder = write_colmap(write_tiny_scene(tmp_path / "scene", n_views=6, size=(64, 48)))
+    (folder / "transforms.json").unlink()
+    return folder
+
+
+def move(data: Path, place: str) -> None:
+    away = (data / "colmap/sparse/0").rename(data / "away")
+    (data / place).parent.mkdir(parents=True, exist_ok=True)
+    away.rename(data / place)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_the_reconstruction_is_found_and_said_once(data: Path, place: str, capsys: pytest.CaptureFixture[str]) -> None:
+    move(data, place)
+    parser = MaskedColmapConfig(data=data).setup()
+    views = [len(parser.get_dataparser_outputs(split=split).image_filenames) for split in ("train", "val")]
+    assert views == [5, 1]
+    assert " ".join(capsys.readouterr().out.split()).count(f"COLMAP's reconstruction in {place} ") == 1
+
+
+def test_a_place_that_is_named_goes_first_and_must_be_there(data: Path) -> None:
+    with pytest.raises(ProtoSagaError, match=r"--colmap-path dense: .*There is one in colmap/sparse/0: --colmap-path"):
+        MaskedColmapConfig(data=data, colmap_path=Path("dense")).setup().get_dataparser_outputs()
+    with pytest.raises(ProtoSagaError, match=r"--colmap-path sparse/0: .* --colmap-path colmap/sparse/0\."):
+        BenchmarkDataConfig(data=data).setup().get_dataparser_outputs()
+    move(data, "dense")
+    outputs = MaskedColmapConfig(data=data, colmap_path=Path("dense")).setup().get_dataparser_outputs()
+    assert len(outputs.image_filenames) == 5
+
+
+def test_the_config_of_earlier_runs_names_its_place(data: Path) -> None:
+    """It holds nerfstudio's own default, which was there."""
+    text = yaml.dump(MaskedColmapConfig(data=data, colmap_path=Path("colmap/sparse/0")))
+    config = yaml.load(text, Loader=yaml.Loader)
+    assert len(config.setup().get_dataparser_outputs().image_filenames) == 5
+
+
+TYPED = ["/usr/bin/ns-train", "proto-saga", "--data", "a b"]
+
+
+@pytest.mark.parametrize(
+    ("config", "file", "typed", "command"),
+    [
+        (MaskedNerfstudioConfig, "sparse/0/cameras.bin", TYPED, "ns-train proto-saga --data 'a b' colmap."),
+        (MaskedNerfstudioConfig, "transforms_train.json", TYPED, "ns-train proto-saga --data 'a b' blender-data."),
+        (
+            MaskedColmapConfig,
+            "transforms.json",
+            [*TYPED, "colmap", "--mask-source", "sam"],
+            "ns-train proto-saga --data 'a b' nerfstudio-data --mask-source sam.",
+        ),
+        (
+            BenchmarkDataConfig,
+            "transforms.json",
+            [*TYPED, "benchmark-data"],
+            "ns-train proto-saga --data 'a b' nerfstudio-data.",
+        ),
+        (MaskedBlenderConfig, "sparse/cameras.txt", ["proto-saga", "segment"], "the data parser colmap reads."),
+        (MaskedColmapConfig, "images/a.jpg", [*TYPED, "colmap"], "ns-process-data makes them from photos."),
+    ],
+)
+def test_what_fits_is_named_as_it_is_typed(
+    config: type, file: str, typed: list[str], command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / file).touch()
+    monkeypatch.setattr("sys.argv", typed)
+    with pytest.raises(ProtoSagaError) as error:
+        config(data=tmp_path).setup().get_dataparser_outputs()
+    assert str(error.value).endswith(command) and str(tmp_path) in str(error.value)
