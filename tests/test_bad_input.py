@@ -135,6 +135,8 @@ def test_poses_of_another_format_name_the_command_that_reads_them(scene: Path) -
 def test_a_folder_of_masks_that_is_not_there(scene: Path) -> None:
     shutil.rmtree(scene / "masks")
     assert_user_error(train(scene, "nerfstudio-data", "--mask-source", "folder"), "masks", "--mask-dir")
+    process = train(scene, "nerfstudio-data", "--mask-dir", "mine")
+    assert_user_error(process, "--mask-dir mine does not exist", str(Path.cwd() / "mine"), str(scene / "mine"))
 
 
 def test_images_with_the_same_stem(scene: Path) -> None:

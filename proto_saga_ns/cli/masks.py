@@ -56,7 +56,8 @@ class Masks:
     report: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """also write an HTML page and a PNG that show the masks and their figures"""
     mask_dir: Path | None = None
-    """make nothing: check or report on this folder of label maps (absolute, or relative to DIR), not the cache"""
+    """make nothing: check or report on this folder of label maps, not the cache; it is looked for from the
+    current folder, then from DIR"""
     workers: int = 1
     """processes that make masks side by side, with one thread each"""
     engine: Literal["local", "ray"] = "local"
@@ -70,8 +71,10 @@ class Masks:
         factory = SegmenterFactory(self.backend, getattr(self.settings, self.backend))
         folders = list(dict.fromkeys(self.data))
         if self.mask_dir is not None:
+            from proto_saga_ns.labels import named_mask_folder
+
             for data in folders:
-                self._look_at(data, data_folder(data) / self.mask_dir)
+                self._look_at(data, named_mask_folder(self.mask_dir, data_folder(data)))
             return
         done = _verified(folders, factory) if self.check else self._make_all(folders, factory)
         for cache in done:

@@ -117,8 +117,7 @@ def load_run(load_config: Path, data: Path | None = None) -> Run:
     def moved_here(config: ProtoSagaTrainerConfig) -> ProtoSagaTrainerConfig:
         config.relative_model_dir = load_config.resolve().parent / config.relative_model_dir
         if data is not None:
-            manager: Any = config.pipeline.datamanager
-            config.data = manager.data = manager.dataparser.data = data
+            _move_data(config, data)
         return config
 
     config, pipeline, checkpoint, _ = eval_setup(load_config, update_config_callback=moved_here)  # type: ignore
@@ -129,6 +128,16 @@ def load_run(load_config: Path, data: Path | None = None) -> Run:
             "its prototypes alone recognise things, until training ends or `proto-saga associate` has run again."
         )
     return run
+
+
+def _move_data(config: ProtoSagaTrainerConfig, data: Path) -> None:
+    """Have a run read its data from another folder; masks that lay with the data have moved along."""
+    manager: Any = config.pipeline.datamanager
+    parser = manager.dataparser
+    before = config.data or manager.data or parser.data
+    if parser.mask_dir is not None and parser.mask_dir.is_relative_to(before):
+        parser.mask_dir = data.resolve() / parser.mask_dir.relative_to(before)
+    config.data = manager.data = parser.data = data
 
 
 def read_config(load_config: Path) -> TrainerConfig:

@@ -52,8 +52,8 @@ class TrackCommand:
     masks: Literal["auto", "folder", "sam", "sam2", "superpixel"] = "auto"
     """the masks of each frame: as --mask-source of the data parsers"""
     mask_dir: Path | None = None
-    """folder of label maps, absolute or relative to the source (of a video: to its folder), for --masks auto and
-    folder"""
+    """folder of label maps, for --masks auto and folder; looked for from the current folder, then from the source (of a
+    video: from its folder)"""
     every: int = 1
     """use every N-th frame"""
     max_frames: int | None = None
@@ -147,8 +147,12 @@ class TrackCommand:
         return ImageSequence(images, masks, cameras, depths, self.depth_unit_scale_factor)
 
     def _mask_dir(self) -> Path | None:
-        """What is relative to a video is relative to its folder."""
-        return self.source.absolute().parent / self.mask_dir if self._is_video and self.mask_dir else self.mask_dir
+        from proto_saga_ns.labels import named_mask_folder
+        from proto_saga_ns.labels.images import data_folder
+
+        if self.mask_dir is None:
+            return None
+        return named_mask_folder(self.mask_dir, self.source.parent if self._is_video else data_folder(self.source))
 
     def _cameras(self, images: Sequence[Path]) -> list[Camera] | None:
         file = self.source if self.source.suffix == ".json" else self.source / "transforms.json"

@@ -26,6 +26,7 @@ from proto_saga_ns.labels import (
     find_cached_masks,
     find_masks_of,
     index_masks,
+    named_mask_folder,
     read_label_map,
     renumber,
     resize_label_map,
@@ -128,7 +129,7 @@ def _folder(images: SplitImages, options: MaskOptions) -> Path | None:
 
 def _given_folder(images: SplitImages, options: MaskOptions) -> Path | None:
     if options.mask_dir is not None:
-        folder: Path | None = images.data_dir / options.mask_dir
+        folder: Path | None = named_mask_folder(options.mask_dir, images.data_dir)
     else:
         folder = find_masks_of(images.data_dir, images.paths, images.taken)
     if folder is None or not images.shares_stems:

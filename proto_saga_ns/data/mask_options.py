@@ -23,7 +23,7 @@ class MaskOptions:
     mastsam: those of mastsam_masks, followed from view to view: consistent label maps.
     auto: a folder if there is one; else sam, if its weights and a GPU are here; else superpixel."""
     mask_dir: Path | None = None
-    """folder of label maps, absolute or relative to the data, for the sources auto and folder"""
+    """folder of label maps, for the sources auto and folder; looked for from the current folder, then from the data"""
     sam: SamSettings = field(default_factory=SamSettings)
     """weights and settings of the source sam"""
     sam2: Sam2Settings = field(default_factory=Sam2Settings)

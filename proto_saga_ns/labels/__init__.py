@@ -9,6 +9,7 @@ from proto_saga_ns.labels.folder import (
     find_mask_folder,
     find_masks_of,
     index_masks,
+    named_mask_folder,
 )
 from proto_saga_ns.labels.images import read_rgb
 from proto_saga_ns.labels.maps import compact_labels, label_ids, renumber, resize_label_map
@@ -31,6 +32,7 @@ __all__ = [
     "flatten_patches",
     "index_masks",
     "label_ids",
+    "named_mask_folder",
     "read_label_map",
     "read_rgb",
     "renumber",

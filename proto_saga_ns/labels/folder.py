@@ -63,6 +63,20 @@ def find_masks_of(data: Path, images: Sequence[Path], exclude: Collection[Path] 
     return next(filter(None, (find_mask_folder(place, exclude) for place in places)), None)
 
 
+def named_mask_folder(folder: Path, data: Path) -> Path:
+    """The folder that ``--mask-dir`` names, absolute: seen from the current folder, else from the folder of the data.
+
+    Raises:
+        ProtoSagaError: it is in neither.
+    """
+    places = list(dict.fromkeys((place / folder).resolve() for place in (Path.cwd(), data)))
+    found = next((place for place in places if place.is_dir()), None)
+    if found is None:
+        looked = " or ".join(map(str, places))
+        raise ProtoSagaError(f"--mask-dir {folder} does not exist: no folder {looked}. Give an existing one.")
+    return found
+
+
 def index_masks(folder: Path, image_paths: Sequence[Path]) -> list[Path | None]:
     """The label map of every image, matched by file-name stem; None where there is none.
 

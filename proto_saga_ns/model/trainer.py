@@ -17,6 +17,8 @@ from nerfstudio.utils.rich_utils import CONSOLE
 from proto_saga_ns.errors import ProtoSagaError, user_errors_end_the_process
 from proto_saga_ns.kernels.library import threads
 from proto_saga_ns.kernels.waiting import busy_machine
+from proto_saga_ns.labels import named_mask_folder
+from proto_saga_ns.labels.images import data_folder
 from proto_saga_ns.model.checkpoint import restart
 from proto_saga_ns.model.pipeline import ProtoSagaPipeline
 
@@ -38,10 +40,24 @@ class ProtoSagaTrainerConfig(TrainerConfig):
 
     def save_config(self) -> None:
         """Save with absolute paths, so that viewer and renderer work from any folder."""
-        self.output_dir = self.output_dir.resolve()
-        if self.data is not None:
-            self.data = self.pipeline.datamanager.data = self.data.resolve()
+        with user_errors_end_the_process():
+            self.make_paths_absolute()
         super().save_config()
+
+    def make_paths_absolute(self) -> None:
+        """Of the output, the data and their masks.
+
+        Raises:
+            ProtoSagaError: there is no such folder of masks.
+        """
+        self.output_dir = self.output_dir.resolve()
+        manager: Any = self.pipeline.datamanager
+        parser = manager.dataparser
+        if self.data is not None:
+            self.data = manager.data = self.data.resolve()
+        parser.data = (manager.data or parser.data).resolve()
+        if parser.mask_dir is not None:
+            parser.mask_dir = named_mask_folder(parser.mask_dir, data_folder(parser.data))
 
 
 def _host_was_given(arguments: Sequence[str]) -> bool:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+from typing import Any
+
 import pytest
 import torch
+import yaml
 
-from proto_saga_ns.cli.run import load_run
+from proto_saga_ns.cli.run import load_run, read_config
 from proto_saga_ns.errors import ProtoSagaError
 from tests.conftest import TrainedRun
 
@@ -23,6 +28,24 @@ def test_a_segmentation_of_other_gaussians_is_told(copy_of_run: TrainedRun, caps
     run = load_run(copy_of_run.config)
     assert run.scene.votes_of(run.model.num_points) is None
     assert "Training went on" in capsys.readouterr().out
+
+
+def test_masks_are_found_from_any_folder_and_move_with_the_data(
+    copy_of_run: TrainedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, moved = tmp_path / "data", tmp_path / "other" / "data"
+    (data / "mine").mkdir(parents=True)
+    config: Any = read_config(copy_of_run.config)
+    monkeypatch.chdir(tmp_path)
+    config.data, config.pipeline.datamanager.dataparser.mask_dir = Path("data"), Path("mine")
+    config.make_paths_absolute()
+    saved = config.pipeline.datamanager.dataparser
+    assert (config.data, saved.data, saved.mask_dir) == (data, data, data / "mine")
+    shutil.copytree(copy_of_run.scene.folder, moved)
+    (moved / "masks").rename(moved / "mine")
+    copy_of_run.config.write_text(yaml.dump(config))
+    manager = load_run(copy_of_run.config, moved).pipeline.datamanager
+    assert manager.view_label_maps.source == str(moved / "mine")
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 0.999])

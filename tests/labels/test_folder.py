@@ -1,5 +1,7 @@
 """Masks are found in a fixed order, matched by stem and checked against their images."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -10,6 +12,7 @@ from proto_saga_ns.labels import (
     check_label_maps,
     find_mask_folder,
     index_masks,
+    named_mask_folder,
     write_label_map,
 )
 
@@ -42,6 +45,20 @@ def test_folders_are_tried_in_order(tmp_path):
 def test_empty_folder_is_no_mask_folder(tmp_path):
     (tmp_path / "masks").mkdir()
     assert find_mask_folder(tmp_path) is None
+
+
+def test_a_named_folder_is_seen_from_here_then_from_the_data(tmp_path, monkeypatch):
+    here, data = tmp_path / "here", tmp_path / "data"
+    for folder in (here, data / "theirs", data / "both"):
+        folder.mkdir(parents=True)
+    monkeypatch.chdir(here)
+    assert named_mask_folder(Path("theirs"), data) == data / "theirs"
+    assert named_mask_folder(Path("both"), data) == data / "both"
+    (here / "both").mkdir()
+    assert named_mask_folder(Path("both"), data) == here / "both" == named_mask_folder(here / "both", data)
+    with pytest.raises(ProtoSagaError) as error:
+        named_mask_folder(Path("nowhere"), data)
+    assert all(str(place / "nowhere") in str(error.value) for place in (here, data))
 
 
 def test_masks_are_matched_by_stem_and_may_be_missing(tmp_path, images):

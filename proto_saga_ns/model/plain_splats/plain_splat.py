@@ -62,10 +62,11 @@ def new_run(
 
     config: Any = copy.deepcopy(proto_saga.config)
     place = data.resolve()
-    config.output_dir = options.output_dir.resolve()
+    config.output_dir = options.output_dir
     config.experiment_name = options.experiment_name or name or (place.parent if place.is_file() else place).stem
     config.timestamp = options.timestamp or datetime.now().strftime("%Y-%m-%d_%H%M%S")
     config.pipeline.model = replace(model, random_init=True, num_random=PLACEHOLDERS)
     config.pipeline.datamanager.dataparser = replace(parser, data=place)
     config.data = config.pipeline.datamanager.data = place
+    config.make_paths_absolute()
     return config
