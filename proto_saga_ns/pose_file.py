@@ -10,6 +10,39 @@ import numpy as np
 
 from proto_saga_ns.errors import ProtoSagaError
 
+REMEDY = "Expected images with poses: ns-process-data makes them from photos."
+PATHS = ("file_path", "mask_path", "depth_file_path")
+"""Entries of a frame that name files."""
+LISTS = ("train_filenames", "val_filenames", "test_filenames")
+"""Lists of frames, by their file_path."""
+
+
+def read_pose_file(path: Path) -> dict[str, Any]:
+    """A transforms.json as people have it: with a byte order mark, or with the backslashes of Windows in its paths.
+
+    Paths to files that are there as they are written are left alone.
+
+    Raises:
+        ProtoSagaError: it cannot be read, or has no list of frames.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        frames = content["frames"]
+        for frame in frames:
+            frame.update({key: _as_path(frame[key], path.parent) for key in PATHS if key in frame})
+        for key in LISTS:
+            if key in content:
+                content[key] = [_as_path(name, path.parent) for name in content[key]]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ProtoSagaError(f"No poses: {path} has no readable list of frames ({error!r}). {REMEDY}") from error
+    return content
+
+
+def _as_path(name: str, folder: Path) -> str:
+    if "\\" not in name or (folder / name).exists():
+        return name
+    return name.replace("\\", "/")
+
 
 def check_pose_file(path: Path) -> None:
     """Every frame of a transforms.json has a finite 4x4 pose.
@@ -19,15 +52,11 @@ def check_pose_file(path: Path) -> None:
     Raises:
         ProtoSagaError: the file is missing or unreadable, has no frames, or a frame has no pose.
     """
-    remedy = "Expected images with poses: ns-process-data makes them from photos."
     if not path.is_file():
-        raise ProtoSagaError(f"No poses: {path} does not exist. {remedy}")
-    try:
-        frames = json.loads(path.read_text(encoding="utf-8"))["frames"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ProtoSagaError(f"No poses: {path} has no readable list of frames ({error!r}). {remedy}") from error
+        raise ProtoSagaError(f"No poses: {path} does not exist. {REMEDY}")
+    frames = read_pose_file(path)["frames"]
     if not frames:
-        raise ProtoSagaError(f"No poses: the list of frames in {path} is empty. {remedy}")
+        raise ProtoSagaError(f"No poses: the list of frames in {path} is empty. {REMEDY}")
     for frame in frames:
         _check_frame(frame, path)
 

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 import tyro
 from jaxtyping import Int
+from nerfstudio.cameras.cameras import CAMERA_MODEL_TO_TYPE
 from nerfstudio.data.dataparsers.base_dataparser import DataParser, DataParserConfig, DataparserOutputs
 from nerfstudio.data.dataparsers.blender_dataparser import Blender, BlenderDataParserConfig
 from nerfstudio.data.dataparsers.colmap_dataparser import ColmapDataParser, ColmapDataParserConfig
@@ -29,10 +30,12 @@ from proto_saga_ns.data.label_maps import (
 )
 from proto_saga_ns.data.mask_options import MaskOptions
 from proto_saga_ns.data.point_clouds import WITHOUT_POINTS, check_enough_points, read_seeds
+from proto_saga_ns.data.reading import reading_as_people_have_files
 from proto_saga_ns.data.tracked_masks import pinhole_cameras
 from proto_saga_ns.datasets.benchmarks import EXPECTED, Benchmark, find_benchmark, is_test_image
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.pose_file import check_pose_file
+from proto_saga_ns.labels.images import with_suffix
+from proto_saga_ns.pose_file import check_pose_file, read_pose_file
 
 
 @dataclass
@@ -84,6 +87,8 @@ class MaskAware(DataParser):
     """whether images of different splits have the same names"""
     name = "nerfstudio-data"
     """on the command line"""
+    unanswered = "Give the choice as an option."
+    """what to do about nerfstudio's questions where no terminal is"""
     _seeds_error: ProtoSagaError | None = None
 
     config: Any
@@ -141,13 +146,22 @@ class MaskAware(DataParser):
             raise ProtoSagaError(f"The data {data} does not exist. Give an existing folder with --data.")
         self.check_poses(split)
         try:
-            outputs = super()._generate_dataparser_outputs(split, **kwargs)
+            with reading_as_people_have_files(self.unanswered):
+                outputs = super()._generate_dataparser_outputs(split, **kwargs)
+        except ZeroDivisionError as error:  # nerfstudio divides by the distance of the cameras
+            raise ProtoSagaError(
+                f"{data} has a single view, or all of its cameras stand in one place. Training needs two at least, and "
+                "some dozens to be good. COLMAP may have put the others into another model (sparse/1)."
+            ) from error
         except (AssertionError, KeyError, IndexError, ValueError, RuntimeError, OSError) as error:
             reason = str(error) or f"{error!r}, perhaps because none of its images exists."
             raise ProtoSagaError(
                 f"The {split} views of {data} cannot be read: {reason} Check the files, or choose another "
                 "data parser (nerfstudio-data, colmap, blender-data)."
             ) from error
+        if split != "train" and not outputs.image_filenames:
+            CONSOLE.print(f"[bold yellow]{data} has too few views to keep some for testing: training views stand in.")
+            return self._generate_dataparser_outputs("train", **kwargs)
         check_outputs(outputs, data)
         check_images(outputs)
         return without_missing_images(outputs)
@@ -156,11 +170,27 @@ class MaskAware(DataParser):
 class MaskedNerfstudio(MaskAware, Nerfstudio):
     """Nerfstudio's parser with label maps."""
 
+    unanswered = (
+        "transforms.json names no point cloud (ply_file_path), although there is a folder colmap/. Train from random "
+        "points (--load-3D-points False after nerfstudio-data), or on COLMAP's poses and points (data parser colmap)."
+    )
+
     def pose_file(self, split: str) -> Path:
         data = self.config.data
         return data if data.suffix == ".json" else data / "transforms.json"
 
+    def check_poses(self, split: str) -> None:
+        super().check_poses(split)
+        file = self.pose_file(split)
+        model = read_pose_file(file).get("camera_model")
+        if model is not None and model not in CAMERA_MODEL_TO_TYPE:
+            raise ProtoSagaError(
+                f"The camera_model of {file} is {model!r}. nerfstudio knows {', '.join(CAMERA_MODEL_TO_TYPE)}: write "
+                "the one whose numbers the file has (a camera without distortion is PINHOLE)."
+            )
+
     def _get_fname(self, filepath: Path, data_dir: Path, downsample_folder_prefix: str = "images_") -> Path:
+        filepath = filepath.with_name(with_suffix(data_dir / filepath).name)
         # Nerfstudio opens the first image to choose a downscale factor; let the first that exists be it.
         is_undecided = self.downscale_factor is None and self.config.downscale_factor is None
         if is_undecided and not (data_dir / filepath).exists():
@@ -175,6 +205,10 @@ class MaskedColmap(MaskAware, ColmapDataParser):
     """COLMAP parser with label maps, which finds the reconstruction."""
 
     name = "colmap"
+    unanswered = (
+        "Give the factor after the name of the data parser: --downscale-factor 1 trains on the images as they are, "
+        "which takes more memory and time."
+    )
 
     def check_poses(self, split: str) -> None:
         chosen, data = self.config.colmap_path, self.config.data

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
@@ -14,6 +12,7 @@ from PIL import ExifTags, Image
 
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.labels.folder import full_size_image, unique_stems
+from proto_saga_ns.pose_file import REMEDY, read_pose_file
 
 MAX_16_BITS = 65535
 UPRIGHT = 1
@@ -59,15 +58,18 @@ def full_size(path: Path, data_dir: Path) -> Path:
 
 def _frames(file: Path) -> list[Path]:
     try:
-        frames: list[dict[str, Any]] = json.loads(file.read_text(encoding="utf-8"))["frames"]
-        names = [Path(frame["file_path"]) for frame in frames]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ProtoSagaError(
-            f"{file} has no readable list of frames ({error!r}). Expected nerfstudio's transforms.json: "
-            "ns-process-data makes one from photos."
-        ) from error
-    # Blender's frames are named without a suffix.
-    return [file.parent / (name if name.suffix.lower() in SUFFIXES else f"{name}.png") for name in names]
+        names = [Path(frame["file_path"]) for frame in read_pose_file(file)["frames"]]
+    except (KeyError, TypeError) as error:
+        raise ProtoSagaError(f"{file} has no readable list of frames ({error!r}). {REMEDY}") from error
+    return [with_suffix(file.parent / name) for name in names]
+
+
+def with_suffix(path: Path) -> Path:
+    """The image of a frame that is named without a suffix, as Blender's are: the one that is there, else a PNG."""
+    if path.suffix.lower() in SUFFIXES or path.is_file():
+        return path
+    there = (path.with_name(f"{path.name}{suffix}") for suffix in sorted(SUFFIXES))
+    return next((file for file in there if file.is_file()), path.with_name(f"{path.name}.png"))
 
 
 def _images_below(folder: Path) -> list[Path]:

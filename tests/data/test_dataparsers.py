@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tyro
 import yaml
+from nerfstudio.data.dataparsers import colmap_dataparser
 from PIL import Image
 
 from proto_saga_ns.data.dataparsers import (
@@ -18,6 +19,7 @@ from proto_saga_ns.data.dataparsers import (
 )
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.labels import write_label_map
+from proto_saga_ns.labels.images import find_images
 from tests.data.formats import write_blender, write_colmap
 from tests.scenes import NUM_INSTANCES, write_tiny_scene
 
@@ -226,6 +228,76 @@ def test_a_rotation_in_exif_is_told(scene, capsys):
         Image.open(path).save(path, exif=exif)
     MaskedNerfstudioConfig(data=scene.folder).setup().get_dataparser_outputs(split="train")
     assert "2 images carry an EXIF orientation (first view_000.png)" in " ".join(capsys.readouterr().out.split())
+
+
+def frames_of(scene):
+    return [
+        path.name for path in MaskedNerfstudioConfig(data=scene.folder).setup().get_dataparser_outputs().image_filenames
+    ]
+
+
+def test_pose_files_of_windows_are_read(scene):
+    """With a byte order mark, and with backslashes in paths."""
+    expected = frames_of(scene)
+
+    def to_windows(content):
+        for frame in content["frames"]:
+            frame["file_path"] = frame["file_path"].replace("/", "\\")
+        for name in ("train_filenames", "val_filenames", "test_filenames"):
+            content[name] = [path.replace("/", "\\") for path in content[name]]
+
+    edit_transforms(scene, to_windows)
+    path = scene.folder / "transforms.json"
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert frames_of(scene) == expected and len(expected) == 9
+    assert [image.name for image in find_images(scene.folder)] == sorted(path.name for path in scene.image_paths)
+
+
+def test_frames_without_suffix_are_the_images_of_that_name(scene):
+    expected = frames_of(scene)
+
+    def cut(content):
+        for frame in content["frames"]:
+            frame["file_path"] = frame["file_path"].removesuffix(".png")
+        for name in ("train_filenames", "val_filenames", "test_filenames"):
+            content[name] = [path.removesuffix(".png") for path in content[name]]
+
+    edit_transforms(scene, cut)
+    assert frames_of(scene) == expected
+
+
+def test_a_camera_model_that_nerfstudio_does_not_know_is_named_with_those_that_it_does(scene):
+    edit_transforms(scene, lambda content: content.update(camera_model="PERSPECTIVE"))
+    with pytest.raises(ProtoSagaError, match=r"camera_model of .*transforms\.json is 'PERSPECTIVE'.*PINHOLE"):
+        frames_of(scene)
+
+
+def without_lists(content):
+    for name in ("train_filenames", "val_filenames", "test_filenames"):
+        del content[name]
+
+
+def test_one_view_is_too_few_and_few_views_are_tested_on_themselves(scene, capsys):
+    edit_transforms(scene, lambda content: (without_lists(content), content.update(frames=content["frames"][:3])))
+    parser = MaskedNerfstudioConfig(data=scene.folder).setup()
+    train, test = (parser.get_dataparser_outputs(split=split).image_filenames for split in ("train", "val"))
+    assert train == test and len(train) == 3
+    assert "training views stand in" in " ".join(capsys.readouterr().out.split())
+    edit_transforms(scene, lambda content: content.update(frames=content["frames"][:1]))
+    with pytest.raises(ProtoSagaError, match="has a single view"):
+        frames_of(scene)
+
+
+def test_questions_that_nobody_can_answer_are_errors_with_the_option(scene, monkeypatch):
+    """Nerfstudio asks whether to write a point cloud, and whether to downscale large images."""
+    write_colmap(write_tiny_scene(scene.folder / "other", n_views=6, size=(64, 48)))
+    edit_transforms(scene, lambda content: content.pop("ply_file_path"))
+    shutil.copytree(scene.folder / "other" / "colmap", scene.folder / "colmap")
+    with pytest.raises(ProtoSagaError, match=r"nerfstudio asks: .*No terminal is here.*--load-3D-points False"):
+        frames_of(scene)
+    monkeypatch.setattr(colmap_dataparser, "MAX_AUTO_RESOLUTION", 40)
+    with pytest.raises(ProtoSagaError, match=r"nerfstudio asks: .*--downscale-factor 1"):
+        parse(MaskedColmapConfig(data=scene.folder / "other"))
 
 
 def test_command_line_offers_the_parsers_under_nerfstudios_names(tmp_path):
