@@ -30,7 +30,7 @@ class ConvertMasks:
     """Convert the masks of a data folder from or to the format of another program.
 
     label-maps (one 16-bit PNG an image), gaga, gaussian-grouping, omniseg3d (its patches; omniseg3d-objects joins
-    them), sam-json (SAM's automatic masks), coco-instances, coco-panoptic.
+    them), sam-json and sam-pngs (SAM's automatic masks), tiff, npy (NPZ too), coco-instances, coco-panoptic.
 
         proto-saga convert-masks DIR --from sam-json MASKS     into DIR/masks, where training finds them
         proto-saga convert-masks DIR --to coco-instances OUT   from DIR/masks, or else from the mask cache

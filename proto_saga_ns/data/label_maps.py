@@ -22,9 +22,11 @@ from proto_saga_ns.kernels.device import network_device
 from proto_saga_ns.labels import (
     MASK_FOLDERS,
     check_label_maps,
+    check_no_other_masks,
     ensure_masks,
     find_cached_masks,
     find_masks_of,
+    has_mask_of,
     index_masks,
     named_mask_folder,
     read_label_map,
@@ -98,7 +100,7 @@ def existing_label_maps_for(images: SplitImages, options: MaskOptions) -> ViewLa
     folder = _folder(images, options)
     if folder is None:
         folder = _cached(images, options)
-    if folder is None or not any((folder / f"{path.stem}.png").is_file() for path in images.paths):
+    if folder is None or not has_mask_of(folder, images.paths):
         return None
     paths = index_masks(folder, images.paths)
     return ViewLabelMaps(paths, check_label_maps(paths, images.paths).ids, str(folder))
@@ -119,6 +121,8 @@ def _folder(images: SplitImages, options: MaskOptions) -> Path | None:
             )
         return None
     folder = _given_folder(images, options)
+    if folder is None and images.is_train:
+        check_no_other_masks(images.data_dir, images.taken)
     if folder is None and options.mask_source == "folder" and images.is_train:
         raise ProtoSagaError(
             f"No masks: none of {', '.join(MASK_FOLDERS)} in {images.data_dir} holds PNG files. Put one PNG "

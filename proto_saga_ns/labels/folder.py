@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,9 @@ from proto_saga_ns.labels.png import read_label_map
 
 MASK_FOLDERS = ("masks", "raw_sam_mask", "sam_mask", "object_mask")
 """Names looked for beside the images, the first one wins: ours, Gaga's two, Gaussian Grouping's."""
+
+CONVERTED = {".tif": "tiff", ".tiff": "tiff", ".npy": "npy", ".npz": "npy", ".json": "sam-json"}
+"""Files that other programs keep masks in, and the format by which ``convert-masks`` reads them."""
 
 _DOWNSCALED = re.compile(r"(.+)_\d+")
 
@@ -47,10 +51,56 @@ def find_mask_folder(folder: Path, exclude: Collection[Path] = ()) -> Path | Non
         exclude: folders known to hold something else.
     """
     for candidate in (folder / name for name in MASK_FOLDERS):
-        has_masks = any(candidate.glob("*.png")) or any(candidate.glob("*/*.png"))
-        if has_masks and candidate not in exclude:
+        if candidate not in exclude and any(_is_png(path) for path in _files_below(candidate)):
             return candidate
     return None
+
+
+def check_no_other_masks(data: Path, exclude: Collection[Path] = ()) -> None:
+    """None of ``MASK_FOLDERS`` is full of masks that are no PNGs.
+
+    Raises:
+        ProtoSagaError: one is; what it holds, and how to convert it.
+    """
+    for candidate in (data / name for name in MASK_FOLDERS):
+        kinds = Counter(path.suffix.lower() for path in _files_below(candidate))
+        if kinds and candidate not in exclude and ".png" not in kinds:
+            kind, count = kinds.most_common(1)[0]
+            raise ProtoSagaError(
+                f"{candidate} holds no PNG, but {count} files {kind or 'without suffix'}. "
+                f"{_conversion(data, candidate, kind)}"
+            )
+
+
+def _conversion(data: Path, folder: Path, kind: str) -> str:
+    if kind not in CONVERTED:
+        return "Save the ids of its masks as grey PNGs of 8 or 16 bits, or choose another source with --mask-source."
+    into = data / "label_maps"
+    return (
+        f"Convert them: proto-saga convert-masks {data} --from {CONVERTED[kind]} {folder} --to label-maps {into}; then "
+        f"train with --mask-dir {into}."
+    )
+
+
+def mask_files(folder: Path) -> list[Path]:
+    """The PNGs of a folder; where there are none, those of the folders in it, one for each folder of images."""
+    files = sorted(path for path in folder.iterdir() if _is_png(path) and path.is_file())
+    return files or sorted(path for path in _files_below(folder) if _is_png(path))
+
+
+def has_mask_of(folder: Path, image_paths: Sequence[Path]) -> bool:
+    """Whether a folder has the label map of one of the images."""
+    stems = {path.stem for path in mask_files(folder)} if folder.is_dir() else set()
+    return any(path.stem in stems for path in image_paths)
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    """The files of a folder, there or one level down."""
+    return (path for pattern in ("*", "*/*") for path in folder.glob(pattern) if path.is_file())
+
+
+def _is_png(path: Path) -> bool:
+    return path.suffix.lower() == ".png"
 
 
 def find_masks_of(data: Path, images: Sequence[Path], exclude: Collection[Path] = ()) -> Path | None:
@@ -87,7 +137,7 @@ def index_masks(folder: Path, image_paths: Sequence[Path]) -> list[Path | None]:
     if not folder.is_dir():
         raise ProtoSagaError(f"The mask folder {folder} does not exist. Give an existing one with --mask-dir.")
     unique_stems(image_paths, "images")
-    masks = unique_stems(_pngs(folder), "masks")
+    masks = unique_stems(mask_files(folder), "masks")
     found = [masks.get(path.stem) for path in image_paths]
     if not any(found):
         example = f"{folder / image_paths[0].stem}.png" if image_paths else f"{folder}/<image name>.png"
@@ -182,7 +232,3 @@ def full_size_image(image_path: Path) -> Path | None:
             if original.is_file():
                 return original
     return None
-
-
-def _pngs(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() == ".png" and path.is_file())

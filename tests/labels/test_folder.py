@@ -10,7 +10,9 @@ from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.labels import (
     MASK_FOLDERS,
     check_label_maps,
+    check_no_other_masks,
     find_mask_folder,
+    has_mask_of,
     index_masks,
     named_mask_folder,
     write_label_map,
@@ -64,6 +66,34 @@ def test_a_named_folder_is_seen_from_here_then_from_the_data(tmp_path, monkeypat
 def test_masks_are_matched_by_stem_and_may_be_missing(tmp_path, images):
     folder = write_masks(tmp_path / "masks", "ca")
     assert index_masks(folder, images) == [folder / "a.png", None, folder / "c.png"]
+
+
+def test_suffixes_of_cameras_and_folders_for_each_camera_are_found(tmp_path, images):
+    masks = write_masks(tmp_path / "masks", "a")
+    (masks / "a.png").rename(masks / "a.PNG")
+    assert find_mask_folder(tmp_path) == masks and index_masks(masks, images)[0] == masks / "a.PNG"
+    assert has_mask_of(masks, images) and not has_mask_of(masks, images[1:])
+    nested = tmp_path / "other" / "masks"
+    left, right = write_masks(nested / "left", "a"), write_masks(nested / "right", "bc")
+    assert find_mask_folder(tmp_path / "other") == nested
+    assert index_masks(nested, images) == [left / "a.png", right / "b.png", right / "c.png"]
+
+
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [("a.tif", "--from tiff"), ("a.npz", "--from npy"), ("a.json", "--from sam-json"), ("a.jpg", "grey PNGs")],
+)
+def test_masks_that_are_no_pngs_are_told_with_the_command_that_converts_them(tmp_path, name, remedy):
+    check_no_other_masks(tmp_path)
+    folder = tmp_path / "masks"
+    folder.mkdir()
+    check_no_other_masks(tmp_path)
+    (folder / name).touch()
+    with pytest.raises(ProtoSagaError, match=rf"masks holds no PNG, but 1 files \{name[1:]}.*{remedy}"):
+        check_no_other_masks(tmp_path)
+    check_no_other_masks(tmp_path, exclude=[folder])
+    (folder / "b.png").touch()
+    check_no_other_masks(tmp_path)
 
 
 def test_no_mask_at_all_is_an_error_with_an_example(tmp_path, images):

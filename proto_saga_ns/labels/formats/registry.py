@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from proto_saga_ns.labels.formats import coco, omniseg3d, png_folders, sam_json
+from proto_saga_ns.labels.formats import arrays, coco, omniseg3d, png_folders, sam_json, sam_pngs
 from proto_saga_ns.labels.formats.base import Format
 
 FORMATS: dict[str, Format] = {
@@ -18,6 +18,11 @@ FORMATS: dict[str, Format] = {
         "OmniSeg3D's sam/, patches joined to objects", omniseg3d.read_objects, omniseg3d.write_patches
     ),
     "sam-json": Format("SAM's automatic masks, one JSON an image", sam_json.read_sam_json, sam_json.write_sam_json),
+    "sam-pngs": Format(
+        "SAM's automatic masks, a folder of PNGs an image", sam_pngs.read_sam_pngs, sam_pngs.write_sam_pngs
+    ),
+    "tiff": Format("a TIFF an image", arrays.read_tiffs, arrays.write_tiffs),
+    "npy": Format("an NPY or NPZ an image", arrays.read_arrays, arrays.write_arrays),
     "coco-instances": Format("COCO instances, one JSON", coco.read_instances, coco.write_instances),
     "coco-panoptic": Format("COCO panoptic, a JSON and PNGs", coco.read_panoptic, coco.write_panoptic),
 }

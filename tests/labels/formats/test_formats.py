@@ -19,7 +19,7 @@ from proto_saga_ns.labels.formats.omniseg3d import object_labels, patch_labels
 from proto_saga_ns.labels.formats.rle import to_rle
 
 SHAPE = (6, 8)
-KEEPS_IDS = {"label-maps", "gaussian-grouping", "coco-panoptic"}
+KEEPS_IDS = {"label-maps", "gaussian-grouping", "coco-panoptic", "tiff", "npy"}
 
 
 @pytest.fixture
@@ -229,9 +229,8 @@ def test_masks_that_sam_gave_as_lists_are_read(tmp_path: Path, images: list[Path
 
 
 def test_a_source_without_any_mask_is_told_before_anything_is_written(tmp_path: Path, images: list[Path]) -> None:
-    empty = FORMATS["coco-instances"].read(
-        write_coco(tmp_path / "a.json", images, segmentation=[]), images, flatten_masks
-    )
+    file = write_coco(tmp_path / "a.json", images, segmentation=[])
+    empty = FORMATS["coco-instances"].read(file, images, flatten_masks)
     with pytest.raises(ProtoSagaError, match=r"a\.json has no mask of any of the 3 images"):
         FORMATS["label-maps"].write(tmp_path / "out", check_some_masks(empty, file))
     assert not (tmp_path / "out").exists()
