@@ -83,17 +83,19 @@ def take_library() -> bool:
     Raises:
         ProtoSagaError: the GPU is too old.
     """
-    if find_spec("gsplat.csrc") is not None or "gsplat.csrc" in sys.modules:
-        return True
-    file = library_file(_architectures_here())
-    return file.is_file() and _take(file)
+    try:
+        importlib.import_module("gsplat.csrc")
+    except ImportError:  # not there, or made for another torch
+        file = library_file(_architectures_here())
+        return file.is_file() and _take(file)
+    return True
 
 
 def library_file(architectures: str) -> Path:
     """Where the library for these GPUs lies, or is to lie: one folder for each gsplat, torch, CUDA, Python and GPU."""
     python = f"cp{sys.version_info.major}{sys.version_info.minor}"
     cuda = "".join(map(str, torch_cuda()))
-    gpus = "-".join(f"sm{number}" for number in re.findall(r"[\d.]+\w*", architectures))
+    gpus = f"sm{re.sub(r'[^A-Za-z0-9.]+', '-', architectures)}"
     name = f"gsplat-{version('gsplat')}-torch-{version('torch').split('+')[0]}-cu{cuda}-{python}-{gpus}"
     caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     root = os.environ.get("TORCH_EXTENSIONS_DIR") or Path(caches, "torch_extensions")
