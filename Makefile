@@ -9,14 +9,17 @@ comma := ,
 EXTRAS := dev$(if $(wildcard /proc/driver/nvidia/version),$(comma)cuda)
 # Tests run on the CPU, on every machine alike; `make test GPU=1` lets them see the GPU.
 GPU ?=
+WORKERS ?= 2
 
 .PHONY: demo test test-browser lint
 
 demo: $(READY)
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/proto-saga demo --output-dir $(DEMO_OUT)
 
+# Workers with one thread each: the scenes of the tests are too small for more, and threads that wait for each other spin.
 test: $(READY) lint
-	$(if $(GPU),,CUDA_VISIBLE_DEVICES=) PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest
+	$(if $(GPU),,CUDA_VISIBLE_DEVICES=) PATH="$(abspath $(BIN)):$$PATH" OMP_NUM_THREADS=1 \
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --no-loadscope-reorder
 
 # Those of the viewer only. They need Chromium (Debian: apt-get install chromium), and patience: it draws without a GPU.
 test-browser: $(READY)

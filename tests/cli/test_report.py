@@ -79,11 +79,9 @@ def test_pictures_of_all_kinds(with_truth: ParsedPage) -> None:
     assert "href" not in with_truth.attributes and with_truth.open == []
 
 
-def test_no_path_of_this_machine_is_in_it(
-    with_truth: ParsedPage, trained_run: TrainedRun, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_no_path_of_this_machine_is_in_it(with_truth: ParsedPage, trained_run: TrainedRun, shared_folder: Path) -> None:
     everything = with_truth.text + str(with_truth.attributes)
-    assert str(tmp_path_factory.getbasetemp()) not in everything
+    assert str(shared_folder) not in everything
     assert ".../run/config.yml" in with_truth.text and trained_run.scene.folder.name in with_truth.text
 
 
