@@ -16,11 +16,14 @@ from nerfstudio.engine.optimizers import AdamOptimizerConfig
 from nerfstudio.engine.schedulers import ExponentialDecaySchedulerConfig
 from nerfstudio.plugins.types import MethodSpecification
 
+from proto_saga_ns import library_warnings
 from proto_saga_ns.data.datamanager import ProtoSagaDatamanagerConfig
 from proto_saga_ns.kernels.device import has_gpu
 from proto_saga_ns.model.model_config import ProtoSagaModelConfig
 from proto_saga_ns.model.pipeline import ProtoSagaPipelineConfig
 from proto_saga_ns.model.trainer import ProtoSagaTrainerConfig
+
+library_warnings.silence()
 
 # Nerfstudio's scheduler states hold a numpy scalar, which torch.load(weights_only=True) refuses unless told.
 torch.serialization.add_safe_globals(

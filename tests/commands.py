@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.metadata
 import multiprocessing
 import os
+import re
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -65,13 +66,15 @@ class Started:
         return self._process.is_alive()
 
     def wait(self, timeout: float) -> Finished:
-        """Wait for its end; a command that takes longer is killed and fails the test."""
+        """Wait for its end; one that takes longer is killed and fails the test, as does a warning of Python's."""
         self._process.join(timeout)
         if self._process.is_alive():
             self.kill()
             raise TimeoutError(f"still running after {timeout} s:\n{self.stdout}\n{self._read('stderr')}")
         assert self._process.exitcode is not None
-        return Finished(self._process.exitcode, self.stdout, self._read("stderr"))
+        finished = Finished(self._process.exitcode, self.stdout, self._read("stderr"))
+        assert python_warnings(finished.stdout + finished.stderr) == []
+        return finished
 
     def kill(self) -> None:
         """SIGKILL."""
@@ -86,6 +89,11 @@ class Started:
 def run(program: str, *arguments: object, timeout: float = 300, without: tuple[str, ...] = ()) -> Finished:
     """Run a console script to its end."""
     return Started(program, *arguments, without=without).wait(timeout)
+
+
+def python_warnings(output: str) -> list[str]:
+    """Lines in which Python shows a warning, which users can do nothing about."""
+    return re.findall(r"^.*:\d+: \w*Warning: .*$", output, re.MULTILINE)
 
 
 def _call(words: list[str], streams: str, without: tuple[str, ...]) -> None:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Union
 
 import tyro
 
+from proto_saga_ns import library_warnings
 from proto_saga_ns.cli.commands import COMMANDS
 from proto_saga_ns.errors import user_errors_end_the_process
 
@@ -23,6 +24,7 @@ def entrypoint() -> None:
     if sys.argv[1:] == ["--version"]:
         print(f"proto-saga {version('proto_saga_ns')}")
         return
+    library_warnings.silence()
     command = parse(sys.argv[1:])
     with user_errors_end_the_process():
         try:
