@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from nerfstudio.cameras.camera_optimizers import CameraOptimizerConfig
-from nerfstudio.configs.base_config import MachineConfig, ViewerConfig
+from nerfstudio.configs.base_config import LoggingConfig, MachineConfig, ViewerConfig
 from nerfstudio.engine.optimizers import AdamOptimizerConfig
 from nerfstudio.engine.schedulers import ExponentialDecaySchedulerConfig
 from nerfstudio.plugins.types import MethodSpecification
@@ -67,6 +67,8 @@ def trainer(name: str, steps: int, model: ProtoSagaModelConfig, rates: tuple[flo
             datamanager=ProtoSagaDatamanagerConfig(cache_images_type="uint8"), model=model
         ),
         optimizers=optimizers(steps, *rates),
+        # Its table of durations would be the last thing that is said, after what to do next.
+        logging=LoggingConfig(profiler="none"),
         viewer=ViewerConfig(num_rays_per_chunk=1 << 15, websocket_host="127.0.0.1"),
         vis="viewer",
     )

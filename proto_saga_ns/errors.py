@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 USER_ERROR_EXIT_CODE = 2
+STOPPED_EXIT_CODE = 130
+"""As shells say it of a process that Ctrl-C ended."""
 
 
 class ProtoSagaError(Exception):
@@ -15,6 +17,23 @@ class ProtoSagaError(Exception):
     The message says what is wrong, in which file, what was expected and what to do next. Commands print it as
     one line on stderr and exit with code 2.
     """
+
+
+@contextmanager
+def ctrl_c_ends_the_process(what_now: Callable[[], str]) -> Iterator[None]:
+    """Turn Ctrl-C into one line on stderr and exit code 130.
+
+    Args:
+        what_now: how to go on, for people; asked for when it is needed.
+
+    Raises:
+        SystemExit: with code 130, in place of the ``KeyboardInterrupt``.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        print(f"\nproto-saga: stopped. {what_now()}", file=sys.stderr, flush=True)
+        raise SystemExit(STOPPED_EXIT_CODE) from None
 
 
 @contextmanager

@@ -10,8 +10,10 @@ import importlib.metadata
 import multiprocessing
 import os
 import re
+import signal
 import sys
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,6 +77,18 @@ class Started:
         finished = Finished(self._process.exitcode, self.stdout, self._read("stderr"))
         assert python_warnings(finished.stdout + finished.stderr) == []
         return finished
+
+    def interrupt(self) -> None:
+        """Ctrl-C."""
+        assert self._process.pid is not None
+        os.kill(self._process.pid, signal.SIGINT)
+
+    def wait_until_said(self, words: str, timeout: float = 300) -> None:
+        """Wait until it has printed some words, wherever its lines break."""
+        end = time.monotonic() + timeout
+        while words not in " ".join(self.stdout.split()):
+            assert self.is_running and time.monotonic() < end, self.stdout + self.stderr
+            time.sleep(0.1)
 
     def kill(self) -> None:
         """SIGKILL."""

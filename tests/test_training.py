@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,12 @@ from typing import Any
 import pytest
 import torch
 
+from proto_saga_ns.errors import STOPPED_EXIT_CODE
 from proto_saga_ns.labels import read_label_map
 from proto_saga_ns.scene.state import scene_from_state
-from tests.commands import run
+from tests.commands import Started, run
 from tests.conftest import STEPS, TrainedRun, train_arguments
-from tests.scenes import NUM_INSTANCES, save_png
+from tests.scenes import NUM_INSTANCES, TinyScene, save_png
 
 
 def load(checkpoint: Path) -> dict[str, Any]:
@@ -174,6 +176,34 @@ def test_camera_optimizer_and_bilateral_grid_keep_working(trained_run: TrainedRu
     state = model_state(max(tmp_path.rglob("step-*.ckpt")))
     assert state["camera_optimizer.pose_adjustment"].abs().max() > 0
     assert state["bil_grids.grids"].std() > 0
+
+
+def with_viewer(scene: TinyScene, output: Path, steps: int) -> Started:
+    """Training as it is by default: with the viewer, and a table of the steps on the console."""
+    arguments = train_arguments(scene.folder, output, steps)
+    arguments[arguments.index("--vis") + 1] = "viewer"
+    arguments[arguments.index("--logging.local-writer.enable") + 1] = "True"
+    return Started("ns-train", *arguments, "--viewer.websocket-port", 7800 + os.getpid() % 190)
+
+
+def test_the_viewer_stays_open_after_training_until_ctrl_c(tiny_scene: TinyScene, tmp_path: Path) -> None:
+    process = with_viewer(tiny_scene, tmp_path, 3)
+    process.wait_until_said("Ctrl-C ends it.")
+    process.interrupt()
+    finished = process.wait(60)
+    assert finished.returncode == 0 and "Traceback" not in finished.stdout + finished.stderr
+    (config,) = tmp_path.rglob("config.yml")
+    for command in ("ns-viewer", "proto-saga segment", "proto-saga export"):
+        assert f"{command} --load-config {config}" in finished.stdout
+
+
+def test_ctrl_c_while_training_says_how_to_go_on(tiny_scene: TinyScene, tmp_path: Path) -> None:
+    process = with_viewer(tiny_scene, tmp_path, 100_000)
+    process.wait_until_said("Step (% Done)")
+    process.interrupt()
+    finished = process.wait(60)
+    assert finished.returncode == STOPPED_EXIT_CODE and "Traceback" not in finished.stdout + finished.stderr
+    assert "proto-saga: stopped. No checkpoint had been written yet" in finished.stderr
 
 
 def test_a_run_that_was_moved_is_still_found(copy_of_run: TrainedRun) -> None:

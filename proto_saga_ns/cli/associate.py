@@ -115,13 +115,11 @@ class Associate:
         return run_of_splatfacto(config, last_checkpoint(config, load_config), choice, self.data, self.place)
 
     def _adopt(self, splat: PlainSplat) -> None:
+        from proto_saga_ns.model.next_commands import next_commands
         from proto_saga_ns.model.plain_splats.adopt import adopt
 
         config, count = adopt(splat, self._options, self.scene)
         say(
             f"{count} instances by the votes of the masks, in a new run of proto-saga. Nothing was trained, and "
-            f"{splat.source} is as it was. Go on with:\n"
-            f"  ns-viewer --load-config {config}\n"
-            f"  proto-saga segment --load-config {config} --output-dir maps\n"
-            f"  proto-saga export --load-config {config} --output-dir objects"
+            f"{splat.source} is as it was. Go on with:\n{next_commands(config)}"
         )

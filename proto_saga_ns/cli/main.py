@@ -12,10 +12,8 @@ import tyro
 
 from proto_saga_ns import library_warnings
 from proto_saga_ns.cli.commands import COMMANDS
-from proto_saga_ns.errors import user_errors_end_the_process
+from proto_saga_ns.errors import ctrl_c_ends_the_process, user_errors_end_the_process
 
-STOPPED_EXIT_CODE = 130
-"""As shells say it of a process that Ctrl-C ended."""
 COMPLETION = ("--tyro-print-completion", "--tyro-write-completion")
 
 
@@ -26,12 +24,8 @@ def entrypoint() -> None:
         return
     library_warnings.silence()
     command = parse(sys.argv[1:])
-    with user_errors_end_the_process():
-        try:
-            command.run()
-        except KeyboardInterrupt:
-            print("\nproto-saga: stopped. The same command starts again or goes on.", file=sys.stderr, flush=True)
-            sys.exit(STOPPED_EXIT_CODE)
+    with user_errors_end_the_process(), ctrl_c_ends_the_process(lambda: "The same command starts again or goes on."):
+        command.run()
 
 
 def parse(words: Sequence[str]) -> Any:

@@ -7,6 +7,7 @@ import shutil
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,13 @@ from typing import Any
 from nerfstudio.engine.trainer import Trainer, TrainerConfig
 from nerfstudio.utils.rich_utils import CONSOLE
 
-from proto_saga_ns.errors import ProtoSagaError, user_errors_end_the_process
+from proto_saga_ns.errors import ProtoSagaError, ctrl_c_ends_the_process, user_errors_end_the_process
 from proto_saga_ns.kernels.library import threads
 from proto_saga_ns.kernels.waiting import busy_machine
 from proto_saga_ns.labels import named_mask_folder
 from proto_saga_ns.labels.images import data_folder
 from proto_saga_ns.model.checkpoint import restart
+from proto_saga_ns.model.next_commands import next_commands
 from proto_saga_ns.model.pipeline import ProtoSagaPipeline
 
 STAGING_FOLDER = ".checkpoint_being_written"
@@ -75,7 +77,7 @@ class ProtoSagaTrainer(Trainer):
         self._saving = threading.Lock()
 
     def setup(self, test_mode: Any = "val") -> None:
-        with user_errors_end_the_process():
+        with user_errors_end_the_process(), ctrl_c_ends_the_process(lambda: "Masks that were made are kept."):
             super().setup(test_mode)
 
     def _load_checkpoint(self) -> None:
@@ -95,7 +97,7 @@ class ProtoSagaTrainer(Trainer):
         total = self.config.max_num_iterations
         self.config.max_num_iterations = max(total - self._start_step, 0)
         try:
-            with user_errors_end_the_process():
+            with user_errors_end_the_process(), ctrl_c_ends_the_process(self._how_to_resume):
                 super().train()
         finally:
             self.config.max_num_iterations = total
@@ -107,6 +109,27 @@ class ProtoSagaTrainer(Trainer):
             self.pipeline.associate()
         self.pipeline.objects_panel.scene_changed()
         super()._after_train()
+        config = self.base_dir / "config.yml"
+        CONSOLE.print(f"The run is saved. Go on with:\n{next_commands(config)}", soft_wrap=True, markup=False)
+        if self.viewer_state is not None and not self.config.viewer.quit_on_train_completion:
+            self._wait_with_viewer()
+
+    def _wait_with_viewer(self) -> None:
+        """Keep the viewer open until Ctrl-C, which is the good end of a run."""
+        CONSOLE.print(
+            "The viewer stays open; Ctrl-C ends it. Next time without waiting: --viewer.quit-on-train-completion True."
+        )
+        with suppress(KeyboardInterrupt):
+            super()._train_complete_viewer()
+
+    def _train_complete_viewer(self) -> None:
+        """Nothing: the base would wait here, before what is next was said."""
+
+    def _how_to_resume(self) -> str:
+        last = max(self.checkpoint_dir.glob("step-*.ckpt"), default=None)
+        if last is None:
+            return "No checkpoint had been written yet; the same command begins anew."
+        return f"{last} is whole. The same command with --load-dir {self.checkpoint_dir} goes on from there."
 
     def save_checkpoint(self, step: int) -> None:
         """Write a checkpoint so that a kill at any moment leaves the last whole one in place.

@@ -12,7 +12,8 @@ import torch
 
 from proto_saga_ns.cli.commands import COMMANDS
 from proto_saga_ns.cli.info import Info
-from proto_saga_ns.cli.main import STOPPED_EXIT_CODE, entrypoint
+from proto_saga_ns.cli.main import entrypoint
+from proto_saga_ns.errors import STOPPED_EXIT_CODE
 from proto_saga_ns.labels import read_label_map
 from proto_saga_ns.model.image_quality import FIGURES
 from proto_saga_ns.scene.state import scene_from_state
