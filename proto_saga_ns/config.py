@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-import torch
 from nerfstudio.cameras.camera_optimizers import CameraOptimizerConfig
 from nerfstudio.configs.base_config import LoggingConfig, MachineConfig, ViewerConfig
 from nerfstudio.engine.optimizers import AdamOptimizerConfig
@@ -20,15 +18,12 @@ from proto_saga_ns import library_warnings
 from proto_saga_ns.data.datamanager import ProtoSagaDatamanagerConfig
 from proto_saga_ns.kernels.device import has_gpu
 from proto_saga_ns.model.model_config import ProtoSagaModelConfig
+from proto_saga_ns.model.numpy_scalars import allow_numpy_scalars
 from proto_saga_ns.model.pipeline import ProtoSagaPipelineConfig
 from proto_saga_ns.model.trainer import ProtoSagaTrainerConfig
 
 library_warnings.silence()
-
-# Nerfstudio's scheduler states hold a numpy scalar, which torch.load(weights_only=True) refuses unless told.
-torch.serialization.add_safe_globals(
-    [np.core.multiarray.scalar, np.dtype, type(np.dtype(np.float64))]  # type: ignore[attr-defined]
-)
+allow_numpy_scalars()  # Nerfstudio's scheduler states hold one.
 
 
 def optimizers(steps: int, embeddings_lr: float, classifiers_lr: float) -> dict[str, Any]:
