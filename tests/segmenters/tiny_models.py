@@ -11,9 +11,10 @@ import pytest
 import torch
 from PIL import Image
 
+from proto_saga_ns.demo import DINING
 from proto_saga_ns.labels import FlattenOptions
 
-PHOTO = Path(__file__).parents[2] / "proto_saga_ns" / "demo" / "dining" / "images"
+PHOTO = DINING / "images"
 
 # Random weights know no quality, and their masks reach everywhere: let all pass, so that there is something to flatten.
 LENIENT: dict[str, Any] = {
