@@ -56,11 +56,18 @@ def take_render(words: list[str]) -> None:
     tyro.cli(Commands, args=words)
 
 
+def take_photos(words: list[str]) -> None:
+    from nerfstudio.scripts.process_data import Commands
+
+    tyro.cli(Commands, args=words)
+
+
 PARSERS: dict[str, Callable[[list[str]], object]] = {
     "proto-saga": parse,
     "ns-train": take_training,
     "ns-viewer": take_viewer,
     "ns-render": take_render,
+    "ns-process-data": take_photos,
 }
 COMMAND_LINES = {
     f"{page.name}: {shlex.join(words)}": words
