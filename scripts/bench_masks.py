@@ -19,7 +19,8 @@ import tyro
 from PIL import Image
 
 from proto_saga_ns.labels import cut_patch, flatten_patches
-from proto_saga_ns.labels.cache import cache_folder, mask_jobs, read_rgb
+from proto_saga_ns.labels.cache import cache_folder, mask_jobs
+from proto_saga_ns.labels.images import read_rgb
 from proto_saga_ns.labels.report import write_report
 from proto_saga_ns.labels.survey import survey
 from proto_saga_ns.labels.workers import make_masks
