@@ -50,8 +50,8 @@ def check_version() -> None:
         raise ProtoSagaError("gsplat is not installed. Install it with: pip install gsplat==1.4.0") from error
     if not found.startswith(ACCEPTED) and os.environ.get(ANY_VERSION) != "1":
         raise ProtoSagaError(
-            f"gsplat {found} is installed, this package takes {ACCEPTED}*: 1.5 never resets opacities, so that splats "
-            "come out with floaters, and later ones are untried. Install it with: pip install gsplat==1.4.0; or try "
+            f"gsplat {found} is installed, this package takes {ACCEPTED}*: 1.5.3 never resets opacities, and others "
+            "are untried. Install it with: pip install gsplat==1.4.0; or try "
             f"yours at your own risk: {ANY_VERSION}=1 before the command."
         )
 

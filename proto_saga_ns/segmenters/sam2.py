@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from transformers.pipelines.mask_generation import MaskGenerationPipeline
 
 
+FIRST_WITH_CROPS = (5, 21)
+"""The first version of transformers whose mask generation takes crops of different sizes; 5.20.2 does not."""
+
+
 @dataclass(frozen=True)
 class Sam2Settings(MaskGenerationSettings):
     """SAM 2 (or SAM) of transformers: which weights, and how masks are generated."""
@@ -110,10 +114,12 @@ def _make_pipeline(settings: Sam2Settings) -> MaskGenerationPipeline:
             "Masks by SAM 2 need the package transformers, 4.56 or newer, which is not installed "
             f'({error}). Install it with: pip install "proto_saga_ns[sam]"'
         ) from error
-    if settings.crop_layers > 0 and version("transformers").startswith("4."):
+    installed = version("transformers")
+    if settings.crop_layers > 0 and tuple(map(int, installed.split(".")[:2])) < FIRST_WITH_CROPS:
+        needed = ".".join(map(str, FIRST_WITH_CROPS))
         raise ProtoSagaError(
-            f"--sam2.crop-layers needs transformers 5: version {version('transformers')}, which is installed, fails on "
-            "crops of different sizes. Upgrade it, leave the crops out, or use --mask-source sam."
+            f"--sam2.crop-layers needs transformers {needed} or newer: version {installed}, which is installed, fails "
+            "on crops of different sizes. Upgrade it, leave the crops out, or use --mask-source sam."
         )
     try:
         classes = ("AutoModelForMaskGeneration", "AutoImageProcessor")

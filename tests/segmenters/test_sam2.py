@@ -43,11 +43,12 @@ def test_no_mask_gives_an_empty_label_map(folder):
 
 def test_crops(folder, monkeypatch):
     ours = segmenter(folder, crop_layers=1)
-    if transformers.__version__ >= "5":
+    if tuple(map(int, transformers.__version__.split(".")[:2])) >= sam2.FIRST_WITH_CROPS:
         assert ours(photo()).max() >= 1
-    monkeypatch.setattr(sam2, "version", lambda package: "4.57.6")
-    with pytest.raises(ProtoSagaError, match="needs transformers 5"):
-        segmenter(folder, crop_layers=1)(photo())
+    for version in ("4.57.6", "5.20.2"):
+        monkeypatch.setattr(sam2, "version", lambda package, version=version: version)
+        with pytest.raises(ProtoSagaError, match=rf"needs transformers 5\.21 or newer: version {version}"):
+            segmenter(folder, crop_layers=1)(photo())
 
 
 def test_batches_divide_the_grid(folder):
