@@ -21,7 +21,7 @@ from nerfstudio.utils.rich_utils import CONSOLE
 from torch import Tensor
 
 from proto_saga_ns.data.checks import check_images, check_outputs, without_missing_images
-from proto_saga_ns.data.formats import advice, reconstruction
+from proto_saga_ns.data.formats import advice, check_names, reconstruction
 from proto_saga_ns.data.label_maps import (
     SplitImages,
     ViewLabelMaps,
@@ -213,6 +213,7 @@ class MaskedColmap(MaskAware, ColmapDataParser):
     def check_poses(self, split: str) -> None:
         chosen, data = self.config.colmap_path, self.config.data
         found = reconstruction(data, chosen, self.name)
+        check_names(data / found)
         if chosen is None:
             CONSOLE.log(f"Poses from COLMAP's reconstruction in {found}")
             self.config = replace(self.config, colmap_path=found)

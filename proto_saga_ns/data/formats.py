@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from proto_saga_ns.errors import ProtoSagaError
@@ -12,6 +12,8 @@ from proto_saga_ns.errors import ProtoSagaError
 RECONSTRUCTIONS = (Path("colmap/sparse/0"), Path("sparse/0"), Path("sparse"))
 """Where COLMAP's reconstruction lies in the folder of the data, in the order in which it is looked for."""
 CAMERA_FILES = ("cameras.bin", "cameras.txt")
+WORDS_OF_IMAGE = 10
+"""In a line of images.txt: number, quaternion, translation, camera, name."""
 LOOKED_FOR = f"{' or '.join(map(str, RECONSTRUCTIONS))} with {' or '.join(CAMERA_FILES)}"
 
 
@@ -39,6 +41,30 @@ def reconstruction(data: Path, chosen: Path | None, parser: str = "colmap") -> P
         remedy = advice(data, parser) if found is None else f"There is one in {found}: --colmap-path {found}."
         raise ProtoSagaError(f"--colmap-path {chosen}: {data / chosen} has no {' or '.join(CAMERA_FILES)}. {remedy}")
     return chosen
+
+
+def check_names(model: Path) -> None:
+    """Raise a ``ProtoSagaError`` for a name with a space in a model of text, which nerfstudio cuts off there."""
+    file = model / "images.txt"
+    if (model / "images.bin").is_file() or not file.is_file():
+        return
+    for words in _image_lines(file):
+        if len(words) > WORDS_OF_IMAGE:
+            name = " ".join(words[WORDS_OF_IMAGE - 1 :])
+            raise ProtoSagaError(
+                f"The image {name!r} in {file} has a space in its name, where nerfstudio cuts it off. Convert the "
+                f"model to binary (colmap model_converter --output_type BIN --input_path {model} --output_path {model})"
+                ", or rename the images."
+            )
+
+
+def _image_lines(file: Path) -> Iterator[list[str]]:
+    with file.open(encoding="utf-8", errors="replace") as lines:
+        for line in lines:
+            words = line.split()
+            if words and not words[0].startswith("#"):
+                yield words
+                next(lines, "")  # its points, an empty line perhaps
 
 
 def fitting_parser(data: Path) -> str | None:

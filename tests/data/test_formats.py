@@ -13,6 +13,7 @@ from proto_saga_ns.data.dataparsers import (
     MaskedColmapConfig,
     MaskedNerfstudioConfig,
 )
+from proto_saga_ns.data.formats import check_names
 from proto_saga_ns.errors import ProtoSagaError
 from tests.data.formats import write_colmap
 from tests.scenes import write_tiny_scene
@@ -93,3 +94,16 @@ def test_what_fits_is_named_as_it_is_typed(
     with pytest.raises(ProtoSagaError) as error:
         config(data=tmp_path).setup().get_dataparser_outputs()
     assert str(error.value).endswith(command) and str(tmp_path) in str(error.value)
+
+
+def test_a_name_with_a_space_in_a_text_model_is_told(data: Path) -> None:
+    """Nerfstudio splits these lines at spaces; in binary models names end with a zero."""
+    check_names(data / "colmap/sparse/0")
+    file = data / "colmap/sparse/0/images.txt"
+    file.write_text("# a comment of many many words that is none of the images\n" + file.read_text())
+    check_names(file.parent)
+    file.write_text(file.read_text().replace("view_002.png", "view 002.png"))
+    with pytest.raises(ProtoSagaError, match=r"'view 002\.png' in .*images\.txt has a space.*model_converter"):
+        MaskedColmapConfig(data=data).setup().get_dataparser_outputs()
+    (file.parent / "images.bin").touch()
+    check_names(file.parent)
