@@ -40,6 +40,8 @@ SILENCED = (
     Silenced("`torch.cuda.amp.GradScaler", FutureWarning, "nerfstudio.engine.trainer"),
     # It copies poses of a path with torch.tensor, which ns-render interpolate shows.
     Silenced("To copy construct from a tensor", UserWarning, "nerfstudio.cameras.camera_utils"),
+    # It steps the schedulers of all optimizers, also of those that have nothing to do, as with --freeze-geometry.
+    Silenced("Detected call of `lr_scheduler.step()` before", UserWarning, "nerfstudio.engine.optimizers"),
     # Its writer of event files takes losses as they are, with their gradients.
     Silenced("Converting a tensor with requires_grad=True to a scalar", UserWarning, "nerfstudio.utils.writer"),
 )

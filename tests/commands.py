@@ -75,7 +75,7 @@ class Started:
             raise TimeoutError(f"still running after {timeout} s:\n{self.stdout}\n{self._read('stderr')}")
         assert self._process.exitcode is not None
         finished = Finished(self._process.exitcode, self.stdout, self._read("stderr"))
-        assert python_warnings(finished.stdout + finished.stderr) == []
+        assert not (found := python_warnings(finished.stdout + finished.stderr)), found
         return finished
 
     def interrupt(self) -> None:

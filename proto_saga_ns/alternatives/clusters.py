@@ -79,7 +79,7 @@ def hdbscan_prototypes(
         unit, usable = unit[drawn], usable[drawn]
     if len(unit) < max(min_cluster_size, min_samples, 2):
         return _no_clusters(features)
-    found = HDBSCAN(min_cluster_size=min_cluster_size, min_samples=min_samples).fit_predict(unit)
+    found = HDBSCAN(copy=False, min_cluster_size=min_cluster_size, min_samples=min_samples).fit_predict(unit)
     return _clusters(features, unit, usable, found)
 
 
