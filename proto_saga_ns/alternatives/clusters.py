@@ -6,6 +6,7 @@ Both cluster directions, as features are compared by their cosine: vectors are b
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -79,7 +80,8 @@ def hdbscan_prototypes(
         unit, usable = unit[drawn], usable[drawn]
     if len(unit) < max(min_cluster_size, min_samples, 2):
         return _no_clusters(features)
-    found = HDBSCAN(copy=False, min_cluster_size=min_cluster_size, min_samples=min_samples).fit_predict(unit)
+    sizes: dict[str, Any] = {"min_cluster_size": min_cluster_size, "min_samples": min_samples}
+    found = HDBSCAN(**sizes, copy=False).fit_predict(unit)  # type: ignore[arg-type]  (its stub says str)
     return _clusters(features, unit, usable, found)
 
 
