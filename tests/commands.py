@@ -14,6 +14,7 @@ import signal
 import sys
 import tempfile
 import time
+from ctypes.util import find_library
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,6 +104,11 @@ class Started:
 def run(program: str, *arguments: object, timeout: float = 300, without: tuple[str, ...] = ()) -> Finished:
     """Run a console script to its end."""
     return Started(program, *arguments, without=without).wait(timeout)
+
+
+def has_libraries_of_a_screen() -> bool:
+    """Whether open3d and pymeshlab can be imported, as nerfstudio's ns-export does; servers lack what they need."""
+    return all(find_library(name) for name in ("EGL", "GL", "OpenGL", "usb-1.0"))
 
 
 def python_warnings(output: str) -> list[str]:
