@@ -65,7 +65,7 @@ def take_photos(words: list[str]) -> None:
 
     with pytest.MonkeyPatch.context() as patch:  # what is parsed looks for its programs at once
         for program in ("ffmpeg", "colmap"):
-            patch.setattr(install_checks, f"check_{program}_installed", lambda: None)
+            patch.setattr(install_checks, f"check_{program}_installed", lambda *_: None)
         tyro.cli(Commands, args=words)
 
 
