@@ -49,6 +49,7 @@ def splatfacto_run(trained_run: TrainedRun, loaded: Run, tmp_path_factory: pytes
     config.data = config.pipeline.datamanager.data = trained_run.scene.folder
     config.experiment_name, config.machine.device_type = "tiny", "cpu"
     config.pipeline.datamanager.cache_images = "disk"
+    config.pipeline.datamanager.dataparser.load_3D_points = False  # by open3d, which a bare machine cannot import
     config.pipeline.model = replace(
         config.pipeline.model, random_init=True, num_random=20, background_color="white", num_downscales=0
     )
