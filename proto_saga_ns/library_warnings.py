@@ -42,6 +42,9 @@ SILENCED = (
     Silenced("To copy construct from a tensor", UserWarning, "nerfstudio.cameras.camera_utils"),
     # It steps the schedulers of all optimizers, also of those that have nothing to do, as with --freeze-geometry.
     Silenced("Detected call of `lr_scheduler.step()` before", UserWarning, "nerfstudio.engine.optimizers"),
+    # It loads checkpoints by torch's default, of which torch 2.4 and 2.5 warn: when a run is opened, and resumed.
+    Silenced("You are using `torch.load` with", FutureWarning, "nerfstudio.utils.eval_utils"),
+    Silenced("You are using `torch.load` with", FutureWarning, "nerfstudio.engine.trainer"),
     # Its writer of event files takes losses as they are, with their gradients.
     Silenced("Converting a tensor with requires_grad=True to a scalar", UserWarning, "nerfstudio.utils.writer"),
 )
