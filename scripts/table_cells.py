@@ -29,7 +29,7 @@ from proto_saga_ns.evaluation import InstanceProtocol
 from proto_saga_ns.files import write_json
 from proto_saga_ns.labels import read_label_map
 from proto_saga_ns.model.association import associate_views, segment_scene, training_views
-from proto_saga_ns.model.evaluate import evaluate_views, truth_of_view
+from proto_saga_ns.model.evaluate import evaluate_views, truths_of_views
 from proto_saga_ns.model.evaluate_phrases import evaluate_phrases
 from proto_saga_ns.scene import SegmentedScene
 from proto_saga_ns.standins.options import Layout
@@ -281,9 +281,10 @@ def figures_of_masks(run: Run, row: Row, truth: Path) -> dict[str, float]:
     assert row.association is not None
     views, protocol = training_views(run.model, run.pipeline.datamanager), InstanceProtocol()
     association = associate_views(run.model, views, row.association)
-    for index, name in enumerate(views.names):
+    truths = truths_of_views([Path(f"{name}.png") for name in views.names], truth)
+    for index, file in enumerate(truths):
         labels = apply_association(views.label_map(index).numpy(), association.instance_of_mask[index])
-        protocol.add(read_label_map(truth_of_view(Path(f"{name}.png"), truth)), labels)
+        protocol.add(read_label_map(file), labels)
     return dict(protocol.result().figures())
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.labels.view_names import view_name
 from proto_saga_ns.videos.turntable import (
     PinholeLens,
     ends_of_gaussians,
@@ -90,10 +91,10 @@ class Turntable:
 
 def views_path(run: Run, split: Split, size: PictureSize) -> CameraPath:
     """The views of a split, named after their images; all in the size of the first."""
-    views = [(path.stem, camera) for path, camera, _ in run.cameras(split)]
+    views = [(view_name(path), camera) for path, camera, _ in run.cameras(split)]
     width, height = size.of(int(views[0][1].width.item()), int(views[0][1].height.item()))
     cameras = tuple(resized(camera, width, height) for _, camera in views)
-    return CameraPath(cameras, tuple(name for name, _ in views), VIEWS_FPS)
+    return CameraPath(cameras, tuple(name.replace("/", "_") for name, _ in views), VIEWS_FPS)
 
 
 def interpolated_path(run: Run, split: Split, size: PictureSize, count: int, order_poses: bool) -> CameraPath:

@@ -10,7 +10,8 @@ from proto_saga_ns.colors import colorize, overlay
 from proto_saga_ns.evaluation import InstanceProtocol
 from proto_saga_ns.files import write_atomically
 from proto_saga_ns.labels import read_label_map
-from proto_saga_ns.model.evaluate import truth_of_view
+from proto_saga_ns.labels.view_names import view_name
+from proto_saga_ns.model.evaluate import truths_of_views
 from proto_saga_ns.model.segmentation import segment_view
 from proto_saga_ns.report.panels import SeenView
 from proto_saga_ns.report.pictures import truth_picture
@@ -45,12 +46,14 @@ def write_demo_views(run: Run, ground_truth: Path, out: Path, rows: int = 6) -> 
 def _segmented_views(run: Run, ground_truth: Path) -> tuple[list[SeenView], Mapping[int, int]]:
     """The test views, and the predicted id of each true instance that is matched, over all of them."""
     protocol, views = InstanceProtocol(), []
-    for path, camera, photo in run.cameras("test"):
+    cameras = list(run.cameras("test"))
+    truths = truths_of_views([path for path, _, _ in cameras], ground_truth)
+    for (path, camera, photo), file in zip(cameras, truths, strict=True):
         segmented = segment_view(run.model, run.scene, camera)
-        truth = read_label_map(truth_of_view(path, ground_truth))
+        truth = read_label_map(file)
         protocol.add(truth, segmented.labels)
         shown, rendering = to_uint8(photo.cpu().numpy()), to_uint8(segmented.rgb.cpu().numpy())
-        views.append(SeenView(path.stem, shown, rendering, segmented.labels, truth))
+        views.append(SeenView(view_name(path), shown, rendering, segmented.labels, truth))
     return views, protocol.result().matched_without_void
 
 

@@ -13,6 +13,7 @@ from proto_saga_ns.cli.run import Split
 from proto_saga_ns.cli.say import say
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.granularity import OBJECTS, LevelName, granularity_of, level_in_words
+from proto_saga_ns.labels.view_names import view_name
 
 if TYPE_CHECKING:
     import numpy as np
@@ -180,7 +181,7 @@ class Export:
         for image, camera, _ in track(views, "Segmenting views"):
             labels = segment_view(run.model, run.scene, camera, granularity).labels
             if self.label_maps:
-                write_label_map(self.output_dir / "label_maps" / f"{image.stem}.png", labels)
+                write_label_map(self.output_dir / "label_maps" / f"{view_name(image)}.png", labels)
             yield image, labels
 
     def _report(self, run: Run, names: Mapping[int, str], labelled: LabelledSplat, files: Mapping[int, str]) -> None:

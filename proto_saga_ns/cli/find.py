@@ -11,6 +11,7 @@ import tyro
 
 from proto_saga_ns.cli.run import Split
 from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.labels.view_names import view_name
 from proto_saga_ns.text.options import TextOptions
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def _view(run: Run, stem: str | None) -> tuple[str, Cameras]:
     Raises:
         ProtoSagaError: there is no such view.
     """
-    test, train = ({image.stem: camera for image, camera, _ in run.cameras(split)} for split in SPLITS)
+    test, train = ({view_name(image): camera for image, camera, _ in run.cameras(split)} for split in SPLITS)
     known = {**test, **train}
     if stem is None:
         return next(iter(known.items()))

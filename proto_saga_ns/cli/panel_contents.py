@@ -17,8 +17,9 @@ from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.evaluation import InstanceProtocol
 from proto_saga_ns.labels import read_label_map
 from proto_saga_ns.labels.report.page import evenly_spread
+from proto_saga_ns.labels.view_names import view_name
 from proto_saga_ns.model.association import training_views
-from proto_saga_ns.model.evaluate import truth_of_view
+from proto_saga_ns.model.evaluate import truths_of_views
 from proto_saga_ns.model.segmentation import segment_view
 from proto_saga_ns.report.panels import SeenView
 from proto_saga_ns.report.sheets import Block, Row, Sheet
@@ -59,7 +60,7 @@ class Wanted:
 
     def of(self, views: Sequence[View]) -> list[str]:
         """The stems to show of these views."""
-        stems = [path.stem for path, _, _ in views]
+        stems = [view_name(path) for path, _, _ in views]
         if self.stems:
             return [stem for stem in self.stems if stem in stems]
         return [stems[index] for index in evenly_spread(len(stems), self.views)]
@@ -69,7 +70,7 @@ class Wanted:
         Raises:
             ProtoSagaError: a stem that no view has, or no view at all.
         """
-        known = sorted(path.stem for path, _, _ in views)
+        known = sorted(view_name(path) for path, _, _ in views)
         if not known:
             raise ProtoSagaError("The run has no view to show.")
         unknown = [stem for stem in self.stems if stem not in known]
@@ -87,7 +88,8 @@ class Wanted:
         """
         if self.ground_truth is None:
             return {}
-        return {path.stem: truth_of_view(path, self.ground_truth) for path, _, _ in views}
+        images = [path for path, _, _ in views]
+        return dict(zip(map(view_name, images), truths_of_views(images, self.ground_truth), strict=True))
 
 
 def sheets_of_run(run: Run, wanted: Wanted) -> dict[str, Sheet]:
@@ -123,7 +125,7 @@ def _training_stages(run: Run, wanted: Wanted) -> Iterator[tuple[str, Stages]]:
     except ProtoSagaError as error:
         Console(stderr=True, soft_wrap=True).print(f"No training views are shown: {error}", markup=False)
         return
-    indices = {path.stem: index for index, (path, _, _) in enumerate(views)}
+    indices = {view_name(path): index for index, (path, _, _) in enumerate(views)}
     for view in _segmented(run, [views[indices[stem]] for stem in chosen]):
         masks = maps.label_map(indices[view.name]).cpu().numpy()  # type: ignore[union-attr]
         instances = run.scene.mask_instances.get(view.name, [0])
@@ -135,7 +137,7 @@ def _test_stages(run: Run, wanted: Wanted) -> dict[str, Stages]:
     views = run.named_cameras("test")
     chosen, truths = wanted.of(views), wanted.truths(views)
     protocol, seen = InstanceProtocol(), {}
-    for view in _segmented(run, views if truths else [view for view in views if view[0].stem in chosen]):
+    for view in _segmented(run, views if truths else [view for view in views if view_name(view[0]) in chosen]):
         if truths:
             truth = read_label_map(truths[view.name])
             protocol.add(truth, view.labels)
@@ -151,7 +153,7 @@ def _segmented(run: Run, views: Sequence[View]) -> Iterator[SeenView]:
     for path, camera, photo in track(views, "Segmenting views", disable=not views):
         shown = segment_view(run.model, scene, camera)
         rendering = to_uint8(shown.rgb.cpu().numpy())
-        yield SeenView(path.stem, to_uint8(photo.cpu().numpy()), rendering, shown.labels)
+        yield SeenView(view_name(path), to_uint8(photo.cpu().numpy()), rendering, shown.labels)
 
 
 def _marks(run: Run, wanted: Wanted) -> list[str]:
@@ -219,7 +221,7 @@ def _compared(
 
 def _look_at(run: Run, wanted: Wanted, first: _SeenRun | None) -> _SeenRun:
     views = run.named_cameras("test")
-    stems = [path.stem for path, _, _ in views]
+    stems = [view_name(path) for path, _, _ in views]
     _check_same(stems, first)
     wanted.check(views)
     chosen, truths, protocol = wanted.of(views), wanted.truths(views), InstanceProtocol()

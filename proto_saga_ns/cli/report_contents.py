@@ -16,8 +16,9 @@ from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.evaluation import InstanceProtocol
 from proto_saga_ns.labels import read_label_map
 from proto_saga_ns.labels.report.page import evenly_spread
+from proto_saga_ns.labels.view_names import view_name
 from proto_saga_ns.model.association import training_views
-from proto_saga_ns.model.evaluate import truth_of_view
+from proto_saga_ns.model.evaluate import truths_of_views
 from proto_saga_ns.model.image_quality import ImageQuality
 from proto_saga_ns.model.segmentation import SegmentedView, segment_view
 from proto_saga_ns.report.figures import Confidences, Overlaps, TrueInstance
@@ -123,7 +124,8 @@ def see_test_views(run: Run, ground_truth: Path | None, shown: int, longest: int
         ProtoSagaError: a view has no ground truth, which is found before anything is segmented.
     """
     views, scene = run.named_cameras("test"), run.scene
-    truths = [None if ground_truth is None else truth_of_view(path, ground_truth) for path, _, _ in views]
+    images = [path for path, _, _ in views]
+    truths = [None] * len(images) if ground_truth is None else truths_of_views(images, ground_truth)
     seen = Seen(quality=None if ground_truth is None else ImageQuality())
     chosen = evenly_spread(len(views), shown)
     for index, (path, camera, photo) in enumerate(track(views, "Segmenting views")):
@@ -184,7 +186,9 @@ def _training_rows(run: Run, longest: int) -> tuple[list[PanelRow], list[str]]:
     for index, (path, _, photo) in enumerate(run.cameras("train")):
         if index in chosen:
             picture, labels = to_uint8(photo.cpu().numpy()), maps.label_map(index).numpy()
-            rows.append(PanelRow(path.name, training_panels(picture, labels, instances.get(path.stem, [0]), longest)))
+            rows.append(
+                PanelRow(path.name, training_panels(picture, labels, instances.get(view_name(path), [0]), longest))
+            )
     return rows, []
 
 

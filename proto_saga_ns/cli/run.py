@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from proto_saga_ns.cli.say import say
 from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.labels.view_names import view_name
 
 if TYPE_CHECKING:
     from nerfstudio.cameras.cameras import Cameras
@@ -78,11 +79,11 @@ class Run:
         """``cameras`` of a split in which every view has a name of its own, for files that are called like the images.
 
         Raises:
-            ProtoSagaError: two images of the split have the same stem.
+            ProtoSagaError: two views of the split have the same name.
         """
         views = list(self.cameras(split))
-        counts = Counter(image.stem for image, _, _ in views)
-        twice = next((stem for stem, count in counts.items() if count > 1), None)
+        counts = Counter(view_name(image) for image, _, _ in views)
+        twice = next((name for name, count in counts.items() if count > 1), None)
         if twice is not None:
             raise ProtoSagaError(
                 f"Two of the views are called {twice}; their files would have the same name. Choose one split: "

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from proto_saga_ns.cli.run import Split
 from proto_saga_ns.granularity import LevelName, granularity_of
+from proto_saga_ns.labels.view_names import view_name
 
 
 @dataclass
@@ -50,5 +51,5 @@ class Segment:
         remove_file(table)
         for image, camera, _ in track(views, "Segmenting views"):
             labels = segment_view(run.model, scene, camera, granularity).labels
-            write_label_map(self.output_dir / f"{image.stem}.png", labels)
+            write_label_map(self.output_dir / f"{view_name(image)}.png", labels)
         write_json(table, table_at_level(scene, shown.ids))

@@ -21,6 +21,7 @@ from proto_saga_ns.cli.track_results import (
     written,
 )
 from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.labels.view_names import view_name
 from proto_saga_ns.mastsam.settings import MastsamSettings
 from proto_saga_ns.segmenters.backends import AllSettings
 
@@ -110,17 +111,17 @@ class TrackCommand:
         return select_images(self.source, selection)
 
     def _truths(self, images: Sequence[Path]) -> dict[str, Path]:
-        """True instance maps of the frames, by stem; frames may lack one, but not all of them."""
+        """True instance maps of the frames, by name; frames may lack one, but not all of them."""
         from proto_saga_ns.evaluation.folders import label_maps_in
 
         if self.ground_truth is None:
             return {}
-        stems = {path.stem for path in images}
-        truths = {path.stem: path for path in label_maps_in(self.ground_truth) if path.stem in stems}
+        names = {view_name(path) for path in images}
+        truths = {name: path for name, path in label_maps_in(self.ground_truth).items() if name in names}
         if not truths:
             raise ProtoSagaError(
                 f"--ground-truth {self.ground_truth} has no label map of any of the {len(images)} frames. Expected one "
-                f"PNG per frame with its name, for example {images[0].stem}.png."
+                f"PNG per frame with its name, for example {view_name(images[0])}.png."
             )
         return truths
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from proto_saga_ns.cli.say import say
 from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.labels.view_names import view_name
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,7 +27,7 @@ def remove_outdated(output: Path, sequence: ImageSequence) -> None:
         earlier = json.loads((output / TRACKS).read_text(encoding="utf-8"))["frames"]
     except (OSError, ValueError, KeyError, TypeError):
         return
-    for stem in set(earlier) - {path.stem for path in sequence.images}:
+    for stem in set(earlier) - {view_name(path) for path in sequence.images}:
         (output / f"{stem}.png").unlink(missing_ok=True)
     if sequence.cameras is None:
         (output / "points.ply").unlink(missing_ok=True)
@@ -52,9 +53,9 @@ def consistency(tracking: Tracking, sequence: ImageSequence, output: Path) -> di
     if len(sequence.images) < 2:
         return {}
     indices = tracking.path()
-    place = {sequence.images[index].stem: index for index in indices}
+    place = {view_name(sequence.images[index]): index for index in indices}
     frames = LazySequence(indices, sequence.frame)
-    labels = LazySequence(indices, lambda index: read_label_map(output / f"{sequence.images[index].stem}.png"))
+    labels = LazySequence(indices, lambda index: read_label_map(output / f"{view_name(sequence.images[index])}.png"))
     try:
         found = mask_consistency(frames, labels, lambda a, b: tracking.matches(place[a.name], place[b.name]))
     except ProtoSagaError as error:
@@ -73,7 +74,7 @@ def write_overlay(sequence: ImageSequence, output: Path, progress: Progress) -> 
     step = progress("Drawing", len(sequence.images))
     with overlay_video(output / "overlay.mp4", frames_per_second(output / VIDEO_FOLDER)) as write:
         for index, path in enumerate(sequence.images):
-            write(sequence.frame(index).image, read_label_map(output / f"{path.stem}.png"))
+            write(sequence.frame(index).image, read_label_map(output / f"{view_name(path)}.png"))
             step()
 
 
@@ -84,7 +85,7 @@ def write_points(tracking: Tracking, sequence: ImageSequence, output: Path) -> N
 
     assert sequence.cameras is not None
     views = (
-        (sequence.frame(index).image, read_label_map(output / f"{path.stem}.png"))
+        (sequence.frame(index).image, read_label_map(output / f"{view_name(path)}.png"))
         for index, path in enumerate(sequence.images)
     )
     pairs = ((a, b, tracking.matches(a, b)) for a, b in tracking.pairs())

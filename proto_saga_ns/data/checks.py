@@ -12,6 +12,9 @@ from nerfstudio.utils.rich_utils import CONSOLE
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.labels.images import UPRIGHT, size_and_orientation
 
+SAME_PLACE = 1e-6
+"""Distances that are smaller, as a share of the distance from the origin, are rounding."""
+
 
 def check_outputs(outputs: DataparserOutputs, data: Path) -> None:
     """Poses, intrinsics and points are finite.
@@ -37,6 +40,28 @@ def check_outputs(outputs: DataparserOutputs, data: Path) -> None:
             f"NaN or infinite coordinates in {count} of the {len(points)} 3D points of {data}. Remove these "
             "points from the point cloud."
         )
+
+
+def check_places(outputs: DataparserOutputs, data: Path) -> None:
+    """The cameras of the training views stand in more than one place.
+
+    Nerfstudio divides by the distances between them, which come out as zero or as what rounding leaves of it.
+
+    Raises:
+        ProtoSagaError: they do not.
+    """
+    distance = float(outputs.cameras.camera_to_worlds[:, :3, 3].abs().max()) / outputs.dataparser_scale
+    rounding = SAME_PLACE * float(outputs.dataparser_transform[:, 3].norm())
+    if len(outputs.image_filenames) < 2 or distance <= rounding:
+        raise in_one_place(data)
+
+
+def in_one_place(data: Path) -> ProtoSagaError:
+    """The error of data whose cameras stand in one place."""
+    return ProtoSagaError(
+        f"{data} has a single view, or all of its cameras stand in one place. Training needs two at least, and some "
+        "dozens to be good. COLMAP may have put the others into another model (sparse/1)."
+    )
 
 
 def check_images(outputs: DataparserOutputs) -> None:

@@ -20,7 +20,7 @@ from nerfstudio.data.dataparsers.nerfstudio_dataparser import Nerfstudio, Nerfst
 from nerfstudio.utils.rich_utils import CONSOLE
 from torch import Tensor
 
-from proto_saga_ns.data.checks import check_images, check_outputs, without_missing_images
+from proto_saga_ns.data.checks import check_images, check_outputs, check_places, in_one_place, without_missing_images
 from proto_saga_ns.data.formats import advice, check_names, reconstruction
 from proto_saga_ns.data.label_maps import (
     SplitImages,
@@ -149,10 +149,7 @@ class MaskAware(DataParser):
             with reading_as_people_have_files(self.unanswered):
                 outputs = super()._generate_dataparser_outputs(split, **kwargs)
         except ZeroDivisionError as error:  # nerfstudio divides by the distance of the cameras
-            raise ProtoSagaError(
-                f"{data} has a single view, or all of its cameras stand in one place. Training needs two at least, and "
-                "some dozens to be good. COLMAP may have put the others into another model (sparse/1)."
-            ) from error
+            raise in_one_place(data) from error
         except (AssertionError, KeyError, IndexError, ValueError, RuntimeError, OSError) as error:
             reason = str(error) or f"{error!r}, perhaps because none of its images exists."
             raise ProtoSagaError(
@@ -163,6 +160,8 @@ class MaskAware(DataParser):
             CONSOLE.print(f"[bold yellow]{data} has too few views to keep some for testing: training views stand in.")
             return self._generate_dataparser_outputs("train", **kwargs)
         check_outputs(outputs, data)
+        if split == "train":
+            check_places(outputs, data)
         check_images(outputs)
         return without_missing_images(outputs)
 

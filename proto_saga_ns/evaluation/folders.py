@@ -1,21 +1,23 @@
-"""Evaluating folders of label maps, file by file with the same stem."""
+"""Evaluating folders of label maps, file by file with the same name."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.evaluation.best_mask import BestMaskProtocol, BestMaskResult
 from proto_saga_ns.evaluation.instance import InstanceProtocol, InstanceResult
 from proto_saga_ns.labels import read_label_map
+from proto_saga_ns.labels.folder import mask_files
+from proto_saga_ns.labels.view_names import files_by_name
 
 
 def evaluate_folders(predictions: Path, ground_truth: Path) -> InstanceResult:
     """Run the instance protocol over all frames of ``ground_truth``, in name order.
 
     Args:
-        predictions: folder with ``<stem>.png`` for every frame; more files than that do no harm.
+        predictions: folder with a PNG of the same name for every frame; more files than that do no harm.
         ground_truth: folder of PNG label maps with the true instance ids.
 
     Raises:
@@ -40,31 +42,33 @@ def evaluate_best_masks(
     Raises:
         ProtoSagaError: as in ``evaluate_folders``, or no annotation shows an object.
     """
-    truths = label_maps_in(ground_truth) if isinstance(ground_truth, Path) else ground_truth
+    in_folder = isinstance(ground_truth, Path)
+    truths = label_maps_in(ground_truth) if in_folder else {truth.stem: truth for truth in ground_truth}
     protocol = BestMaskProtocol(merge_objects=merge_objects)
     for predicted, truth in list(_pairs(predictions, truths)):
         protocol.add(read_label_map(truth), read_label_map(predicted))
     return protocol.result()
 
 
-def label_maps_in(folder: Path) -> list[Path]:
-    """The PNG files of a folder, in name order.
+def label_maps_in(folder: Path) -> dict[str, Path]:
+    """The PNG files of a folder by the names of their views, in order; those of the folders in it if it has none.
 
     Raises:
         ProtoSagaError: no such folder, or none in it.
     """
     _check_folder(folder)
-    found = sorted(path for path in folder.iterdir() if path.suffix.lower() == ".png")
+    there = mask_files(folder)
+    found = [path for path in there if path.parent == folder] or there
     if not found:
         raise ProtoSagaError(f"{folder} holds no PNG; expected one label map for every view to evaluate.")
-    return found
+    return files_by_name(folder, found)
 
 
-def _pairs(predictions: Path, truths: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
+def _pairs(predictions: Path, truths: Mapping[str, Path]) -> Iterator[tuple[Path, Path]]:
     """Prediction and truth of each frame; checks that all are there."""
     _check_folder(predictions)
-    for truth in truths:
-        predicted = predictions / f"{truth.stem}.png"
+    for name, truth in truths.items():
+        predicted = predictions / f"{name}.png"
         if not predicted.is_file():
             raise ProtoSagaError(
                 f"There is no prediction {predicted} for the ground truth {truth}. A missing frame would "

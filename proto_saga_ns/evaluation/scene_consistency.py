@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from proto_saga_ns.evaluation.consistency import PixelConsistency, pixel_consist
 from proto_saga_ns.evaluation.folders import label_maps_in
 from proto_saga_ns.evaluation.mask_consistency import MaskConsistency, MatchFrames, mask_consistency
 from proto_saga_ns.labels import read_label_map
+from proto_saga_ns.labels.view_names import view_name
 from proto_saga_ns.mastsam.lazy_sequence import LazySequence
 from proto_saga_ns.mastsam.posed_frames import DEPTH_UNIT, PosedImage, read_frame, read_posed_images
 
@@ -50,8 +51,8 @@ def evaluate_consistency(
             only some of the images have a depth map.
     """
     _check(options)
-    paths = label_maps_in(predictions)
-    images = _images_of(paths, data)
+    maps = label_maps_in(predictions)
+    paths, images = list(maps.values()), _images_of(maps, data)
     depths = [image for image in images if image.depth is not None]
     window = options.window or (DEPTH_WINDOW if depths else MATCH_WINDOW)
     labels = LazySequence(paths, read_label_map, kept=window + 1)
@@ -74,17 +75,18 @@ def _check(options: ConsistencyOptions) -> None:
             raise ProtoSagaError(f"--{name} is {value}; expected a number above 0.")
 
 
-def _images_of(label_maps: list[Path], data: Path) -> list[PosedImage]:
-    images = {image.path.stem: image for image in read_posed_images(data)}
-    for path in label_maps:
-        if path.stem not in images:
+def _images_of(label_maps: Mapping[str, Path], data: Path) -> list[PosedImage]:
+    images = {view_name(image.path): image for image in read_posed_images(data)}
+    for name, path in label_maps.items():
+        if name not in images:
             raise ProtoSagaError(
                 f"The label map {path} has no image of that name in the transforms.json of {data}. Give the data that "
                 "it was made from, or remove it."
             )
     if len(label_maps) < 2:
-        raise ProtoSagaError(f"{label_maps[0].parent} holds one label map; to be consistent takes at least two.")
-    return [images[path.stem] for path in label_maps]
+        holder = next(iter(label_maps.values())).parent
+        raise ProtoSagaError(f"{holder} holds one label map; to be consistent takes at least two.")
+    return [images[name] for name in label_maps]
 
 
 def _check_all_have_depth(images: list[PosedImage]) -> None:

@@ -29,10 +29,10 @@ from jaxtyping import Int32, UInt8
 from proto_saga_ns import __version__
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.files import write_json
-from proto_saga_ns.labels.folder import unique_stems
 from proto_saga_ns.labels.formats.sam_json import read_about, write_patches
 from proto_saga_ns.labels.images import decode_image, full_size, on_white, read_bytes
 from proto_saga_ns.labels.png import is_whole, read_text, write_label_map
+from proto_saga_ns.labels.view_names import unique_names, view_name
 
 if TYPE_CHECKING:
     from proto_saga_ns.segmenters.base import OverlappingSegmenter, Segmenter
@@ -132,9 +132,9 @@ def ensure_masks(
         progress: wraps the images still to do, for a progress bar.
 
     Raises:
-        ProtoSagaError: two images share a stem, an image is unreadable, or nothing can be written.
+        ProtoSagaError: two views share a name, an image is unreadable, or nothing can be written.
     """
-    unique_stems(image_paths, "images")
+    unique_names(image_paths)
     fingerprints = fingerprints_of(_sources(image_paths, data_dir))
     if complete := _find_complete(fingerprints, segmenter, data_dir):
         return complete
@@ -153,7 +153,7 @@ def mask_jobs(folder: Path, image_paths: Sequence[Path], *, overlapping: bool = 
         overlapping: also keep the overlapping masks, in the folder's sub-folder of that name.
     """
     kept = (folder / OVERLAPPING) if overlapping else None
-    return [MaskJob(path, _target(folder, path), kept and kept / f"{path.stem}.json") for path in image_paths]
+    return [MaskJob(path, _target(folder, path), kept and kept / f"{view_name(path)}.json") for path in image_paths]
 
 
 def is_current(label_map: Path, fingerprint: str) -> bool:
@@ -228,7 +228,7 @@ def _sources(image_paths: Sequence[Path], data_dir: Path) -> list[Path]:
 
 
 def _target(folder: Path, image: Path) -> Path:
-    return folder / f"{image.stem}.png"
+    return folder / f"{view_name(image)}.png"
 
 
 def _find_complete(fingerprints: Mapping[Path, str], segmenter: Segmenter, data_dir: Path) -> Path | None:

@@ -1,10 +1,10 @@
-"""Folders of label maps beside a folder of images: finding them, matching stems, checking them."""
+"""Folders of label maps beside a folder of images: finding them, matching names, checking them."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,11 +15,13 @@ from PIL import Image
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.labels.maps import label_ids
 from proto_saga_ns.labels.png import read_label_map
+from proto_saga_ns.labels.view_names import files_by_name, match_views, unique_names, view_name
 
 MASK_FOLDERS = ("masks", "raw_sam_mask", "sam_mask", "object_mask")
 """Names looked for beside the images, the first one wins: ours, Gaga's two, Gaussian Grouping's."""
 
-CONVERTED = {".tif": "tiff", ".tiff": "tiff", ".npy": "npy", ".npz": "npy", ".json": "sam-json"}
+FOLDERS = "/"
+CONVERTED = {".tif": "tiff", ".tiff": "tiff", ".npy": "npy", ".npz": "npy", ".json": "sam-json", FOLDERS: "sam-pngs"}
 """Files that other programs keep masks in, and the format by which ``convert-masks`` reads them."""
 
 _DOWNSCALED = re.compile(r"(.+)_\d+")
@@ -45,7 +47,7 @@ class LabelMapCheck:
 
 
 def find_mask_folder(folder: Path, exclude: Collection[Path] = ()) -> Path | None:
-    """The first of ``MASK_FOLDERS`` in ``folder`` that holds a PNG, there or one level down.
+    """The first of ``MASK_FOLDERS`` in ``folder`` that holds a PNG, there or below.
 
     Args:
         exclude: folders known to hold something else.
@@ -83,20 +85,17 @@ def _conversion(data: Path, folder: Path, kind: str) -> str:
 
 
 def mask_files(folder: Path) -> list[Path]:
-    """The PNGs of a folder; where there are none, those of the folders in it, one for each folder of images."""
-    files = sorted(path for path in folder.iterdir() if _is_png(path) and path.is_file())
-    return files or sorted(path for path in _files_below(folder) if _is_png(path))
+    """The PNGs of a folder and of those below, one for each folder of images."""
+    return sorted(path for path in _files_below(folder) if _is_png(path))
 
 
 def has_mask_of(folder: Path, image_paths: Sequence[Path]) -> bool:
     """Whether a folder has the label map of one of the images."""
-    stems = {path.stem for path in mask_files(folder)} if folder.is_dir() else set()
-    return any(path.stem in stems for path in image_paths)
+    return folder.is_dir() and any(match_views(files_by_name(folder, mask_files(folder)), image_paths))
 
 
 def _files_below(folder: Path) -> Iterator[Path]:
-    """The files of a folder, there or one level down."""
-    return (path for pattern in ("*", "*/*") for path in folder.glob(pattern) if path.is_file())
+    return (path for path in folder.rglob("*") if path.is_file())
 
 
 def _is_png(path: Path) -> bool:
@@ -128,41 +127,29 @@ def named_mask_folder(folder: Path, data: Path) -> Path:
 
 
 def index_masks(folder: Path, image_paths: Sequence[Path]) -> list[Path | None]:
-    """The label map of every image, matched by file-name stem; None where there is none.
+    """The label map of every image, matched by name as ``match_views`` does; None where there is none.
 
     Raises:
-        ProtoSagaError: the folder does not exist, two images or two masks share a stem, or no image has a
+        ProtoSagaError: the folder does not exist, two views share a name, two masks fit one view, or no image has a
             mask.
     """
     if not folder.is_dir():
         raise ProtoSagaError(f"The mask folder {folder} does not exist. Give an existing one with --mask-dir.")
-    unique_stems(image_paths, "images")
-    masks = unique_stems(mask_files(folder), "masks")
-    found = [masks.get(path.stem) for path in image_paths]
+    unique_names(image_paths)
+    masks = files_by_name(folder, mask_files(folder))
+    found = match_views(masks, image_paths)
     if not any(found):
-        example = f"{folder / image_paths[0].stem}.png" if image_paths else f"{folder}/<image name>.png"
+        if any((folder / view_name(image)).is_dir() for image in image_paths):
+            raise ProtoSagaError(
+                f"{folder} holds a folder of PNGs for each image, one file a mask. "
+                f"{_conversion(folder.parent, folder, FOLDERS)}"
+            )
+        example = f"{folder / view_name(image_paths[0])}.png" if image_paths else f"{folder}/<image name>.png"
         raise ProtoSagaError(
             f"None of the {len(image_paths)} images has a label map in {folder} ({len(masks)} PNG files "
             f"there). Expected one PNG per image with the same name, for example {example}."
         )
     return found
-
-
-def unique_stems(paths: Iterable[Path], what: str) -> dict[str, Path]:
-    """Paths by stem.
-
-    Raises:
-        ProtoSagaError: two paths share a stem; the message names both.
-    """
-    by_stem: dict[str, Path] = {}
-    for path in paths:
-        other = by_stem.setdefault(path.stem, path)
-        if other != path:
-            raise ProtoSagaError(
-                f"Two {what} share the name {path.stem!r}: {other} and {path}. Label maps are matched to "
-                "images by name without extension, so names must differ: rename one of them."
-            )
-    return by_stem
 
 
 def check_label_maps(mask_paths: Sequence[Path | None], image_paths: Sequence[Path]) -> LabelMapCheck:

@@ -11,7 +11,8 @@ from jaxtyping import UInt8
 from PIL import ExifTags, Image
 
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.labels.folder import full_size_image, unique_stems
+from proto_saga_ns.labels.folder import full_size_image
+from proto_saga_ns.labels.view_names import unique_names
 from proto_saga_ns.pose_file import REMEDY, read_pose_file
 
 MAX_16_BITS = 65535
@@ -33,7 +34,7 @@ def find_images(data: Path) -> list[Path]:
     (COLMAP), the images in the folder itself. Frames whose file is gone are left out.
 
     Raises:
-        ProtoSagaError: there is no such folder, its JSON is unreadable, no image exists, or two share a stem.
+        ProtoSagaError: there is no such folder, its JSON is unreadable, no image exists, or two views share a name.
     """
     if not data.exists():
         raise ProtoSagaError(f"The data folder {data} does not exist. Give a folder of posed images.")
@@ -88,7 +89,7 @@ def _checked(paths: Sequence[Path], source: Path) -> list[Path]:
         )
     # A frame may be listed twice.
     found = sorted(set(paths))
-    unique_stems(found, "images")
+    unique_names(found)
     return found
 
 

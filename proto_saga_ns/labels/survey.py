@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.labels.cache import cache_folder, cache_roots, fingerprints_of, is_current
-from proto_saga_ns.labels.folder import check_size
+from proto_saga_ns.labels.folder import check_size, mask_files
 from proto_saga_ns.labels.png import is_whole, read_label_map
+from proto_saga_ns.labels.view_names import files_by_name, view_name
 
 if TYPE_CHECKING:
     from proto_saga_ns.segmenters.base import Segmenter
@@ -68,7 +69,7 @@ def survey(image_paths: Sequence[Path], segmenter: Segmenter, data_dir: Path, fo
 def _state(folder: Path, fingerprints: dict[Path, str]) -> CacheState:
     state = CacheState(folder, fingerprints)
     for path, fingerprint in fingerprints.items():
-        label_map = folder / f"{path.stem}.png"
+        label_map = folder / f"{view_name(path)}.png"
         if not label_map.is_file():
             state.missing.append(path)
         elif not is_whole(label_map):
@@ -77,8 +78,8 @@ def _state(folder: Path, fingerprints: dict[Path, str]) -> CacheState:
             state.outdated.append(path)
         elif not _is_sound(label_map, path):
             state.damaged.append(path)
-    stems = {path.stem for path in fingerprints}
-    state.stale.extend(path for path in sorted(folder.glob("*.png")) if path.stem not in stems)
+    names = {view_name(path) for path in fingerprints}
+    state.stale.extend(path for name, path in files_by_name(folder, mask_files(folder)).items() if name not in names)
     return state
 
 

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.labels.folder import image_size, unique_stems
+from proto_saga_ns.labels.folder import image_size
 from proto_saga_ns.labels.images import find_images
+from proto_saga_ns.labels.view_names import unique_names
 from proto_saga_ns.mastsam.frame_source import FrameSelection
 from proto_saga_ns.names import natural_key
 
@@ -19,7 +20,7 @@ def select_images(data: Path, selection: FrameSelection | None = None) -> list[P
         ProtoSagaError: no such folder, no images, one that is unreadable, or of another size than the first.
     """
     paths = sorted(find_images(data), key=lambda path: natural_key(path.as_posix()))
-    unique_stems(paths, "images")
+    unique_names(paths)
     chosen = list((selection or FrameSelection()).of(paths))
     _check_size(chosen)
     return chosen

@@ -11,7 +11,8 @@ from jaxtyping import Int32
 
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.labels import read_label_map, read_rgb, resize_label_map
-from proto_saga_ns.labels.folder import check_size, image_size, unique_stems
+from proto_saga_ns.labels.folder import check_size, image_size
+from proto_saga_ns.labels.view_names import unique_names, view_name
 from proto_saga_ns.mastsam.frames import Camera, Frame
 from proto_saga_ns.mastsam.posed_frames import DEPTH_UNIT, read_depth
 
@@ -45,7 +46,7 @@ class ImageSequence:
         image = read_rgb(path)
         height, width = image.shape[:2]
         depth = None if self.depths is None else read_depth(self.depths[index], height, width) * self.depth_unit
-        return Frame(path.stem, image, None if self.cameras is None else self.cameras[index], depth)
+        return Frame(view_name(path), image, None if self.cameras is None else self.cameras[index], depth)
 
     def own_masks(self, frame: Frame, index: int) -> Int32[np.ndarray, "H W"]:
         """The label map of a frame, at its size; all unlabelled if it has none."""
@@ -61,7 +62,7 @@ class ImageSequence:
         """
         if not self.images:
             raise ProtoSagaError("There are no images to track.")
-        unique_stems(self.images, "images")
+        unique_names(self.images)
         first = self.images[0]
         size = image_size(first)
         for image, masks in zip(self.images, self.masks, strict=True):

@@ -13,8 +13,8 @@ from PIL import Image
 
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.labels import read_rgb, resize_label_map
-from proto_saga_ns.labels.folder import unique_stems
 from proto_saga_ns.labels.images import data_folder
+from proto_saga_ns.labels.view_names import unique_names, view_name
 from proto_saga_ns.mastsam.frames import Camera, Frame
 from proto_saga_ns.pose_file import check_pose_file
 
@@ -56,7 +56,7 @@ def read_posed_images(data: Path) -> list[PosedImage]:
     """The images of a transforms.json (or of the folder that it is in), in name order.
 
     Raises:
-        ProtoSagaError: there is none, it is unreadable, a pose is missing, or two images share a stem.
+        ProtoSagaError: there is none, it is unreadable, a pose is missing, or two views share a name.
     """
     file = data if data.suffix == ".json" else data / "transforms.json"
     check_pose_file(file)
@@ -72,7 +72,7 @@ def read_posed_images(data: Path) -> list[PosedImage]:
         both = {**content, **frame}
         lens = {name: both[name] for name in _PINHOLE + _DISTORTION if name in both}
         images.append(PosedImage(folder / frame["file_path"], depth, pose, lens))
-    unique_stems([image.path for image in images], "images")
+    unique_names([image.path for image in images])
     return sorted(images, key=lambda image: image.path)
 
 
@@ -85,7 +85,7 @@ def read_frame(image: PosedImage, depth_unit: float) -> Frame:
     rgb = read_rgb(image.path)
     height, width = rgb.shape[:2]
     depth = None if image.depth is None else read_depth(image.depth, height, width) * depth_unit
-    return Frame(image.path.stem, rgb, image.camera(width, height), depth)
+    return Frame(view_name(image.path), rgb, image.camera(width, height), depth)
 
 
 def read_depth(path: Path, height: int, width: int) -> Float[np.ndarray, "height width"]:

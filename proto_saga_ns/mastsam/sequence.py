@@ -20,6 +20,7 @@ from proto_saga_ns.colors import instance_colors
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.files import write_json
 from proto_saga_ns.labels import MAX_ID, write_label_map
+from proto_saga_ns.labels.view_names import view_name
 from proto_saga_ns.mastsam.carried import TrackedFrame
 from proto_saga_ns.mastsam.frames import Frame
 from proto_saga_ns.mastsam.geometry import FilterOptions, filter_matches
@@ -119,7 +120,7 @@ class Tracking:
         self._pairs = {(min(visit.index, old), max(visit.index, old)) for visit in visits for old in visit.near}
         key, next_instance = self._settings_key(), 1
         for visit in visits:
-            name = self._sequence.images[visit.index].stem
+            name = view_name(self._sequence.images[visit.index])
             # Each key holds all before it: what follows a change is out of date.
             key = self._keys[visit.index] = fingerprint(key, asdict(visit), *self._contents(visit.index))
             instances = self._work.read_instances(name, key)
@@ -145,9 +146,9 @@ class Tracking:
 
     def instances(self, index: int) -> Int32[np.ndarray, "H W"]:
         """The instances of a frame, after ``run``."""
-        instances = self._work.read_instances(self._sequence.images[index].stem, self._keys[index])
+        instances = self._work.read_instances(view_name(self._sequence.images[index]), self._keys[index])
         if instances is None:
-            name = self._sequence.images[index].stem
+            name = view_name(self._sequence.images[index])
             raise ProtoSagaError(f"The work folder lost the instances of {name}. Run the same command again.")
         return instances
 
@@ -178,7 +179,7 @@ class Tracking:
     def _place(self, visit: Visit, next_instance: int) -> Int32[np.ndarray, "H W"]:
         frame = self._frames[visit.index]
         masks = self._sequence.own_masks(frame, visit.index)
-        numbers = {self._sequence.images[index].stem: index for index in (*visit.near, *visit.far)}
+        numbers = {view_name(self._sequence.images[index]): index for index in (*visit.near, *visit.far)}
         options = self._options.tracker
 
         def find(old: Frame, new: Frame) -> Matches:
@@ -213,7 +214,7 @@ class Tracking:
     def _contents(self, index: int) -> tuple[Any, ...]:
         """All that is known of a frame before it is tracked, as JSON values."""
         masks = file_fingerprint(self._sequence.masks[index])
-        return self._sequence.images[index].stem, self._images[index], masks, self._geometry(index)
+        return view_name(self._sequence.images[index]), self._images[index], masks, self._geometry(index)
 
     def _settings_key(self) -> str:
         prompts = None if self._prompter is None else (self._prompter.name, dict(self._prompter.settings))
@@ -235,7 +236,7 @@ def write_tracks(tracking: Tracking, sequence: ImageSequence, output: Path, min_
     seen: dict[int, list[str]] = {}
     for index, path in enumerate(sequence.images):
         for instance in np.unique(tracking.instances(index)).tolist():
-            seen.setdefault(instance, []).append(path.stem)
+            seen.setdefault(instance, []).append(view_name(path))
     kept = [instance for instance in sorted(seen) if instance > 0 and len(seen[instance]) >= min_frames]
     if len(kept) > MAX_ID:
         raise ProtoSagaError(
@@ -247,9 +248,9 @@ def write_tracks(tracking: Tracking, sequence: ImageSequence, output: Path, min_
     for index, path in enumerate(sequence.images):
         labels = number[tracking.instances(index)]
         pixels += np.bincount(labels.reshape(-1), minlength=len(pixels))
-        write_label_map(output / f"{path.stem}.png", labels)
+        write_label_map(output / f"{view_name(path)}.png", labels)
     tracks = [Track(int(number[old]), seen[old], int(pixels[number[old]])) for old in kept]
     colors = instance_colors(np.array([track.id for track in tracks], np.int64))
     records = [asdict(track) | {"color": color} for track, color in zip(tracks, colors.tolist(), strict=True)]
-    write_json(output / TRACKS, {"frames": [path.stem for path in sequence.images], "tracks": records})
+    write_json(output / TRACKS, {"frames": [view_name(path) for path in sequence.images], "tracks": records})
     return tracks

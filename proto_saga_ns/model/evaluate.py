@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,8 @@ from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.evaluation import InstanceProtocol, InstanceResult
 from proto_saga_ns.granularity import OBJECTS
 from proto_saga_ns.labels import read_label_map
+from proto_saga_ns.labels.folder import mask_files
+from proto_saga_ns.labels.view_names import files_by_name, match_views, view_name
 from proto_saga_ns.model.image_quality import ImageQuality
 from proto_saga_ns.model.segmentation import segment_view
 from proto_saga_ns.scene.shown_level import at_granularity, joined_as_shown
@@ -34,7 +36,7 @@ def evaluate_views(
     calibration: CalibrationProtocol | None = None,
     granularity: float = OBJECTS,
 ) -> tuple[InstanceResult, ImageQuality]:
-    """Segment views and compare them with ``ground_truth/<image stem>.png``.
+    """Segment views and compare them with ``ground_truth/<view name>.png``.
 
     Args:
         model: what is rendered.
@@ -56,8 +58,10 @@ def evaluate_views(
     if granularity < OBJECTS:
         scene, granularity = joined_as_shown(at_granularity(scene, granularity)), OBJECTS
     protocol, quality = InstanceProtocol(), ImageQuality()
-    for path, camera, image in track(list(views), "Evaluating views"):
-        truth = read_label_map(truth_of_view(path, ground_truth))
+    views = list(views)
+    truths = truths_of_views([path for path, _, _ in views], ground_truth)
+    for (_, camera, image), file in track([*zip(views, truths, strict=True)], "Evaluating views"):
+        truth = read_label_map(file)
         shown = segment_view(model, scene, camera, granularity)
         protocol.add(truth, shown.labels)
         quality.add(shown.rgb, image)
@@ -66,16 +70,17 @@ def evaluate_views(
     return protocol.result(), quality
 
 
-def truth_of_view(image: Path, ground_truth: Path) -> Path:
-    """File of a view's true instances: ``<image stem>.png``, in Replica ``*_semantic_instance_*.png`` of ``*_rgb_*``.
+def truths_of_views(images: Sequence[Path], ground_truth: Path) -> list[Path]:
+    """Files of the truth of views: ``<view name>.png``, in Replica ``*_semantic_instance_*.png`` of ``*_rgb_*``.
 
     Raises:
-        ProtoSagaError: there is none.
+        ProtoSagaError: a view has none, or two.
     """
-    truth = ground_truth / f"{image.stem}.png"
-    replica = ground_truth / replica_truth_name(image.stem)
-    if replica.is_file():
-        return replica
-    if not truth.is_file():
-        raise ProtoSagaError(f"View {image.name} has no ground truth {truth}; every evaluated view needs one.")
-    return truth
+    files = files_by_name(ground_truth, mask_files(ground_truth)) if ground_truth.is_dir() else {}
+    replica = [files.get(Path(replica_truth_name(image.stem)).stem) for image in images]
+    truths = [one or other for one, other in zip(replica, match_views(files, images), strict=True)]
+    for image, truth in zip(images, truths, strict=True):
+        if truth is None:
+            expected = ground_truth / f"{view_name(image)}.png"
+            raise ProtoSagaError(f"View {image.name} has no ground truth {expected}; every evaluated view needs one.")
+    return [truth for truth in truths if truth is not None]

@@ -17,6 +17,7 @@ from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.evaluation.lerf_mask import PhraseProtocol, covered_instances
 from proto_saga_ns.evaluation.phrase_masks import phrase_masks, read_mask
 from proto_saga_ns.labels import resize_label_map
+from proto_saga_ns.labels.view_names import view_name
 from proto_saga_ns.model.segmentation import render_view
 from proto_saga_ns.names import natural_key
 from proto_saga_ns.text.sources import TextMasks
@@ -95,7 +96,7 @@ def evaluate_phrases(
     views = sorted(((path, camera) for path, camera, _ in test_views), key=lambda view: natural_key(view[0].name))
     if not views:
         raise ProtoSagaError("The run has no test view. The protocol lerf-mask chooses instances in the first of them.")
-    truths = phrase_masks(test_mask, [path.stem for path, _ in views])
+    truths = phrase_masks(test_mask, [view_name(path) for path, _ in views])
     phrases = sorted({phrase for masks in truths for phrase in masks})
     first = _show(model, scene, views[0][1])
     chosen = {
@@ -111,7 +112,7 @@ def evaluate_phrases(
 
 
 def _without(truths: Sequence[dict[str, Path]], views: Sequence[tuple[Path, Cameras]]) -> tuple[str, ...]:
-    return tuple(path.stem for (path, _), masks in zip(views, truths, strict=True) if not masks)
+    return tuple(view_name(path) for (path, _), masks in zip(views, truths, strict=True) if not masks)
 
 
 @torch.no_grad()

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from proto_saga_ns.association import View
 from proto_saga_ns.granularity import OBJECTS
+from proto_saga_ns.labels.view_names import view_name
 from proto_saga_ns.model.outputs import segment_at_level
 from proto_saga_ns.model.render import Rendered, render
 from proto_saga_ns.scene.shown_level import at_granularity
@@ -53,7 +54,7 @@ class TrainingViews:
         self._label_maps = datamanager.train_label_maps
         self._cameras = datamanager.train_cameras_undistorted.to(model.device)
         self.mask_ids = datamanager.view_label_maps.ids
-        self.names = [Path(name).stem for name in datamanager.train_dataset.image_filenames]
+        self.names = [view_name(Path(name)) for name in datamanager.train_dataset.image_filenames]
 
     def __len__(self) -> int:
         return len(self.names)

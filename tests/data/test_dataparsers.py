@@ -288,6 +288,18 @@ def test_one_view_is_too_few_and_few_views_are_tested_on_themselves(scene, capsy
         frames_of(scene)
 
 
+@pytest.mark.parametrize("place", [0, 7.3, 123.4])
+def test_cameras_in_one_place_are_an_error_whatever_rounding_leaves_of_their_distance(scene, place):
+    def turn_on_the_spot(content):
+        for frame in content["frames"]:
+            for row in frame["transform_matrix"][:3]:
+                row[3] = place
+
+    edit_transforms(scene, turn_on_the_spot)
+    with pytest.raises(ProtoSagaError, match="all of its cameras stand in one place"):
+        frames_of(scene)
+
+
 def test_questions_that_nobody_can_answer_are_errors_with_the_option(scene, monkeypatch):
     """Nerfstudio asks whether to write a point cloud, and whether to downscale large images."""
     write_colmap(write_tiny_scene(scene.folder / "other", n_views=6, size=(64, 48)))

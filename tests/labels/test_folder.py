@@ -103,12 +103,18 @@ def test_no_mask_at_all_is_an_error_with_an_example(tmp_path, images):
         index_masks(tmp_path / "nowhere", images)
 
 
-def test_stems_must_differ(tmp_path, images):
+def test_folders_of_binary_masks_are_told_with_their_conversion(tmp_path, images):
+    write_masks(tmp_path / "masks" / "a", "01")
+    with pytest.raises(ProtoSagaError, match=r"a folder of PNGs for each image.*--from sam-pngs"):
+        index_masks(tmp_path / "masks", images)
+
+
+def test_names_must_differ(tmp_path, images):
     folder = write_masks(tmp_path / "masks")
     with pytest.raises(ProtoSagaError, match=r"images share.*a\.jpg.*a\.png"):
         index_masks(folder, [*images, tmp_path / "images" / "a.png"])
     write_label_map(folder / "b.PNG", np.ones((6, 8), int))
-    with pytest.raises(ProtoSagaError, match=r"masks share.*b\.PNG.*b\.png"):
+    with pytest.raises(ProtoSagaError, match=r"b\.PNG and .*b\.png have the same name"):
         index_masks(folder, images)
 
 

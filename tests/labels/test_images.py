@@ -62,7 +62,7 @@ def test_nothing_there(tmp_path: Path) -> None:
         find_images(tmp_path / "nowhere")
     with pytest.raises(ProtoSagaError, match="No images"):
         find_images(tmp_path)
-    write_images(tmp_path, "images/a.png", "images/sub/a.jpg")
+    write_images(tmp_path, "images/a.png", "images/a.jpg", "images/sub/a.jpg")
     with pytest.raises(ProtoSagaError, match="share the name"):
         find_images(tmp_path)
 

@@ -16,9 +16,10 @@ from PIL import Image
 
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.files import write_atomically
-from proto_saga_ns.labels.formats.base import Flatten, Views, by_image, check_shape, folder_of
+from proto_saga_ns.labels.formats.base import Flatten, Views, by_image, check_shape, files_with, folder_of
 from proto_saga_ns.labels.maps import compact_labels
 from proto_saga_ns.labels.png import MAX_ID
+from proto_saga_ns.labels.view_names import view_name
 
 _NAMES = ("masks", "labels")
 _EXPECTED = "Expected integers (H, W), 0 = unlabelled, or masks (M, H, W) of zeros and ones."
@@ -40,7 +41,7 @@ def write_tiffs(path: Path, views: Views) -> None:
     for image, labels in views:
         buffer = io.BytesIO()
         Image.fromarray(labels.astype(np.int32)).save(buffer, format="TIFF", compression="tiff_deflate")
-        write_atomically(path / f"{image.stem}.tif", buffer.getvalue())
+        write_atomically(path / f"{view_name(image)}.tif", buffer.getvalue())
 
 
 def read_arrays(path: Path, images: Sequence[Path], flatten: Flatten) -> Views:
@@ -59,12 +60,13 @@ def write_arrays(path: Path, views: Views) -> None:
     for image, labels in views:
         buffer = io.BytesIO()
         np.save(buffer, labels.astype(np.int32))
-        write_atomically(path / f"{image.stem}.npy", buffer.getvalue())
+        write_atomically(path / f"{view_name(image)}.npy", buffer.getvalue())
 
 
-def _files(path: Path, *suffixes: str) -> list[Path]:
-    files = sorted(file for file in path.glob("*") if file.suffix.lower() in suffixes)
-    return files if files else [folder_of(path, suffix=suffixes[0])]  # which says that there are none
+def _files(path: Path, *suffixes: str) -> dict[str, Path]:
+    if not (files := files_with(suffixes, path)):
+        folder_of(path, suffix=suffixes[0])  # which says that there are none
+    return files
 
 
 def _read_tiff(file: Path) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from jaxtyping import Int32
 
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.labels.folder import check_size
+from proto_saga_ns.labels.view_names import files_by_name, match_views, view_name
 
 Views = Iterator[tuple[Path, Int32[np.ndarray, "H W"]]]
 """Images and their label maps; images without one do not occur."""
@@ -33,23 +34,33 @@ class Format:
     """(file or folder, views); each file is written atomically"""
 
 
-def by_image(files: Sequence[Path], images: Sequence[Path], place: Path, expected: str) -> list[tuple[Path, Path]]:
-    """Pairs (image, its file), matched by the file name without its extension.
+def files_with(suffixes: Collection[str], folder: Path) -> dict[str, Path]:
+    """The files of a folder, and of those in it, that end so, by name and in its order."""
+    found = (file for file in folder.rglob("*") if file.suffix.lower() in suffixes and file.is_file())
+    return files_by_name(folder, sorted(found))
+
+
+def by_image(files: Mapping[str, Path], images: Sequence[Path], place: Path, expected: str) -> list[tuple[Path, Path]]:
+    """Pairs (image, its file), matched as ``match_views`` does.
 
     Raises:
-        ProtoSagaError: no image has a file.
+        ProtoSagaError: no image has a file, or one has two.
     """
-    stems = {file.stem: file for file in files}
-    # Gaga and Gaussian Grouping cut names at the first dot: view.rgb.jpg has the mask view.png.
-    pairs = [(image, stems.get(image.stem) or stems.get(image.name.split(".")[0])) for image in images]
-    found = [(image, file) for image, file in pairs if file is not None]
+    found = _pairs(images, match_views(files, images))
     if not found:
-        example = images[0].stem if images else "<image name>"
+        # Gaga and Gaussian Grouping cut names at the first dot: view.rgb.jpg has the mask view.png.
+        found = _pairs(images, [files.get(image.name.split(".")[0]) for image in images])
+    if not found:
+        example = view_name(images[0]) if images else "<image name>"
         raise ProtoSagaError(
             f"None of the {len(images)} images has masks in {place} ({len(files)} files there). Expected "
             f"{expected.format(stem=example)}."
         )
     return found
+
+
+def _pairs(images: Sequence[Path], found: Sequence[Path | None]) -> list[tuple[Path, Path]]:
+    return [(image, file) for image, file in zip(images, found, strict=True) if file is not None]
 
 
 def folder_of(path: Path, *names: str, suffix: str) -> Path:
@@ -59,7 +70,7 @@ def folder_of(path: Path, *names: str, suffix: str) -> Path:
         ProtoSagaError: there is no such folder.
     """
     for folder in (*(path / name for name in names), path):
-        if folder.is_dir() and any(folder.glob(f"*{suffix}")):
+        if folder.is_dir() and files_with((suffix,), folder):
             return folder
     raise ProtoSagaError(
         f"No masks: {path} holds no *{suffix} file" + (f", nor does {' or '.join(names)}/ in it." if names else ".")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 from collections import defaultdict
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from proto_saga_ns.labels.formats.rle import encode_label_map, from_rle
 from proto_saga_ns.labels.formats.sam_json import bounding_box
 from proto_saga_ns.labels.maps import compact_labels, label_ids
 from proto_saga_ns.labels.png import MAX_ID
+from proto_saga_ns.labels.view_names import match_views, view_name
 
 _CATEGORY = {"id": 1, "name": "object", "supercategory": "object", "isthing": 1}
 
@@ -95,7 +96,7 @@ def write_panoptic(path: Path, views: Views) -> None:
             mask = labels == label
             segment = {"id": int(label), "category_id": 1, "area": int(mask.sum()), "bbox": bounding_box(mask)}
             segments.append({**segment, "iscrowd": 0})
-        name = f"{image.stem}.png"
+        name = f"{view_name(image)}.png"
         buffer = io.BytesIO()
         Image.fromarray(ids_to_rgb(labels)).save(buffer, format="PNG")
         write_atomically(file.with_suffix("") / name, buffer.getvalue())
@@ -142,16 +143,22 @@ def _masks(
 
 def _matched(content: dict[str, Any], images: Sequence[Path], file: Path) -> list[tuple[Path, dict[str, Any]]]:
     try:
-        entries = {Path(entry["file_name"]).stem: entry for entry in content["images"] if "id" in entry}
-    except (KeyError, TypeError) as error:
+        entries = {_name(entry["file_name"]): entry for entry in content["images"] if "id" in entry}
+    except (KeyError, TypeError, AttributeError) as error:
         raise _other_form(file, error) from error
-    found = [(image, entries[image.stem]) for image in images if image.stem in entries]
+    matched = zip(images, match_views(entries, images), strict=True)
+    found = [(image, entry) for image, entry in matched if entry is not None]
     if not found:
         raise ProtoSagaError(
             f"None of the {len(images)} images is in {file}, which lists {len(entries)}. Expected the images' "
             f"names, such as {images[0].name if images else 'a.jpg'}, as file_name under images."
         )
     return found
+
+
+def _name(file_name: str) -> str:
+    """Of an image, as it is told with the folders of whoever wrote the file, without its suffix."""
+    return PurePosixPath(file_name.replace("\\", "/")).with_suffix("").as_posix()
 
 
 def _load(file: Path) -> dict[str, Any]:
@@ -190,4 +197,4 @@ def _empty() -> dict[str, Any]:
 
 def _image_entry(number: int, image: Path, labels: np.ndarray) -> dict[str, Any]:
     height, width = labels.shape
-    return {"id": number, "file_name": image.name, "height": height, "width": width}
+    return {"id": number, "file_name": f"{view_name(image)}{image.suffix}", "height": height, "width": width}

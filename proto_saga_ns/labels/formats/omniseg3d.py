@@ -17,8 +17,9 @@ from jaxtyping import Int, Int32, UInt8
 
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.files import write_atomically
-from proto_saga_ns.labels.formats.base import Flatten, Views, by_image, check_shape, folder_of
+from proto_saga_ns.labels.formats.base import Flatten, Views, by_image, check_shape, files_with, folder_of
 from proto_saga_ns.labels.maps import compact_labels
+from proto_saga_ns.labels.view_names import view_name
 
 _MAX_PATCH = 32767
 
@@ -44,7 +45,7 @@ def write_patches(path: Path, views: Views) -> None:
         ProtoSagaError: more masks in a view than its 16 bits hold.
     """
     for image, labels in views:
-        target = path / "sam" / f"{image.stem}.npz"
+        target = path / "sam" / f"{view_name(image)}.npz"
         compact, ids = compact_labels(labels)
         if len(ids) > _MAX_PATCH:
             raise ProtoSagaError(f"Cannot write {target}: {len(ids)} masks, but the format holds up to {_MAX_PATCH}.")
@@ -72,7 +73,7 @@ def object_labels(patches: Int[np.ndarray, "H W"], correlation: UInt8[np.ndarray
 
 def _read(path: Path, images: Sequence[Path]):
     folder = folder_of(path, "sam", suffix=".npz")
-    for image, file in by_image(sorted(folder.glob("*.npz")), images, folder, "an NPZ an image, such as {stem}.npz"):
+    for image, file in by_image(files_with((".npz",), folder), images, folder, "an NPZ an image, such as {stem}.npz"):
         patches, correlation = _load(file)
         check_shape(file, patches, image)
         yield image, patches, correlation

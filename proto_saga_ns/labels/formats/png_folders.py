@@ -17,9 +17,10 @@ from PIL import Image
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.files import write_atomically
 from proto_saga_ns.labels.folder import index_masks
-from proto_saga_ns.labels.formats.base import Flatten, Views, by_image, check_shape, folder_of
+from proto_saga_ns.labels.formats.base import Flatten, Views, by_image, check_shape, files_with, folder_of
 from proto_saga_ns.labels.maps import compact_labels
 from proto_saga_ns.labels.png import read_label_map, write_label_map
+from proto_saga_ns.labels.view_names import view_name
 
 _MAX_8_BIT = 255
 
@@ -35,7 +36,7 @@ def read_label_maps(path: Path, images: Sequence[Path], flatten: Flatten) -> Vie
 def write_label_maps(path: Path, views: Views) -> None:
     """``<image stem>.png`` of 16 bits in ``path``."""
     for image, labels in views:
-        write_label_map(path / f"{image.stem}.png", labels)
+        write_label_map(path / f"{view_name(image)}.png", labels)
 
 
 def read_gaga(path: Path, images: Sequence[Path], flatten: Flatten) -> Views:
@@ -50,8 +51,7 @@ def write_gaga(path: Path, views: Views) -> None:
     Raises:
         ProtoSagaError: a view has more than 255 masks.
     """
-    for image, labels in views:
-        target = path / "raw_sam_mask" / f"{_gaga_stem(image)}.png"
+    for target, labels in _gaga_targets(path / "raw_sam_mask", views):
         _write_8_bits(target, compact_labels(labels)[0], "masks in this view. Leave out small ones first")
 
 
@@ -67,18 +67,26 @@ def write_gaussian_grouping(path: Path, views: Views) -> None:
     Raises:
         ProtoSagaError: an id over 255.
     """
-    for image, labels in views:
-        target = path / "object_mask" / f"{_gaga_stem(image)}.png"
+    for target, labels in _gaga_targets(path / "object_mask", views):
         _write_8_bits(target, labels, "as the largest id. Renumber the objects of the scene first")
 
 
-def _gaga_stem(image: Path) -> str:
-    return image.name.split(".")[0]
+def _gaga_targets(folder: Path, views: Views) -> Views:
+    """The file of each view, which has no place for sub-folders."""
+    written: dict[Path, Path] = {}
+    for image, labels in views:
+        target = folder / f"{image.name.split('.')[0]}.png"
+        if written.setdefault(target, image) != image:
+            raise ProtoSagaError(
+                f"{written[target]} and {image} would have the same mask {target}: the format has no sub-folders, and "
+                "names end at their first dot. Rename one of the images."
+            )
+        yield target, labels
 
 
 def _read_pngs(path: Path, images: Sequence[Path], *folders: str) -> Views:
     folder = folder_of(path, *folders, suffix=".png")
-    for image, file in by_image(sorted(folder.glob("*.png")), images, folder, "a PNG an image, such as {stem}.png"):
+    for image, file in by_image(files_with((".png",), folder), images, folder, "a PNG an image, such as {stem}.png"):
         yield image, _read(file, image)
 
 

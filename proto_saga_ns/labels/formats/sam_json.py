@@ -17,8 +17,9 @@ from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.files import write_json
 from proto_saga_ns.labels.flatten import MaskPatch
 from proto_saga_ns.labels.folder import image_size
-from proto_saga_ns.labels.formats.base import Flatten, Views, by_image, check_shape, folder_of, load_json
+from proto_saga_ns.labels.formats.base import Flatten, Views, by_image, check_shape, files_with, folder_of, load_json
 from proto_saga_ns.labels.formats.rle import encode_label_map, from_rle, patch_to_rle
+from proto_saga_ns.labels.view_names import view_name
 
 _EXPECTED = "a list of masks, each with a segmentation in COCO's RLE, as SAM's amg.py --convert-to-rle writes"
 
@@ -30,7 +31,7 @@ def read_sam_json(path: Path, images: Sequence[Path], flatten: Flatten) -> Views
         ProtoSagaError: a file is unreadable or of another form, or masks have another size than their image.
     """
     folder = folder_of(path, suffix=".json")
-    for image, file in by_image(sorted(folder.glob("*.json")), images, folder, "a JSON an image, such as {stem}.json"):
+    for image, file in by_image(files_with((".json",), folder), images, folder, "a JSON an image, such as {stem}.json"):
         labels = flatten(*_masks(file, image))
         check_shape(file, labels, image)
         yield image, labels
@@ -49,7 +50,7 @@ def write_sam_json(path: Path, views: Views) -> None:
             }
             for label, rle in encode_label_map(labels).items()
         ]
-        write_json(path / f"{image.stem}.json", records)
+        write_json(path / f"{view_name(image)}.json", records)
 
 
 def write_patches(path: Path, image: Path, patches: Sequence[MaskPatch], height: int, width: int, **about: Any) -> None:

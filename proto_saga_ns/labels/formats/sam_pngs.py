@@ -19,6 +19,7 @@ from proto_saga_ns.files import write_atomically
 from proto_saga_ns.labels.folder import image_size
 from proto_saga_ns.labels.formats.base import Flatten, Views, by_image, check_shape
 from proto_saga_ns.labels.maps import label_ids
+from proto_saga_ns.labels.view_names import view_name
 
 METADATA = "metadata.csv"
 
@@ -29,7 +30,7 @@ def read_sam_pngs(path: Path, images: Sequence[Path], flatten: Flatten) -> Views
     Raises:
         ProtoSagaError: a file cannot be read, or masks have another size than their image.
     """
-    folders = sorted(folder for folder in path.iterdir() if folder.is_dir()) if path.is_dir() else []
+    folders = {folder.relative_to(path).as_posix(): folder for folder in _folders(path)}
     for image, folder in by_image(folders, images, path, "a folder of PNGs an image, such as {stem}/"):
         files = sorted(folder.glob("*.png"), key=lambda file: (len(file.stem), file.stem))
         masks = [_read_mask(file, image) for file in files]
@@ -45,9 +46,15 @@ def write_sam_pngs(path: Path, views: Views) -> None:
         for number, label in enumerate(label_ids(labels)):
             buffer = io.BytesIO()
             Image.fromarray(np.where(labels == label, 255, 0).astype(np.uint8)).save(buffer, format="PNG")
-            write_atomically(path / image.stem / f"{number}.png", buffer.getvalue())
+            write_atomically(path / view_name(image) / f"{number}.png", buffer.getvalue())
             rows.append(f"{number},{int((labels == label).sum())},1.0")
-        write_atomically(path / image.stem / METADATA, ("\n".join(rows) + "\n").encode())
+        write_atomically(path / view_name(image) / METADATA, ("\n".join(rows) + "\n").encode())
+
+
+def _folders(path: Path) -> list[Path]:
+    """Those below ``path`` that hold no others."""
+    below = sorted(folder for folder in path.rglob("*") if folder.is_dir())
+    return [folder for folder in below if not any(other.parent == folder for other in below)]
 
 
 def _read_mask(file: Path, image: Path) -> np.ndarray:

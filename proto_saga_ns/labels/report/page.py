@@ -15,6 +15,7 @@ from proto_saga_ns.labels.png import read_label_map
 from proto_saga_ns.labels.report.charts import CHARTS, overview, svg
 from proto_saga_ns.labels.report.statistics import ReportStatistics, ViewStatistics, view_statistics
 from proto_saga_ns.labels.report.thumbnails import contact_sheet, jpeg, thumbnail
+from proto_saga_ns.labels.view_names import view_name
 
 THUMBNAIL_WIDTH = 320
 COLUMNS, ROWS = 6, 4
@@ -43,7 +44,7 @@ def write_report(
     chosen: list[UInt8[np.ndarray, "h w 3"]] = []
     on_sheet = {image_paths[index] for index in evenly_spread(len(image_paths), COLUMNS * ROWS)}
     for path in progress(image_paths):
-        labels = _read(masks / f"{path.stem}.png", path)
+        labels = _read(masks / f"{view_name(path)}.png", path)
         picture = thumbnail(path, labels, THUMBNAIL_WIDTH)
         views.append(view_statistics(path.name, labels))
         pictures.append(jpeg(picture))
