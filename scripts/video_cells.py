@@ -31,7 +31,8 @@ from proto_saga_ns.evaluation import evaluate_best_masks
 from proto_saga_ns.evaluation.mask_consistency import MatchFrames, mask_consistency
 from proto_saga_ns.evaluation.video_datasets import VideoSequence
 from proto_saga_ns.files import write_json
-from proto_saga_ns.labels import ensure_masks, read_label_map, read_rgb
+from proto_saga_ns.labels import read_label_map, read_rgb
+from proto_saga_ns.labels.cache import ensure_masks
 from proto_saga_ns.mastsam.frames import Frame
 from proto_saga_ns.mastsam.lazy_sequence import LazySequence
 from proto_saga_ns.mastsam.matchers.mast3r import find_checkout

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from proto_saga_ns.cli.say import say
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.labels.view_names import view_name
 
@@ -114,6 +113,7 @@ def load_run(load_config: Path, data: Path | None = None) -> Run:
     _check_whole(last_checkpoint(config, load_config))
 
     from nerfstudio.utils.eval_utils import eval_setup
+    from nerfstudio.utils.rich_utils import CONSOLE
 
     def moved_here(config: ProtoSagaTrainerConfig) -> ProtoSagaTrainerConfig:
         config.relative_model_dir = load_config.resolve().parent / config.relative_model_dir
@@ -124,9 +124,13 @@ def load_run(load_config: Path, data: Path | None = None) -> Run:
     config, pipeline, checkpoint, _ = eval_setup(load_config, update_config_callback=moved_here)  # type: ignore
     run = Run(config, pipeline, checkpoint)  # type: ignore[arg-type]
     if run.model.scene is not None and not run.model.scene.is_of(run.model.num_points):
-        say(
+        CONSOLE.print(
             f"Training went on after the segmentation in {checkpoint} was made, and there are other Gaussians now: "
-            "its prototypes alone recognise things, until training ends or `proto-saga associate` has run again."
+            "its prototypes alone recognise things, until training ends or `proto-saga associate` has run again.",
+            style="bold yellow",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
         )
     return run
 

@@ -23,8 +23,6 @@ from proto_saga_ns.labels import (
     MASK_FOLDERS,
     check_label_maps,
     check_no_other_masks,
-    ensure_masks,
-    find_cached_masks,
     find_masks_of,
     has_mask_of,
     index_masks,
@@ -33,6 +31,7 @@ from proto_saga_ns.labels import (
     renumber,
     resize_label_map,
 )
+from proto_saga_ns.labels.cache import ensure_masks, find_cached_masks
 from proto_saga_ns.mastsam.frames import Camera
 from proto_saga_ns.segmenters import ModelSegmenter
 

@@ -1,6 +1,5 @@
 """Label maps: integer images, one per view, 0 = unlabelled, 1..L = the masks of that view."""
 
-from proto_saga_ns.labels.cache import ensure_masks, find_cached_masks
 from proto_saga_ns.labels.flatten import FlattenOptions, MaskPatch, cut_patch, flatten_masks, flatten_patches
 from proto_saga_ns.labels.folder import (
     MASK_FOLDERS,
@@ -27,8 +26,6 @@ __all__ = [
     "check_no_other_masks",
     "compact_labels",
     "cut_patch",
-    "ensure_masks",
-    "find_cached_masks",
     "find_mask_folder",
     "find_masks_of",
     "flatten_masks",

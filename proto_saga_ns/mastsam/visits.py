@@ -68,11 +68,11 @@ def collection_visits(
         counts[a, b] = counts[b, a] = count_matches(a, b)
     visits, visited = [], np.zeros(count, bool)
     for index in spanning_tree(counts).order:
-        visits.append(Visit(index, _best(np.where(visited, counts[index], 0), window), []))
+        visits.append(Visit(index, _with_most_matches(np.where(visited, counts[index], 0), window), []))
         visited[index] = True
     return visits
 
 
-def _best(counts: Int[np.ndarray, " N"], window: int) -> list[int]:
+def _with_most_matches(counts: Int[np.ndarray, " N"], window: int) -> list[int]:
     order = np.argsort(-counts, kind="stable")[:window]
     return order[counts[order] > 0].tolist()

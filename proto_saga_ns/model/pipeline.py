@@ -4,20 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import torch
 from nerfstudio.pipelines.base_pipeline import VanillaPipeline, VanillaPipelineConfig
 
 from proto_saga_ns.association import AssociationOptions
 from proto_saga_ns.data.datamanager import ProtoSagaDatamanager, ProtoSagaDatamanagerConfig
-from proto_saga_ns.errors import user_errors_end_the_process
+from proto_saga_ns.errors import ProtoSagaError, user_errors_end_the_process
 from proto_saga_ns.kernels.device import scene_device
 from proto_saga_ns.model.classifiers import check_classifiers
 from proto_saga_ns.model.model_config import ProtoSagaModelConfig
 from proto_saga_ns.model.options import SceneOptions
 from proto_saga_ns.model.proto_saga import ProtoSagaModel
+from proto_saga_ns.model.saving import rewrite_checkpoint
 from proto_saga_ns.viewer.panel import ObjectsPanel
+
+if TYPE_CHECKING:
+    from nerfstudio.viewer.viewer import Viewer
+
+MODEL_FOLDER = "nerfstudio_models"
+"""Nerfstudio's name for the folder of a run's checkpoints."""
 
 
 @dataclass
@@ -79,6 +86,23 @@ class ProtoSagaPipeline(VanillaPipeline):
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool | None = None) -> None:
         """Load strictly: a checkpoint that fits only in part would show a scene that was never trained."""
         super().load_state_dict(state_dict, strict=True)
+
+    def save_scene(self, viewer: Viewer) -> None:
+        """Write the checkpoint that was loaded anew, or while training one of the current step.
+
+        Args:
+            viewer: nerfstudio's own, whose log lies beside the folder of checkpoints.
+
+        Raises:
+            ProtoSagaError: it cannot be written, or is no more where it was loaded from.
+        """
+        if viewer.trainer is not None:
+            viewer.trainer.save_checkpoint(viewer.trainer.step)
+            return
+        checkpoint = viewer.log_filename.parent / MODEL_FOLDER / f"step-{self.loaded_step:09d}.ckpt"
+        if not checkpoint.is_file():
+            raise ProtoSagaError(f"{checkpoint}, which this scene was loaded from, is gone; nothing was saved.")
+        rewrite_checkpoint(checkpoint, self.state_dict())
 
     def associate(self) -> None:
         """Associate the masks of all training views and put the segmented scene into the model.

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import viser
 from nerfstudio.viewer.render_state_machine import RenderAction
@@ -22,7 +22,6 @@ from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.scene import Background
 from proto_saga_ns.viewer.listing import by_size, choice, chosen_id, harmless, summary, table, waiting
 from proto_saga_ns.viewer.looking import Spot
-from proto_saga_ns.viewer.saving import Saver
 from proto_saga_ns.viewer.session import Session
 from proto_saga_ns.viewer.tabs import add_tab
 from proto_saga_ns.viewer.widgets import OUTPUTS, SHOWING_SELECTION, Widgets
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
     from nerfstudio.viewer.viewer import Viewer
 
     from proto_saga_ns.model.cameras import CameraView
-    from proto_saga_ns.model.pipeline import ProtoSagaPipeline
+    from proto_saga_ns.model.proto_saga import ProtoSagaModel
     from proto_saga_ns.scene.editor import Editor
     from proto_saga_ns.text.find import TextFinder
 
@@ -40,10 +39,23 @@ SECOND_REQUEST_SECONDS = 0.5
 FAILED = "That failed. The terminal says why; please report it."
 
 
+class ShownPipeline(Protocol):
+    """What the panel needs of the pipeline whose scene it shows."""
+
+    @property
+    def model(self) -> ProtoSagaModel: ...
+
+    def associate(self) -> None:
+        """Find instances anew, and put the scene into the model."""
+
+    def save_scene(self, viewer: Viewer) -> None:
+        """Save the model's scene into the checkpoint of the run that a viewer shows."""
+
+
 class ObjectsPanel(ViewerControl):
     """Widgets on one side, a ``Session`` on the other."""
 
-    def __init__(self, pipeline: ProtoSagaPipeline) -> None:
+    def __init__(self, pipeline: ShownPipeline) -> None:
         self._pipeline = pipeline
         self._lock = threading.Lock()
         self._widgets: Widgets | None = None
@@ -54,7 +66,6 @@ class ObjectsPanel(ViewerControl):
     def _setup(self, viewer: Viewer) -> None:
         super()._setup(viewer)
         self._session = Session(self._pipeline.model)
-        self._saver = Saver(viewer, self._pipeline)
         with add_tab(viewer, "Objects", viser.Icon.CUBE):
             self._widgets = Widgets(viewer.viser_server.gui, *self._texts())
         self._connect(self._widgets)
@@ -89,7 +100,7 @@ class ObjectsPanel(ViewerControl):
         self._on_click(widgets.merge, session.merge_selected)
         self._on_click(widgets.absorb, lambda: session.absorb(widgets.fragment_percent.value / 100))
         self._on_press(widgets.history, lambda title: session.undo() if title == "Undo" else session.redo())
-        self._on_click(widgets.save, lambda: session.save(self._saver.save))
+        self._on_click(widgets.save, lambda: session.save(lambda: self._pipeline.save_scene(self.viewer)))
         self._on_click(widgets.find, self._find_instances)
         self._on_setting(widgets.overlay_opacity, lambda value: session.show(overlay_opacity=float(value)))
         self._on_setting(widgets.min_confidence, lambda value: session.show(min_confidence=float(value)))

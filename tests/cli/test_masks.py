@@ -14,7 +14,8 @@ from PIL import Image
 
 from proto_saga_ns.cli.masks import Masks
 from proto_saga_ns.data.dataparsers import MaskedNerfstudioConfig
-from proto_saga_ns.labels import ensure_masks, read_label_map, read_rgb
+from proto_saga_ns.labels import read_label_map, read_rgb
+from proto_saga_ns.labels.cache import ensure_masks
 from proto_saga_ns.segmenters import SuperpixelSegmenter, SuperpixelSettings
 from proto_saga_ns.segmenters.backends import AllSettings
 from tests.commands import Finished, Started, run

@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,8 +16,8 @@ import torch
 
 from proto_saga_ns.cli.run import Run, load_run
 from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.model.pipeline import MODEL_FOLDER
 from proto_saga_ns.model.saving import PREVIOUS_FOLDER
-from proto_saga_ns.viewer.saving import MODEL_FOLDER, Saver
 from proto_saga_ns.viewer.session import Session
 from tests.conftest import TrainedRun
 
@@ -25,9 +25,10 @@ SCENE = "_model._extra_state"
 NAME = "<b>{1+1}</b>"
 
 
-def saver(run: Run, folder: Path, trainer: object = None) -> Saver:
+def saver(run: Run, folder: Path, trainer: object = None) -> Callable[[], None]:
     """As in ns-viewer, whose log lies in the run's folder."""
-    return Saver(SimpleNamespace(log_filename=folder / "viewer_log_filename.txt", trainer=trainer), run.pipeline)  # type: ignore[arg-type]
+    viewer: Any = SimpleNamespace(log_filename=folder / "viewer_log_filename.txt", trainer=trainer)
+    return lambda: run.pipeline.save_scene(viewer)
 
 
 def content(checkpoint: Path) -> dict[str, Any]:
@@ -74,7 +75,7 @@ def test_the_checkpoint_gets_the_corrections_and_nothing_else(
     run: Run, corrected: Session, copy_of_run: TrainedRun
 ) -> None:
     before, bytes_before = content(copy_of_run.checkpoint), copy_of_run.checkpoint.read_bytes()
-    corrected.save(saver(run, copy_of_run.folder).save)
+    corrected.save(saver(run, copy_of_run.folder))
     after = content(copy_of_run.checkpoint)
     assert not same(before["pipeline"].pop(SCENE)["scene"], after["pipeline"].pop(SCENE)["scene"])
     assert same(before, after)
@@ -90,7 +91,7 @@ def test_a_checkpoint_that_is_gone_is_said(run: Run, corrected: Session, copy_of
     name = copy_of_run.checkpoint.name
     copy_of_run.checkpoint.unlink()
     with pytest.raises(ProtoSagaError, match=f"{name}.* is gone; nothing was saved"):
-        corrected.save(saver(run, copy_of_run.folder).save)
+        corrected.save(saver(run, copy_of_run.folder))
     assert corrected.editor.unsaved == 2
 
 
@@ -99,7 +100,7 @@ def test_a_full_disk_leaves_both_checkpoints_as_they_were(
     run: Run, corrected: Session, copy_of_run: TrainedRun, monkeypatch: pytest.MonkeyPatch, copy_fits: bool
 ) -> None:
     """Whether the disk is full before the old checkpoint was copied or after that."""
-    save = saver(run, copy_of_run.folder).save
+    save = saver(run, copy_of_run.folder)
     save()
     kept = copy_of_run.folder / PREVIOUS_FOLDER / copy_of_run.checkpoint.name
     before, size = copy_of_run.checkpoint.read_bytes(), copy_of_run.checkpoint.stat().st_size
@@ -127,5 +128,5 @@ def test_while_training_the_trainer_saves_its_current_step(run: Run, copy_of_run
     saved: list[int] = []
     trainer = SimpleNamespace(step=17, save_checkpoint=saved.append)
     before = copy_of_run.checkpoint.read_bytes()
-    saver(run, copy_of_run.folder, trainer).save()
+    saver(run, copy_of_run.folder, trainer)()
     assert saved == [17] and copy_of_run.checkpoint.read_bytes() == before

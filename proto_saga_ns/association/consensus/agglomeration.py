@@ -15,7 +15,7 @@ from jaxtyping import Float, Int
 
 LEAST_FULL = 0.75
 """Share of the rows below which the matrix is closed up."""
-ROWS_AT_A_TIME = 64
+ROWS_COPIED_AT_A_TIME = 64
 
 
 @dataclass(frozen=True)
@@ -123,8 +123,8 @@ class _Links:
         """Forget clusters that are gone. The matrix stays in the same memory; no row moves past one not yet read."""
         left = np.flatnonzero(self._barred == 0)
         memory = self._sums.reshape(-1)
-        for start in range(0, len(left), ROWS_AT_A_TIME):
-            rows = self._sums[left[start : start + ROWS_AT_A_TIME]][:, left]
+        for start in range(0, len(left), ROWS_COPIED_AT_A_TIME):
+            rows = self._sums[left[start : start + ROWS_COPIED_AT_A_TIME]][:, left]
             memory[start * len(left) : start * len(left) + rows.size] = rows.reshape(-1)
         self._sums = memory[: len(left) ** 2].reshape(len(left), len(left))
         self._partner = np.searchsorted(left, self._partner[left])

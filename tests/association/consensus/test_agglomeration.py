@@ -75,7 +75,7 @@ def test_closing_up_the_matrix_changes_nothing(rows_at_a_time: int, monkeypatch:
     monkeypatch.setattr(agglomeration, "LEAST_FULL", 0.0)
     never = agglomerate(evidence.copy())
     monkeypatch.setattr(agglomeration, "LEAST_FULL", 0.9)
-    monkeypatch.setattr(agglomeration, "ROWS_AT_A_TIME", rows_at_a_time)
+    monkeypatch.setattr(agglomeration, "ROWS_COPIED_AT_A_TIME", rows_at_a_time)
     often = agglomerate(evidence.copy())
     assert (often.kept == never.kept).all() and (often.gone == never.gone).all()
     assert (often.linkage == never.linkage).all()
