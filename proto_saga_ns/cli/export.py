@@ -238,13 +238,14 @@ def _gaussian_instances(run: Run, scene: SegmentedScene) -> GaussianInstances:
 def _world_to_training(run: Run, load_config: Path) -> Similarity:
     """What nerfstudio's data parser did to the coordinates when the run was trained."""
     from proto_saga_ns.export.transform import DATAPARSER_FILE, Similarity
+    from proto_saga_ns.model.plain_splats.fit import training_frame
 
     file = load_config.parent / DATAPARSER_FILE
     try:
         if file.is_file():
             return Similarity.from_file(file)
         say(f"{file} is missing; the coordinates are those that the data parser finds now.")
-        return Similarity.from_outputs(run.pipeline.datamanager.train_dataparser_outputs)
+        return training_frame(run.pipeline.datamanager)
     except (ValueError, KeyError, TypeError, OSError) as error:
         raise ProtoSagaError(
             f"The coordinates of {load_config.parent} cannot be told ({file.name}: {error!r}). Restore the file "

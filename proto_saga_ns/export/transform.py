@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -19,9 +18,6 @@ from torch import Tensor
 
 from proto_saga_ns.export.splat import Splat
 from proto_saga_ns.rasterize.spherical_harmonics import basis
-
-if TYPE_CHECKING:
-    from nerfstudio.data.dataparsers.base_dataparser import DataparserOutputs
 
 MAX_DISTORTION = 1e-3
 """Singular values of a transform differ by less than this share of them; it would not be a similarity otherwise."""
@@ -73,11 +69,6 @@ class Similarity:
             ValueError: they are no similarity.
         """
         return cls.from_matrix(scale * np.asarray(transform, np.float64)[:3])
-
-    @classmethod
-    def from_outputs(cls, outputs: DataparserOutputs) -> Similarity:
-        """The same, by what nerfstudio's data parser has just found."""
-        return cls.from_dataparser(outputs.dataparser_transform.numpy(), outputs.dataparser_scale)
 
     @classmethod
     def from_file(cls, file: Path) -> Similarity:

@@ -69,7 +69,8 @@ def load_best(model: ProtoSagaModel, datamanager: ProtoSagaDatamanager, splat: P
 
 def training_frame(datamanager: ProtoSagaDatamanager) -> Similarity:
     """From the coordinates of the input data to those of the training views."""
-    return Similarity.from_outputs(datamanager.train_dataparser_outputs)
+    outputs = datamanager.train_dataparser_outputs
+    return Similarity.from_dataparser(outputs.dataparser_transform.numpy(), outputs.dataparser_scale)
 
 
 def _report(source: Path, count: int, best: str, fits: Mapping[str, Fit]) -> str:
