@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,6 +10,8 @@ from contextlib import contextmanager
 USER_ERROR_EXIT_CODE = 2
 STOPPED_EXIT_CODE = 130
 """As shells say it of a process that Ctrl-C ended."""
+CLOSED_PIPE_EXIT_CODE = 141
+"""The same of SIGPIPE."""
 
 
 class ProtoSagaError(Exception):
@@ -34,6 +37,21 @@ def ctrl_c_ends_the_process(what_now: Callable[[], str]) -> Iterator[None]:
     except KeyboardInterrupt:
         print(f"\nproto-saga: stopped. {what_now()}", file=sys.stderr, flush=True)
         raise SystemExit(STOPPED_EXIT_CODE) from None
+
+
+@contextmanager
+def closed_pipe_ends_the_process() -> Iterator[None]:
+    """End quietly, as other commands do, where the reader of a pipe has read enough (``proto-saga --help | head``).
+
+    Raises:
+        SystemExit: with the code that shells give a process of which nobody reads.
+    """
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still buffered goes nowhere
+        raise SystemExit(CLOSED_PIPE_EXIT_CODE) from None
 
 
 @contextmanager

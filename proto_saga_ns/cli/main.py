@@ -12,7 +12,11 @@ import tyro
 
 from proto_saga_ns import library_warnings
 from proto_saga_ns.cli.commands import COMMANDS
-from proto_saga_ns.errors import ctrl_c_ends_the_process, user_errors_end_the_process
+from proto_saga_ns.errors import (
+    closed_pipe_ends_the_process,
+    ctrl_c_ends_the_process,
+    user_errors_end_the_process,
+)
 
 COMPLETION = ("--tyro-print-completion", "--tyro-write-completion")
 
@@ -23,9 +27,11 @@ def entrypoint() -> None:
         print(f"proto-saga {version('proto_saga_ns')}")
         return
     library_warnings.silence()
-    command = parse(sys.argv[1:])
-    with user_errors_end_the_process(), ctrl_c_ends_the_process(lambda: "The same command starts again or goes on."):
-        command.run()
+    with closed_pipe_ends_the_process():
+        command = parse(sys.argv[1:])
+        how_to_go_on = "The same command starts again or goes on."
+        with user_errors_end_the_process(), ctrl_c_ends_the_process(lambda: how_to_go_on):
+            command.run()
 
 
 def parse(words: Sequence[str]) -> Any:

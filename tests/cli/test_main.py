@@ -75,3 +75,13 @@ def test_completions_know_the_options_of_all_commands(capfd: pytest.CaptureFixtu
         parse(["--tyro-print-completion", "bash"])
     script = capfd.readouterr().out
     assert all(option in script for option in ("--load-config", "--min-support", "--reliability", "--superpixel"))
+
+
+def test_a_reader_that_has_read_enough_ends_the_command_quietly() -> None:
+    program = "import sys; from proto_saga_ns.cli.main import entrypoint; sys.argv[1:] = sys.argv[2:]; entrypoint()"
+    command = [sys.executable, "-c", program, "proto-saga", "track", "--help"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 141
