@@ -26,7 +26,6 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from jaxtyping import Int32, UInt8
 
-from proto_saga_ns import __version__
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.files import write_json
 from proto_saga_ns.labels.formats.sam_json import read_about, write_patches
@@ -216,7 +215,7 @@ def update_manifest(folder: Path, segmenter: Segmenter, fingerprints: Mapping[Pa
         "format": 1,
         "backend": segmenter.name,
         "settings": segmenter.settings,
-        "versions": {"proto_saga_ns": __version__, **_versions(*RECORDED)},
+        "versions": _versions("proto_saga_ns", *RECORDED),
         "images": dict(sorted(images.items())),
     }
     if content != before:

@@ -9,13 +9,13 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from proto_saga_ns import __version__
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.files import write_json
 from proto_saga_ns.standins.cameras import View, lens_of, walk
@@ -51,7 +51,7 @@ def write_standin(
     """
     options.check()
     segmenter.check()
-    wanted = {"options": asdict(options), "segmenter": asdict(segmenter), "version": __version__}
+    wanted = {"options": asdict(options), "segmenter": asdict(segmenter), "version": version("proto_saga_ns")}
     if _is_there(folder, wanted):
         return False
     room = make_room(options.seed)
