@@ -8,15 +8,15 @@ earlier frames of the window count, so that one frame with a bad mask does not d
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
 from jaxtyping import Int, Int32
 
-from proto_saga_ns.mastsam.carried import CarriedPoints
-from proto_saga_ns.mastsam.matches import pixels_of
+from proto_saga_ns.mastsam.carried import CarriedPoints, TrackedFrame
+from proto_saga_ns.mastsam.matches import Matches, pixels_of
 
 # Masks of the same thing in views side by side differ in area by less than this factor.
 _ALIKE = 4.0
@@ -140,6 +140,29 @@ def with_unlabelled_regions(masks: Int32[np.ndarray, "H W"], min_area: int) -> I
     is_large[0] = False
     number = np.where(is_large, np.cumsum(is_large) + int(masks.max(initial=0)), 0)
     return np.where(masks == 0, number[regions], masks).astype(np.int32)
+
+
+def without_empty_regions(
+    masks: Int32[np.ndarray, "H W"], own: int, matches: Sequence[Matches], earlier: Sequence[TrackedFrame]
+) -> Int32[np.ndarray, "H W"]:
+    """Drop unlabelled regions of which most points were in no instance before: there is none to be found.
+
+    Where masks cover a few objects alone, what lies around these is one region, and the few points that stray from an
+    object into it are not outvoted by anything.
+
+    Args:
+        masks: as ``with_unlabelled_regions`` gives them.
+        own: number of the frame's own masks; what has a higher label is a region.
+        matches: between each earlier frame and this one.
+        earlier: those frames.
+    """
+    counts = np.zeros((2, int(masks.max(initial=0)) + 1), np.int64)
+    for found, old in zip(matches, earlier, strict=True):
+        in_instance = old.instances[tuple(pixels_of(found.xy_a).T)] > 0
+        np.add.at(counts, (in_instance.astype(int), masks[tuple(pixels_of(found.xy_b).T)]), 1)
+    is_empty = counts[0] > counts[1]
+    is_empty[: own + 1] = False
+    return np.where(is_empty[masks], 0, masks).astype(np.int32)
 
 
 def _alike(size: Any, other: float) -> bool:

@@ -24,6 +24,7 @@ from proto_saga_ns.mastsam.propagation import (
     masks_under,
     tell_apart,
     with_unlabelled_regions,
+    without_empty_regions,
 )
 from proto_saga_ns.mastsam.representatives import representatives
 
@@ -81,7 +82,7 @@ def place_frame(
     points = CarriedPoints.joined([carry(found, old) for found, old in zip(matches, earlier, strict=True)])
     if prompter is None:
         guesses = _guesses(matches, earlier, frame, options)
-        instances = _vote(masks, points, guesses, earlier, options)
+        instances = _vote(masks, points, guesses, matches, earlier, options)
     else:
         instances = prompt_instances(
             frame, points, prompter, options.min_points, options.points_per_mask, options.min_visible
@@ -114,6 +115,7 @@ def _vote(
     own_masks: Int32[np.ndarray, "H W"],
     points: CarriedPoints,
     guesses: CarriedPoints,
+    matches: Sequence[Matches],
     earlier: Sequence[TrackedFrame],
     options: TrackerOptions,
 ) -> Int32[np.ndarray, "H W"]:
@@ -121,6 +123,7 @@ def _vote(
         # Nothing that could be voted for: one region over everything is no mask.
         return np.zeros_like(own_masks)
     masks = with_unlabelled_regions(own_masks, options.min_area)
+    masks = without_empty_regions(masks, int(own_masks.max()), matches, earlier)
     # Masks found these instances, regions without one only took them over.
     points = points.select(points.sources > 0)
     points = points.select(_voters(points, masks, options.points_per_mask))

@@ -200,6 +200,20 @@ def test_laws_of_initialisation(seed: int, min_area: int, free: int) -> None:
     assert found.dtype == np.int32
 
 
+def test_masks_of_one_object_do_not_take_over_what_lies_around_it() -> None:
+    """A detector masks few objects; some points of the object are matched beside it, and nothing else has an id."""
+    masks = np.zeros((40, 60), np.int32)
+    masks[10:20, 10:25] = 1
+    shifted = np.roll(masks, 3, axis=1)
+    grid = np.stack(np.meshgrid(np.arange(2, 55), np.arange(2, 38)), -1).reshape(-1, 2) + 0.5
+    moved = np.random.default_rng(0).normal(grid + np.array([3, 0]), 1.0).clip(0.5, (59.5, 39.5)).astype(np.float32)
+    matches = Matches(grid.astype(np.float32), moved, np.ones(len(grid), np.float32))
+    frames = [Frame(str(index), np.zeros((40, 60, 3), np.uint8)) for index in range(2)]
+    known = TrackedFrame(frames[0], masks, masks)
+    found = place_frame(frames[1], shifted, [known], lambda a, b: matches, 2, TrackerOptions()).instances
+    assert np.array_equal(found, shifted)
+
+
 @pytest.mark.parametrize("option", ["points_per_mask", "min_points", "min_area"])
 def test_options_are_checked(option: str) -> None:
     with pytest.raises(ValueError, match="at least 1"):
