@@ -6,11 +6,23 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from nerfstudio.cameras.cameras import CameraType
 from nerfstudio.data.dataparsers.base_dataparser import DataparserOutputs
 from nerfstudio.utils.rich_utils import CONSOLE
 
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.labels.images import UPRIGHT, size_and_orientation
+
+STEP = 2.0**-23
+"""Between numbers of single precision near 1; nerfstudio centres poses in it."""
+STEPS_OF_NOTHING = 16
+"""Cameras that are no further apart than so many steps stand in one place: what is left is rounding."""
+STEPS_OF_A_SCENE = 1000
+"""So many must lie between the middle of the cameras and the outermost: fewer are pixels in the images."""
+ON_A_MAP = 1e4
+"""So far from the origin are positions in the coordinates of a map, in metres."""
+UNDISTORTED = (CameraType.PERSPECTIVE, CameraType.FISHEYE, CameraType.FISHEYE624)
+"""Lenses whose images nerfstudio makes into those of a pinhole, which is what splats are seen through."""
 
 
 def check_outputs(outputs: DataparserOutputs, data: Path) -> None:
@@ -30,6 +42,7 @@ def check_outputs(outputs: DataparserOutputs, data: Path) -> None:
             f"NaN or infinite numbers in the camera of {int(bad.sum())} views of {data}, first {view}. "
             "Correct their pose and intrinsics, or remove them."
         )
+    _check_lenses(outputs, data)
     points = outputs.metadata.get("points3D_xyz")
     if points is not None and not torch.isfinite(points).all():
         count = int((~torch.isfinite(points).all(-1)).sum())
@@ -37,6 +50,57 @@ def check_outputs(outputs: DataparserOutputs, data: Path) -> None:
             f"NaN or infinite coordinates in {count} of the {len(points)} 3D points of {data}. Remove these "
             "points from the point cloud."
         )
+
+
+def _check_lenses(outputs: DataparserOutputs, data: Path) -> None:
+    """Every lens is one that nerfstudio can make a pinhole of.
+
+    Raises:
+        ProtoSagaError: one is not; the message names the view.
+    """
+    cameras, lens = outputs.cameras, outputs.cameras.camera_type.flatten()
+    fourth = torch.zeros(len(lens)) if cameras.distortion_params is None else cameras.distortion_params[:, 3]
+    unknown = ~torch.isin(lens, torch.tensor([kind.value for kind in UNDISTORTED]))
+    faults = {
+        "has a focal length of 0 or less. Write it in pixels, as a positive number; which way axes point belongs into "
+        "the pose.": ((cameras.fx <= 0) | (cameras.fy <= 0)).flatten(),
+        "is neither a pinhole nor a fisheye, and splats are trained through no others. Cut 360-degree images into "
+        "pinhole ones: ns-process-data images --camera-type equirectangular ...": unknown,
+        "has a distortion k4, which nerfstudio cannot undo for a pinhole. Calibrate with k1, k2, k3, p1 and p2 alone, "
+        "or undistort the images first.": (lens == CameraType.PERSPECTIVE.value) & (fourth != 0),
+    }
+    for fault, bad in faults.items():
+        if bad.any():
+            view = outputs.image_filenames[int(bad.nonzero()[0])]
+            raise ProtoSagaError(f"The camera of {int(bad.sum())} views of {data}, first {view}, {fault}")
+
+
+def check_spread(outputs: DataparserOutputs, data: Path) -> None:
+    """Cameras stand apart, and not so far from the origin that nerfstudio's single precision cannot tell them apart.
+
+    Args:
+        outputs: whose poses were centred, and scaled such that the outermost camera is at 1.
+
+    Raises:
+        ProtoSagaError: they do not.
+    """
+    radius, offset = 1 / outputs.dataparser_scale, float(outputs.dataparser_transform[:3, 3].norm())
+    if radius < STEPS_OF_NOTHING * STEP * offset and offset < ON_A_MAP:
+        raise ProtoSagaError(one_place(data))
+    if radius < STEPS_OF_A_SCENE * STEP * offset:
+        raise ProtoSagaError(
+            f"The cameras of {data} lie {offset:.7g} from the origin and {radius:.3g} from each other: in single "
+            f"precision, which is what splats are trained in, places there are {STEP * offset:.2g} apart. Subtract the "
+            "same offset from all positions and points, as programs do that export local coordinates."
+        )
+
+
+def one_place(data: Path) -> str:
+    """What is wrong with cameras that all stand in one place."""
+    return (
+        f"{data} has a single view, or all of its cameras stand in one place. Training needs two at least, and some "
+        "dozens to be good. COLMAP may have put the others into another model (sparse/1)."
+    )
 
 
 def check_images(outputs: DataparserOutputs) -> None:

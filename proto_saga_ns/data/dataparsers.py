@@ -18,9 +18,10 @@ from nerfstudio.data.dataparsers.blender_dataparser import Blender, BlenderDataP
 from nerfstudio.data.dataparsers.colmap_dataparser import ColmapDataParser, ColmapDataParserConfig
 from nerfstudio.data.dataparsers.nerfstudio_dataparser import Nerfstudio, NerfstudioDataParserConfig
 from nerfstudio.utils.rich_utils import CONSOLE
+from rich.markup import escape
 from torch import Tensor
 
-from proto_saga_ns.data.checks import check_images, check_outputs, without_missing_images
+from proto_saga_ns.data.checks import check_images, check_outputs, check_spread, one_place, without_missing_images
 from proto_saga_ns.data.formats import advice, check_names, reconstruction
 from proto_saga_ns.data.label_maps import (
     SplitImages,
@@ -32,6 +33,7 @@ from proto_saga_ns.data.mask_options import MaskOptions
 from proto_saga_ns.data.point_clouds import WITHOUT_POINTS, check_enough_points, read_seeds
 from proto_saga_ns.data.reading import reading_as_people_have_files
 from proto_saga_ns.data.tracked_masks import pinhole_cameras
+from proto_saga_ns.data.undistortion import with_fisheyes_undone
 from proto_saga_ns.datasets.benchmarks import EXPECTED, Benchmark, find_benchmark, is_test_image
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.labels.images import with_suffix
@@ -102,7 +104,12 @@ class MaskAware(DataParser):
         file = self.pose_file(split)
         if not file.is_file():
             raise ProtoSagaError(f"No poses: {file} does not exist. {advice(self.config.data, self.name)}")
-        check_pose_file(file)
+        scaled = check_pose_file(file)
+        if scaled and split == "train":
+            CONSOLE.print(
+                f"[bold yellow]{len(scaled)} poses of {escape(str(file))} have axes that are not of length 1 (first "
+                f"{escape(scaled[0])}): the cameras are taken without this scale."
+            )
 
     def label_maps(self, outputs: DataparserOutputs, split: str) -> ViewLabelMaps | None:
         """The label maps of a split: found or made for training, for the others only those that are there.
@@ -149,10 +156,7 @@ class MaskAware(DataParser):
             with reading_as_people_have_files(self.unanswered):
                 outputs = super()._generate_dataparser_outputs(split, **kwargs)
         except ZeroDivisionError as error:  # nerfstudio divides by the distance of the cameras
-            raise ProtoSagaError(
-                f"{data} has a single view, or all of its cameras stand in one place. Training needs two at least, and "
-                "some dozens to be good. COLMAP may have put the others into another model (sparse/1)."
-            ) from error
+            raise ProtoSagaError(one_place(data)) from error
         except (AssertionError, KeyError, IndexError, ValueError, RuntimeError, OSError) as error:
             reason = str(error) or f"{error!r}, perhaps because none of its images exists."
             raise ProtoSagaError(
@@ -163,6 +167,9 @@ class MaskAware(DataParser):
             CONSOLE.print(f"[bold yellow]{data} has too few views to keep some for testing: training views stand in.")
             return self._generate_dataparser_outputs("train", **kwargs)
         check_outputs(outputs, data)
+        if getattr(self.config, "auto_scale_poses", False):
+            check_spread(outputs, data)
+        outputs.cameras = with_fisheyes_undone(outputs.cameras)
         check_images(outputs)
         return without_missing_images(outputs)
 
