@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
+from urllib.parse import unquote
 
 import numpy as np
 from jaxtyping import Float
 
 from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.files import what_it_is_instead
 
 REMEDY = "Expected images with poses: ns-process-data makes them from photos."
 PATHS = ("file_path", "mask_path", "depth_file_path")
@@ -23,8 +26,9 @@ STRAIGHT = 0.01
 def read_pose_file(path: Path) -> dict[str, Any]:
     """A transforms.json as people have it.
 
-    With a byte order mark; with the backslashes of Windows in its paths; with cameras that are scaled, as those of a
-    modelling program are, whose axes get unit length. Paths to files that are there as they are written are left alone.
+    With a byte order mark; with the backslashes of Windows, the escapes of web addresses or the accents of macOS in its
+    paths; with cameras that are scaled, as those of a modelling program are, whose axes get unit length. Paths to files
+    that are there as they are written are left alone.
 
     Raises:
         ProtoSagaError: it cannot be read, or has no list of frames.
@@ -48,14 +52,16 @@ def _read(path: Path) -> dict[str, Any]:
             if key in content:
                 content[key] = [_as_path(name, path.parent) for name in content[key]]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ProtoSagaError(f"No poses: {path} has no readable list of frames ({error!r}). {REMEDY}") from error
+        remedy = what_it_is_instead(path) or REMEDY
+        raise ProtoSagaError(f"No poses: {path} has no readable list of frames ({error!r}). {remedy}") from error
     return content
 
 
 def _as_path(name: str, folder: Path) -> str:
-    if "\\" not in name or (folder / name).exists():
-        return name
-    return name.replace("\\", "/")
+    slashed = name.replace("\\", "/")
+    # Escapes of addresses, and the two ways of Unicode to write an accent, of which macOS takes the other one.
+    ways = (name, slashed, unquote(slashed), normalize("NFC", slashed), normalize("NFD", slashed))
+    return next((way for way in ways if (folder / way).exists()), slashed)
 
 
 def check_pose_file(path: Path) -> list[str]:

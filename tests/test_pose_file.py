@@ -69,3 +69,21 @@ def test_an_applied_transform_may_have_its_last_row(tmp_path: Path) -> None:
     content = json.loads(file.read_text())
     file.write_text(json.dumps({**content, "applied_transform": np.eye(4).tolist()}))
     assert read_pose_file(file)["applied_transform"] == np.eye(4)[:3].tolist()
+
+
+@pytest.mark.parametrize("written", ["a%20%C3%BC.png", "a u\u0308.png", "a \u00fc.png"])
+def test_paths_with_escapes_or_the_accents_of_macos_are_found(tmp_path: Path, written: str) -> None:
+    (tmp_path / "a \u00fc.png").touch()
+    (tmp_path / "50%25.png").touch()
+    file = tmp_path / "transforms.json"
+    names = [written, "50%25.png", "gone%20.png"]
+    file.write_text(json.dumps({"frames": [{"file_path": name} for name in names], "train_filenames": names}))
+    content = read_pose_file(file)
+    assert content["train_filenames"] == ["a \u00fc.png", "50%25.png", "gone%20.png"]
+    assert [frame["file_path"] for frame in content["frames"]] == content["train_filenames"]
+
+
+def test_what_lies_there_in_place_of_the_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "transforms.json").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
+    with pytest.raises(ProtoSagaError, match=r"transforms\.json has no readable list of frames.*git lfs pull"):
+        read_pose_file(tmp_path / "transforms.json")

@@ -11,6 +11,7 @@ from nerfstudio.data.dataparsers.base_dataparser import DataparserOutputs
 from nerfstudio.utils.rich_utils import CONSOLE
 
 from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.labels.folder import image_size
 from proto_saga_ns.labels.images import UPRIGHT, size_and_orientation
 
 STEP = 2.0**-23
@@ -128,6 +129,28 @@ def _check_image(path: Path, expected: tuple[int, ...]) -> int:
             "w and h of the poses, with the intrinsics that belong to them, or give the images that they are for."
         )
     return orientation
+
+
+def check_masks_of_moving_things(outputs: DataparserOutputs) -> None:
+    """The masks that the poses name (mask_path) are there, each as large as its image.
+
+    Raises:
+        ProtoSagaError: one is not.
+    """
+    for image, mask in zip(outputs.image_filenames, outputs.mask_filenames or (), strict=False):
+        if not image.is_file():
+            continue
+        if not mask.is_file():
+            raise ProtoSagaError(
+                f"The mask {mask} of {image.name} does not exist. The poses name it as mask_path: bring it, or remove "
+                "mask_path from all frames to train on whole images."
+            )
+        size, expected = image_size(mask), image_size(image)
+        if size != expected:
+            raise ProtoSagaError(
+                f"The mask {mask} is {size[0]}x{size[1]}, but its image {image} is {expected[0]}x{expected[1]}. Make "
+                "the masks that the poses name as mask_path as large as the images, or remove mask_path everywhere."
+            )
 
 
 def without_missing_images(outputs: DataparserOutputs) -> DataparserOutputs:
