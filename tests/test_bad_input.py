@@ -214,6 +214,16 @@ def test_no_steps_at_all(scene: Path) -> None:
     assert_user_error(train(scene, "--max-num-iterations", 0), "--max-num-iterations 0")
 
 
+def test_an_output_folder_that_cannot_be_made(scene: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    assert_user_error(train(scene, "--output-dir", tmp_path / "file" / "runs"), str(tmp_path / "file"), "is a file")
+    assert_user_error(train(scene, "--output-dir", "/proc/runs"), "Cannot write the run to /proc/runs", "--output-dir")
+
+
+def test_a_device_that_splats_are_not_trained_on(scene: Path) -> None:
+    assert_user_error(train(scene, "--machine.device-type", "mps"), "--machine.device-type mps", "cuda or cpu")
+
+
 def test_several_devices(scene: Path) -> None:
     assert_user_error(train(scene, "--machine.num-devices", 2), "--machine.num-devices 2", "CUDA_VISIBLE_DEVICES")
 

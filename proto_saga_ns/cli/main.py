@@ -10,7 +10,7 @@ from typing import Annotated, Any, Union
 
 import tyro
 
-from proto_saga_ns import library_warnings
+from proto_saga_ns import console, library_warnings
 from proto_saga_ns.cli.commands import COMMANDS
 from proto_saga_ns.errors import ctrl_c_ends_the_process, user_errors_end_the_process
 
@@ -23,6 +23,7 @@ def entrypoint() -> None:
         print(f"proto-saga {version('proto_saga_ns')}")
         return
     library_warnings.silence()
+    console.replace_what_cannot_be_printed()
     command = parse(sys.argv[1:])
     with user_errors_end_the_process(), ctrl_c_ends_the_process(lambda: "The same command starts again or goes on."):
         command.run()

@@ -17,6 +17,7 @@ from nerfstudio.utils import writer
 from nerfstudio.utils.rich_utils import CONSOLE
 
 from proto_saga_ns.errors import ProtoSagaError, ctrl_c_ends_the_process, user_errors_end_the_process
+from proto_saga_ns.files import check_output_folder
 from proto_saga_ns.kernels.library import threads
 from proto_saga_ns.kernels.waiting import busy_machine
 from proto_saga_ns.labels import named_mask_folder
@@ -28,6 +29,8 @@ from proto_saga_ns.model.pipeline import ProtoSagaPipeline
 
 STAGING_FOLDER = ".checkpoint_being_written"
 LOCAL_HOST = "127.0.0.1"
+LOGGERS = ("wandb", "comet_ml")
+"""Packages that need an account."""
 
 
 @dataclass
@@ -45,12 +48,24 @@ class ProtoSagaTrainerConfig(TrainerConfig):
     def save_config(self) -> None:
         """Save with absolute paths, so that viewer and renderer work from any folder."""
         with user_errors_end_the_process():
-            self._check_one_device()
+            self._check_devices()
             self.make_paths_absolute()
-        super().save_config()
+            check_output_folder(self.output_dir)
+            try:
+                super().save_config()
+            except OSError as error:
+                raise ProtoSagaError(
+                    f"Cannot write the run to {self.get_base_dir()}: {error.strerror or error}. Choose a folder "
+                    "that you may write to with --output-dir, or make room there."
+                ) from error
 
-    def _check_one_device(self) -> None:
+    def _check_devices(self) -> None:
         """Before nerfstudio starts a process for each, of which one would wait for the others for ever."""
+        if self.machine.device_type not in ("cpu", "cuda"):
+            raise ProtoSagaError(
+                f"--machine.device-type {self.machine.device_type}: splats are trained on cuda or cpu. Leave it out: "
+                "what is there is taken."
+            )
         devices, machines = self.machine.num_devices, self.machine.num_machines
         if devices * machines != 1:
             raise ProtoSagaError(
@@ -97,7 +112,15 @@ class ProtoSagaTrainer(Trainer):
                     "associate the masks of a trained run again: proto-saga associate --load-config RUN/config.yml."
                 )
             self._checkpoint()
-            super().setup(test_mode)
+            try:
+                super().setup(test_mode)
+            except Exception as error:
+                if type(error).__module__.partition(".")[0] not in LOGGERS:
+                    raise
+                raise ProtoSagaError(
+                    f"--vis {self.config.vis} cannot log: {error} Log in there as it says, or train without: "
+                    "--vis viewer or --vis tensorboard."
+                ) from error
 
     def _checkpoint(self) -> Path | None:
         return find_checkpoint(self.config.load_dir, self.config.load_step, self.config.load_checkpoint)
