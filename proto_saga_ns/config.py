@@ -14,7 +14,7 @@ from nerfstudio.engine.optimizers import AdamOptimizerConfig
 from nerfstudio.engine.schedulers import ExponentialDecaySchedulerConfig
 from nerfstudio.plugins.types import MethodSpecification
 
-from proto_saga_ns import library_warnings
+from proto_saga_ns import console, library_warnings
 from proto_saga_ns.data.datamanager import ProtoSagaDatamanagerConfig
 from proto_saga_ns.kernels.device import has_gpu
 from proto_saga_ns.model.model_config import ProtoSagaModelConfig
@@ -23,6 +23,7 @@ from proto_saga_ns.model.pipeline import ProtoSagaPipelineConfig
 from proto_saga_ns.model.trainer import ProtoSagaTrainerConfig
 
 library_warnings.silence()
+console.replace_in_nerfstudio()
 allow_numpy_scalars()  # Nerfstudio's scheduler states hold one.
 
 

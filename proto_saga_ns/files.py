@@ -12,6 +12,28 @@ from typing import Any, BinaryIO
 
 from proto_saga_ns.errors import ProtoSagaError
 
+_WEB_PAGE = "It is a web page, which a download leaves that went wrong: download it again."
+DISGUISES = {
+    b"version https://git-lfs": "It is a pointer of Git LFS, not the file itself: git lfs pull brings that.",
+    b"<!doctype html": _WEB_PAGE,
+    b"<html": _WEB_PAGE,
+    b"pk\x03\x04": "It is a ZIP archive: unpack it.",
+}
+"""How files begin, in small letters, that bear the name of another."""
+
+
+def what_it_is_instead(path: Path) -> str:
+    """A sentence on a file that is not what its name says, as people receive them; empty if nothing is known of it."""
+    try:
+        with path.open("rb") as file:
+            beginning = file.read(64)
+    except OSError:
+        return ""
+    known = (sentence for begins, sentence in DISGUISES.items() if beginning.lstrip().lower().startswith(begins))
+    if beginning[4:8] == b"ftyp":
+        return "It is a photo in HEIF (HEIC), which is not read here: convert all photos to JPEG, at their full size."
+    return next(known, "")
+
 
 def check_output_folder(folder: Path) -> None:
     """Raise a ``ProtoSagaError`` if a folder for output, or one above it, is a file; none of them need be there."""

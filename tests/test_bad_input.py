@@ -55,6 +55,17 @@ def drop_pose(content: dict) -> None:
     del content["frames"][1]["transform_matrix"]
 
 
+def mask_paths(content: dict) -> None:
+    for frame in content["frames"]:
+        frame["mask_path"] = "moving.png"
+
+
+def masks_of_moving_things(scene: Path, size: tuple[int, int] | None) -> None:
+    edit_transforms(scene, mask_paths)
+    if size is not None:
+        Image.new("L", size, 255).save(scene / "moving.png")
+
+
 def first_mask(scene: Path) -> Path:
     return min((scene / "masks").glob("*.png"))
 
@@ -100,6 +111,8 @@ def cut_points(scene: Path) -> None:
         (cut_points, ["points.ply", "cut off", "--load-3D-points"]),
         (lambda scene: edit_transforms(scene, spoil_pose), ["transforms.json", "pose"]),
         (lambda scene: edit_transforms(scene, drop_pose), ["transforms.json", "pose"]),
+        (lambda scene: masks_of_moving_things(scene, None), ["moving.png", "does not exist", "mask_path"]),
+        (lambda scene: masks_of_moving_things(scene, (32, 24)), ["moving.png is 32x24", "64x48"]),
         (lambda scene: (scene / "transforms.json").unlink(), ["transforms.json"]),
         (lambda scene: (scene / "transforms.json").write_text("{"), ["transforms.json"]),
     ],
@@ -112,6 +125,8 @@ def cut_points(scene: Path) -> None:
         "cut-points",
         "nan-pose",
         "no-pose",
+        "no-moving-mask",
+        "small-moving-mask",
         "no-transforms",
         "broken-json",
     ],
@@ -172,6 +187,45 @@ def test_a_checkpoint_of_another_method(scene: Path, tmp_path: Path) -> None:
 def test_a_checkpoint_with_other_embeddings(trained_run: TrainedRun, scene: Path) -> None:
     options = ["--load-dir", trained_run.checkpoint.parent, "--pipeline.model.embedding-dim", 8]
     assert_user_error(train(scene, *options), "embeddings", "embedding-dim")
+
+
+def test_a_place_without_a_checkpoint_to_resume_from(trained_run: TrainedRun, scene: Path, tmp_path: Path) -> None:
+    run_folder = trained_run.folder
+    assert_user_error(train(scene, "--load-dir", run_folder), "holds no checkpoint", "nerfstudio_models: give that")
+    assert_user_error(train(scene, "--load-checkpoint", tmp_path / "gone.ckpt"), "no checkpoint", "gone.ckpt")
+    (tmp_path / "cut.ckpt").write_bytes(trained_run.checkpoint.read_bytes()[:3000])
+    assert_user_error(train(scene, "--load-checkpoint", tmp_path / "cut.ckpt"), "cut.ckpt is damaged or cut off")
+    assert_no_checkpoint(scene)
+
+
+def test_resuming_with_other_views_or_masks(trained_run: TrainedRun, scene: Path) -> None:
+    models = Path(shutil.copytree(trained_run.checkpoint.parent, scene.parent / "models"))
+    (models / ".DS_Store").touch()
+    labels = np.array(Image.open(first_mask(scene)))
+    labels[:5, :5] = labels.max() + 1
+    Image.fromarray(labels).save(first_mask(scene))
+    assert_user_error(train(scene, "--load-dir", models), "changed since training")
+    (scene / "images" / "view_000.png").unlink()
+    assert_user_error(train(scene, "--load-dir", models), "training views now", "Restore")
+    assert_no_checkpoint(scene)
+
+
+def test_no_steps_at_all(scene: Path) -> None:
+    assert_user_error(train(scene, "--max-num-iterations", 0), "--max-num-iterations 0")
+
+
+def test_an_output_folder_that_cannot_be_made(scene: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    assert_user_error(train(scene, "--output-dir", tmp_path / "file" / "runs"), str(tmp_path / "file"), "is a file")
+    assert_user_error(train(scene, "--output-dir", "/proc/runs"), "Cannot write the run to /proc/runs", "--output-dir")
+
+
+def test_a_device_that_splats_are_not_trained_on(scene: Path) -> None:
+    assert_user_error(train(scene, "--machine.device-type", "mps"), "--machine.device-type mps", "cuda or cpu")
+
+
+def test_several_devices(scene: Path) -> None:
+    assert_user_error(train(scene, "--machine.num-devices", 2), "--machine.num-devices 2", "CUDA_VISIBLE_DEVICES")
 
 
 def test_masks_that_changed_since_training(copy_of_run: TrainedRun, scene: Path) -> None:

@@ -57,9 +57,11 @@ def test_a_resume_trains_what_is_left_and_moves_every_parameter(trained_run: Tra
             assert not same, f"{name} did not move"
 
 
-def test_resuming_a_finished_run_only_associates(trained_run: TrainedRun, tmp_path: Path) -> None:
+@pytest.mark.parametrize("steps", [STEPS, STEPS // 2])
+def test_resuming_a_finished_run_only_associates(trained_run: TrainedRun, tmp_path: Path, steps: int) -> None:
     models = trained_run.folder / "nerfstudio_models"
-    process = run("ns-train", *train_arguments(trained_run.scene.folder, tmp_path), "--load-dir", models)
+    arguments = [*train_arguments(trained_run.scene.folder, tmp_path, steps), "--logging.local-writer.enable", "True"]
+    process = run("ns-train", *arguments, "--load-dir", models)
     assert process.returncode == 0, process.stdout + process.stderr
     again = max(tmp_path.rglob("step-*.ckpt"))
     assert load(again)["step"] == STEPS - 1

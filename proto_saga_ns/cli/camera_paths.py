@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -174,24 +173,11 @@ def path_from_file(path: Path, size: PictureSize) -> CameraPath:
     Raises:
         ProtoSagaError: the file is missing, is no camera path, or is not of perspective cameras.
     """
-    from nerfstudio.cameras.camera_paths import get_path_from_json
+    from proto_saga_ns.model.render_requests import read_camera_path
 
-    try:
-        content = json.loads(path.read_text())
-        cameras = get_path_from_json(content)
-        seconds = float(content.get("seconds") or len(cameras) / FPS)
-        kind = str(content.get("camera_type", "perspective"))
-        size_of_path = int(content["render_width"]), int(content["render_height"])
-    except OSError as error:
-        raise ProtoSagaError(f"Cannot read the camera path {path} ({error.strerror}). {_EXPORT}") from error
-    except (ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
-        raise ProtoSagaError(f"{path} is not a camera path ({type(error).__name__}: {error}). {_EXPORT}") from error
-    if kind.lower() != "perspective":
-        raise ProtoSagaError(f"The camera path {path} is {kind}; Gaussians are rendered in perspective only. {_EXPORT}")
-    return CameraPath.numbered(resized(cameras, *size.of(*size_of_path)), len(cameras) / seconds)
-
-
-_EXPORT = "Export one in the tab Render of ns-viewer, with camera type Perspective."
+    found = read_camera_path(path)
+    seconds = found.seconds or len(found.cameras) / FPS
+    return CameraPath.numbered(resized(found.cameras, *size.of(*found.size)), len(found.cameras) / seconds)
 
 
 def resized(cameras: Cameras, width: int, height: int) -> Cameras:

@@ -94,14 +94,15 @@ class Export:
         labelled = _labelled_splat(run, instances, {0, *names}, frame)
         remove_file(self.output_dir / "instances.json")
         write_json(self.output_dir / "transform.json", frame.to_json())
-        files = self._write_parts(labelled, sorted(set(self.instances or names)), frame)
-        self._write_whole(labelled, frame)
+        comments = self._comments(run)
+        files = self._write_parts(labelled, sorted(set(self.instances or names)), comments)
+        self._write_whole(labelled, comments)
         boxes = self._write_boxes(names, labelled, frame)
         self._write_views(run, views, granularity)
         write_json(self.output_dir / "instances.json", instances_table(table, labelled, files, boxes, frame))
         self._report(run, names, labelled, files)
 
-    def _write_parts(self, labelled: LabelledSplat, wanted: list[int], frame: ExportFrame) -> dict[int, str]:
+    def _write_parts(self, labelled: LabelledSplat, wanted: list[int], comments: tuple[str, ...]) -> dict[int, str]:
         """One file an instance, and the rest; returns the names of those that were written."""
         from rich.progress import track
 
@@ -115,29 +116,32 @@ class Export:
             splat = labelled.instance(number)
             if len(splat) > 0:  # viewers refuse an empty PLY
                 files[number] = instance_file(number) if number else "rest.ply"
-                write_ply(self.output_dir / files[number], splat, self._comments())
+                write_ply(self.output_dir / files[number], splat, comments)
         return files
 
-    def _write_whole(self, labelled: LabelledSplat, frame: ExportFrame) -> None:
+    def _write_whole(self, labelled: LabelledSplat, comments: tuple[str, ...]) -> None:
         """Files that hold the whole scene, or nearly all of it."""
         from proto_saga_ns.export.parts import removal_file
         from proto_saga_ns.export.ply import write_labelled_ply, write_ply
 
         if "labelled" in self.what:
-            write_labelled_ply(self.output_dir / "labelled.ply", labelled.splat, labelled.instances, self._comments())
+            write_labelled_ply(self.output_dir / "labelled.ply", labelled.splat, labelled.instances, comments)
         if "colors" in self.what:
-            write_ply(self.output_dir / "instance_colors.ply", labelled.in_instance_colors(), self._comments())
+            write_ply(self.output_dir / "instance_colors.ply", labelled.in_instance_colors(), comments)
         if self.remove:
             left = labelled.without(self.remove)
             if len(left) == 0:
                 raise ProtoSagaError("--remove: nothing is left of the scene without these instances. Give fewer ids.")
-            write_ply(self.output_dir / removal_file(self.remove), left, self._comments())
+            write_ply(self.output_dir / removal_file(self.remove), left, comments)
 
-    def _comments(self) -> tuple[str, ...]:
+    def _comments(self, run: Run) -> tuple[str, ...]:
         """For the head of a PLY."""
+        from proto_saga_ns.export.ply import RENDER_MODE
+
+        mode = "mip" if run.model.config.rasterize_mode == "antialiased" else "default"
         granularity = granularity_of(self.granularity)
         level = () if granularity == OBJECTS else (f"Level: {level_in_words(granularity)}",)
-        return (GENERATOR, f"Frame: {self.frame}", *level)
+        return (GENERATOR, f"Frame: {self.frame}", f"{RENDER_MODE} {mode}", *level)
 
     def _write_boxes(
         self, names: Mapping[int, str], labelled: LabelledSplat, frame: ExportFrame
@@ -198,8 +202,9 @@ class Export:
             say(f"Of an earlier export: {', '.join(old[:5])}{' ...' if len(old) > 5 else ''}; instances.json is new.")
         if run.model.config.rasterize_mode == "antialiased":
             say(
-                "The scene was trained with rasterize_mode antialiased, which a PLY cannot say: switch it on in the "
-                "viewer (mip-splatting, antialias), or small Gaussians look too bold."
+                "The scene was trained with rasterize_mode antialiased. The PLYs say so in a comment (SplatRenderMode: "
+                "mip), which few viewers heed: switch it on there (mip-splatting, antialias), or small Gaussians look "
+                "too bold."
             )
         granularity, n_instances = granularity_of(self.granularity), len(files) - (0 in files)
         level = "" if granularity == OBJECTS else f", {level_in_words(granularity)}"

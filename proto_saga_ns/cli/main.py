@@ -10,7 +10,7 @@ from typing import Annotated, Any, Union
 
 import tyro
 
-from proto_saga_ns import library_warnings
+from proto_saga_ns import console, library_warnings
 from proto_saga_ns.cli.commands import COMMANDS
 from proto_saga_ns.errors import (
     closed_pipe_ends_the_process,
@@ -27,6 +27,7 @@ def entrypoint() -> None:
         print(f"proto-saga {version('proto_saga_ns')}")
         return
     library_warnings.silence()
+    console.replace_what_cannot_be_printed()
     with closed_pipe_ends_the_process():
         command = parse(sys.argv[1:])
         how_to_go_on = "The same command starts again or goes on."

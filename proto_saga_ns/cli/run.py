@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -110,10 +109,12 @@ def load_run(load_config: Path, data: Path | None = None) -> Run:
     """
     config = read_config(load_config)
     check_is_ours(config, load_config)
-    _check_whole(last_checkpoint(config, load_config))
-
     from nerfstudio.utils.eval_utils import eval_setup
     from nerfstudio.utils.rich_utils import CONSOLE
+
+    from proto_saga_ns.model.checkpoint import check_whole
+
+    check_whole(last_checkpoint(config, load_config))
 
     def moved_here(config: ProtoSagaTrainerConfig) -> ProtoSagaTrainerConfig:
         config.relative_model_dir = load_config.resolve().parent / config.relative_model_dir
@@ -197,12 +198,3 @@ def last_checkpoint(config: TrainerConfig, load_config: Path) -> Path:
             f"{folder} holds no checkpoint (step-*.ckpt). The run was ended before it saved one; train it again."
         )
     return found[-1]
-
-
-def _check_whole(checkpoint: Path) -> None:
-    """What is cut off has lost the end of the archive, which lists its files."""
-    if not zipfile.is_zipfile(checkpoint):
-        raise ProtoSagaError(
-            f"{checkpoint} is damaged or cut off. Delete it if there are other checkpoints beside it, put the one from "
-            "nerfstudio_models_before_change/ in its place if there is that folder, or train again."
-        )

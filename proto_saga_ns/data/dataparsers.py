@@ -18,10 +18,18 @@ from nerfstudio.data.dataparsers.blender_dataparser import Blender, BlenderDataP
 from nerfstudio.data.dataparsers.colmap_dataparser import ColmapDataParser, ColmapDataParserConfig
 from nerfstudio.data.dataparsers.nerfstudio_dataparser import Nerfstudio, NerfstudioDataParserConfig
 from nerfstudio.utils.rich_utils import CONSOLE
+from rich.markup import escape
 from torch import Tensor
 
-from proto_saga_ns.data.checks import check_images, check_outputs, check_places, in_one_place, without_missing_images
-from proto_saga_ns.data.formats import advice, check_names, reconstruction
+from proto_saga_ns.data.checks import (
+    check_images,
+    check_masks_of_moving_things,
+    check_outputs,
+    check_spread,
+    one_place,
+    without_missing_images,
+)
+from proto_saga_ns.data.formats import advice, check_names, larger_model, reconstruction
 from proto_saga_ns.data.label_maps import (
     SplitImages,
     ViewLabelMaps,
@@ -32,8 +40,10 @@ from proto_saga_ns.data.mask_options import MaskOptions
 from proto_saga_ns.data.point_clouds import WITHOUT_POINTS, check_enough_points, read_seeds
 from proto_saga_ns.data.reading import reading_as_people_have_files
 from proto_saga_ns.data.tracked_masks import pinhole_cameras
+from proto_saga_ns.data.undistortion import with_fisheyes_undone
 from proto_saga_ns.datasets.benchmarks import EXPECTED, Benchmark, find_benchmark, is_test_image
 from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.files import what_it_is_instead
 from proto_saga_ns.labels.images import with_suffix
 from proto_saga_ns.pose_file import check_pose_file, read_pose_file
 
@@ -102,7 +112,17 @@ class MaskAware(DataParser):
         file = self.pose_file(split)
         if not file.is_file():
             raise ProtoSagaError(f"No poses: {file} does not exist. {advice(self.config.data, self.name)}")
-        check_pose_file(file)
+        scaled = check_pose_file(file)
+        if scaled and split == "train":
+            CONSOLE.print(
+                f"[bold yellow]{len(scaled)} poses of {escape(str(file))} have axes that are not of length 1 (first "
+                f"{escape(scaled[0])}): the cameras are taken without this scale."
+            )
+
+    def first_image(self, split: str) -> str:
+        """An image that the poses of a split name, as an example in a message; empty if they are not of JSON."""
+        frame = read_pose_file(self.pose_file(split))["frames"][0]
+        return f", such as {with_suffix(self.data_dir / frame['file_path'])}"
 
     def label_maps(self, outputs: DataparserOutputs, split: str) -> ViewLabelMaps | None:
         """The label maps of a split: found or made for training, for the others only those that are there.
@@ -144,14 +164,21 @@ class MaskAware(DataParser):
         data = self.config.data
         if not data.exists():
             raise ProtoSagaError(f"The data {data} does not exist. Give an existing folder with --data.")
+        if data.is_file() and data.suffix != ".json":
+            raise ProtoSagaError(f"The data {data} is a file. {what_it_is_instead(data)} Give a folder with --data.")
         self.check_poses(split)
         try:
             with reading_as_people_have_files(self.unanswered):
                 outputs = super()._generate_dataparser_outputs(split, **kwargs)
         except ZeroDivisionError as error:  # nerfstudio divides by the distance of the cameras
-            raise in_one_place(data) from error
+            raise ProtoSagaError(one_place(data)) from error
+        except NotImplementedError as error:  # by COLMAP's parser alone
+            raise ProtoSagaError(
+                f"The lens of {data}: {error} Undistort the images with COLMAP and give what it writes with --data: "
+                "colmap image_undistorter --image_path IMAGES --input_path MODEL --output_path NEW_DATA."
+            ) from error
         except (AssertionError, KeyError, IndexError, ValueError, RuntimeError, OSError) as error:
-            reason = str(error) or f"{error!r}, perhaps because none of its images exists."
+            reason = str(error) or f"{error!r}, perhaps because none of its images exists{self.first_image(split)}."
             raise ProtoSagaError(
                 f"The {split} views of {data} cannot be read: {reason} Check the files, or choose another "
                 "data parser (nerfstudio-data, colmap, blender-data)."
@@ -160,9 +187,13 @@ class MaskAware(DataParser):
             CONSOLE.print(f"[bold yellow]{data} has too few views to keep some for testing: training views stand in.")
             return self._generate_dataparser_outputs("train", **kwargs)
         check_outputs(outputs, data)
-        if split == "train":
-            check_places(outputs, data)
+        if split == "train" and len(outputs.image_filenames) < 2:
+            raise ProtoSagaError(one_place(data))
+        if getattr(self.config, "auto_scale_poses", False):
+            check_spread(outputs, data)
+        outputs.cameras = with_fisheyes_undone(outputs.cameras)
         check_images(outputs)
+        check_masks_of_moving_things(outputs)
         return without_missing_images(outputs)
 
 
@@ -209,12 +240,22 @@ class MaskedColmap(MaskAware, ColmapDataParser):
         "which takes more memory and time."
     )
 
+    def first_image(self, split: str) -> str:
+        return ""
+
     def check_poses(self, split: str) -> None:
         chosen, data = self.config.colmap_path, self.config.data
         found = reconstruction(data, chosen, self.name)
         check_names(data / found)
         if chosen is None:
             CONSOLE.log(f"Poses from COLMAP's reconstruction in {found}")
+            larger = larger_model(data, found)
+            if larger is not None:
+                other, more, fewer = larger
+                CONSOLE.print(
+                    f"[bold yellow]COLMAP made several models that do not fit together: {found} has {fewer} images, "
+                    f"{other} has {more}. To train on the latter: colmap --colmap-path {other}"
+                )
             self.config = replace(self.config, colmap_path=found)
 
     def _load_3D_points(self, colmap_path: Path, transform_matrix: Tensor, scale_factor: float) -> dict[str, Tensor]:

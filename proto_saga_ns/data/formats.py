@@ -43,6 +43,33 @@ def reconstruction(data: Path, chosen: Path | None, parser: str = "colmap") -> P
     return chosen
 
 
+def larger_model(data: Path, chosen: Path) -> tuple[Path, int, int] | None:
+    """The model beside the chosen one that has the most images, if it has more: COLMAP makes several where it must.
+
+    Returns:
+        Its folder, relative to the data; how many images it has; how many the chosen one.
+    """
+    own = count_images(data / chosen)
+    others = (folder for folder in sorted((data / chosen).parent.glob("*")) if folder.name.isdecimal())
+    counts = {folder: count_images(folder) for folder in others if _is_reconstruction(folder)}
+    best = max(counts, key=lambda folder: counts[folder], default=None)
+    if best is None or counts[best] <= own or not chosen.name.isdecimal():
+        return None
+    return best.relative_to(data), counts[best], own
+
+
+def count_images(model: Path) -> int:
+    """How many images a reconstruction has poses of; 0 if that cannot be read."""
+    binary, text = model / "images.bin", model / "images.txt"
+    if text.is_file():
+        return sum(1 for _ in _image_lines(text))
+    try:
+        with binary.open("rb") as file:
+            return int.from_bytes(file.read(8), "little")
+    except OSError:
+        return 0
+
+
 def check_names(model: Path) -> None:
     """Raise a ``ProtoSagaError`` for a name with a space in a model of text, which nerfstudio cuts off there."""
     file = model / "images.txt"

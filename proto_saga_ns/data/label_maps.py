@@ -20,6 +20,7 @@ from proto_saga_ns.data.tracked_masks import track_views
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.kernels.device import network_device
 from proto_saga_ns.labels import (
+    LINES,
     MASK_FOLDERS,
     check_label_maps,
     check_no_other_masks,
@@ -88,6 +89,12 @@ def label_maps_for(images: SplitImages, options: MaskOptions) -> ViewLabelMaps:
     paths = index_masks(folder, images.paths)
     check = check_label_maps(paths, images.paths)
     CONSOLE.log(f"Masks from {folder}: {check.summary()}")
+    if check.lines > LINES:
+        CONSOLE.print(
+            f"[bold yellow]{check.lines:.0%} of the masks in {escape(str(folder))} are no more than lines between "
+            "others. Label maps that were resized with interpolation, drawn with smooth borders or saved as JPEG look "
+            "like this: ids were blended as colours are, and made new ones. Make them again, without such steps."
+        )
     _report_missing(paths, images.paths)
     return ViewLabelMaps(paths, check.ids, str(folder))
 

@@ -10,13 +10,14 @@ from typing import Any
 import rich.prompt
 from nerfstudio.data.dataparsers import blender_dataparser, colmap_dataparser, nerfstudio_dataparser
 
+from proto_saga_ns.data.intrinsics import read_with_intrinsics
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.pose_file import read_pose_file
 
 
 @contextmanager
 def reading_as_people_have_files(unanswered: str) -> Iterator[None]:
-    """While active, nerfstudio's parsers read pose files by ``read_pose_file``, and ask only where a terminal is.
+    """While active, nerfstudio's parsers read pose files by our functions, and ask only where a terminal is.
 
     Args:
         unanswered: what to do about a question that nobody can answer.
@@ -32,8 +33,8 @@ def reading_as_people_have_files(unanswered: str) -> Iterator[None]:
             raise ProtoSagaError(f"nerfstudio asks: {asked} No terminal is here to answer. {unanswered}")
 
     with ExitStack() as stack:
-        for module in (nerfstudio_dataparser, blender_dataparser):
-            stack.enter_context(_replaced(module, "load_from_json", read_pose_file))
+        stack.enter_context(_replaced(nerfstudio_dataparser, "load_from_json", read_with_intrinsics))
+        stack.enter_context(_replaced(blender_dataparser, "load_from_json", read_pose_file))
         if not sys.stdin.isatty():
             for module in (colmap_dataparser, rich.prompt):
                 stack.enter_context(_replaced(module, "Confirm", Refuse))

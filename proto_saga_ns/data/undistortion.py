@@ -5,9 +5,12 @@ from __future__ import annotations
 import numpy as np
 import torch
 from jaxtyping import Int
-from nerfstudio.cameras.cameras import Cameras
+from nerfstudio.cameras.cameras import Cameras, CameraType
 from nerfstudio.data.datamanagers import full_images_datamanager
 from torch import Tensor
+
+HARDLY_DISTORTED = 1e-9
+"""A k1 that moves no pixel, and is not 0."""
 
 
 class LabelMapUndistorter:
@@ -34,6 +37,16 @@ class LabelMapUndistorter:
         # One more pixel at the end: where source_pixels says -1.
         pixels = torch.cat([label_map.reshape(-1), label_map.new_zeros(1)])
         return pixels[self._source]
+
+
+def with_fisheyes_undone(cameras: Cameras) -> Cameras:
+    """Cameras of which nerfstudio undoes every fisheye: it takes one whose numbers are all 0 for a pinhole."""
+    distortion = cameras.distortion_params
+    fisheye = (cameras.camera_type == CameraType.FISHEYE.value).flatten()
+    if distortion is not None:
+        cameras.distortion_params = distortion = distortion.clone()
+        distortion[fisheye & (distortion == 0).all(dim=-1), 0] = HARDLY_DISTORTED
+    return cameras
 
 
 def source_pixels(camera: Cameras) -> Int[Tensor, "h w"]:

@@ -8,23 +8,32 @@ green, then of blue), opacity (logit), scale_0..2 (logarithms), rot_0..3 (w x y 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional as F
 
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.export.splat import MAX_DEGREE, Splat
-from proto_saga_ns.export.vertices import read_vertices
+from proto_saga_ns.export.vertices import read_names_and_comments, read_vertices
 from proto_saga_ns.files import atomic_file
 from proto_saga_ns.gaussian_instances import GaussianInstances
 
 POSITION, NORMAL, CONSTANT = ("x", "y", "z"), ("nx", "ny", "nz"), ("f_dc_0", "f_dc_1", "f_dc_2")
 SCALE, ROTATION = ("scale_0", "scale_1", "scale_2"), ("rot_0", "rot_1", "rot_2", "rot_3")
-NEEDED = (*POSITION, *CONSTANT, "opacity", *SCALE, *ROTATION)
+NEEDED = (*POSITION, *CONSTANT, "opacity", *SCALE[:2], *ROTATION)
 INSTANCE, CONFIDENCE = "instance_id", "confidence"
+FLAT = -20.0
+"""Logarithm of the third scale of a disk of 2D Gaussian Splatting, whose files have two."""
+FILTER = "filter_3D"
+"""Width of the filter by which Mip-Splatting and Gaussian Opacity Fields show each Gaussian larger and paler."""
+RENDER_MODE = "SplatRenderMode:"
+"""Of the comment by which Brush, gsplat and splat-transform say how a splat is to be shown: mip or default."""
+OTHER_FORMATS = frozenset({".splat", ".spz", ".ksplat", ".sog", ".lcc"})
 SPLAT = "a PLY of 3D Gaussian Splatting, such as the ones that proto-saga export, ns-export and SuperSplat write"
 
 
@@ -91,10 +100,33 @@ def _write(path: Path, columns: dict[str, np.ndarray], comments: Sequence[str]) 
 def read_ply(path: Path) -> Splat:
     """Read a splat that any program of this kind has written; fields that it does not need are ignored.
 
+    A splat of disks (2D Gaussian Splatting) gets a third scale; the filter of Mip-Splatting is made part of it.
+
     Raises:
         ProtoSagaError: the file is missing, damaged, or no splat.
     """
+    if path.suffix.lower() in OTHER_FORMATS:
+        raise ProtoSagaError(
+            f"{path} is no PLY. Expected {SPLAT}; splat-transform makes one of it (npm install -g "
+            f"@playcanvas/splat-transform; splat-transform {path.name} {path.stem}.ply), SuperSplat too."
+        )
     return _splat(read_vertices(path, SPLAT), path)
+
+
+def says_antialiased(path: Path) -> bool | None:
+    """Whether a splat in a PLY that can be read was trained to be shown with antialiasing; None if it does not say.
+
+    By the comments of Brush ("SplatRenderMode: mip"), of Postshot ("antialiased 1") and of a proposal to Inria
+    ("train_flags antialiasing"), and by the fields of Mip-Splatting.
+    """
+    names, comments = read_names_and_comments(path)
+    said = True if FILTER in names else None
+    for words in (comment.lower().split() for comment in comments):
+        if len(words) == 2 and words[0] in (RENDER_MODE.lower(), "antialiased"):
+            said = words[1] in ("mip", "1")
+        elif words[:1] == ["train_flags"] and "antialiasing" in words:
+            said = True
+    return said
 
 
 def read_labelled_ply(path: Path) -> tuple[Splat, GaussianInstances]:
@@ -119,13 +151,31 @@ def _splat(vertices: np.ndarray, path: Path) -> Splat:
     _need(vertices, rest, path, "Make it again.")
     constant = _matrix(vertices, CONSTANT)[:, None]
     others = _matrix(vertices, rest).reshape(len(vertices), 3, len(rest) // 3).transpose(1, 2)
-    return Splat(
+    splat = Splat(
         means=_matrix(vertices, POSITION),
         quats=_matrix(vertices, ROTATION),
-        log_scales=_matrix(vertices, SCALE),
+        log_scales=_log_scales(vertices),
         opacity_logits=_column(vertices, "opacity"),
         harmonics=torch.cat([constant, others], dim=1),
     )
+    return _filtered(splat, _column(vertices, FILTER)) if FILTER in names else splat
+
+
+def _log_scales(vertices: np.ndarray) -> Float[Tensor, "N 3"]:
+    if SCALE[2] in (vertices.dtype.names or ()):
+        return _matrix(vertices, SCALE)
+    return F.pad(_matrix(vertices, SCALE[:2]), (0, 1), value=FLAT)
+
+
+def _filtered(splat: Splat, width: Float[Tensor, " N"]) -> Splat:
+    """A splat that looks without Mip-Splatting's filter as the given one does with it (its create_fused_ply.py)."""
+    log_scales = torch.logaddexp(2 * splat.log_scales, 2 * width[:, None].log()) / 2
+    paler = (splat.log_scales - log_scales).sum(dim=1)  # logarithm of the factor that keeps the Gaussian's mass
+    return replace(splat, log_scales=log_scales, opacity_logits=_logit(F.logsigmoid(splat.opacity_logits) + paler))
+
+
+def _logit(log_probability: Float[Tensor, " N"]) -> Float[Tensor, " N"]:
+    return log_probability - torch.log1p(-log_probability.exp())
 
 
 def _need(vertices: np.ndarray, fields: Sequence[str], path: Path, advice: str) -> None:

@@ -9,6 +9,7 @@ from typing import BinaryIO
 import numpy as np
 
 from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.files import what_it_is_instead
 
 _TYPES = {
     **{"char": "i1", "uchar": "u1", "short": "i2", "ushort": "u2", "int": "i4", "uint": "u4"},
@@ -44,12 +45,21 @@ def read_vertices(path: Path, expected: str) -> np.ndarray:
             vertices = _read_text(file, header) if header.is_text else _read_binary(file, header)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise ProtoSagaError(f"Cannot read {path}: {reason}. Expected {expected}.") from error
+        remedy = what_it_is_instead(path) or f"Expected {expected}."
+        raise ProtoSagaError(f"Cannot read {path}: {reason}. {remedy}") from error
     if len(vertices) < header.count:
         raise ProtoSagaError(
             f"{path} is cut off: {len(vertices)} of {header.count} vertices are there. Expected {expected}."
         )
     return vertices
+
+
+def read_names_and_comments(path: Path) -> tuple[tuple[str, ...], list[str]]:
+    """The fields of the vertices and the comments, as the header of a PLY that can be read has them."""
+    with path.open("rb") as file:
+        names = _read_header(file).kind.names or ()
+        file.seek(0)
+        return names, [" ".join(words[1:]) for words in _header_lines(file) if words[0] == "comment"]
 
 
 def _read_binary(file: BinaryIO, header: _Header) -> np.ndarray:
@@ -63,13 +73,16 @@ def _read_text(file: BinaryIO, header: _Header) -> np.ndarray:
 
 
 def _read_header(file: BinaryIO) -> _Header:
-    lines = _header_lines(file)
+    lines = [words for words in _header_lines(file) if words[0] != "comment"]
     formats = [words[1] for words in lines if words[0] == "format" and len(words) > 1]
     if len(formats) != 1 or formats[0] not in _BYTE_ORDERS:
         raise ValueError(f"its format is {' '.join(formats) or 'not given'}, expected {', '.join(_BYTE_ORDERS)}")
     elements = [index for index, words in enumerate(lines) if words[0] == "element"]
     if not elements or lines[elements[0]][1:2] != ["vertex"]:
-        raise ValueError("its first element is not vertex; a compressed splat must be converted to a plain one first")
+        raise ValueError(
+            "its first element is not vertex. A compressed splat must be made a plain one first, by saving it so in "
+            "SuperSplat or by splat-transform a.compressed.ply a.ply"
+        )
     end = elements[1] if len(elements) > 1 else len(lines)
     fields = []
     for words in lines[elements[0] + 1 : end]:
@@ -86,7 +99,7 @@ def _read_header(file: BinaryIO) -> _Header:
 
 
 def _header_lines(file: BinaryIO) -> list[list[str]]:
-    """The words of its lines, without comments."""
+    """The words of its lines, comments too."""
     if file.readline(8).strip() != b"ply":
         raise ValueError("it is no PLY file")
     lines = []
@@ -94,6 +107,6 @@ def _header_lines(file: BinaryIO) -> list[list[str]]:
         words = file.readline(4096).decode("ascii", errors="replace").split()
         if words == ["end_header"]:
             return lines
-        if words and words[0] not in ("comment", "obj_info"):
+        if words and words[0] != "obj_info":
             lines.append(words)
     raise ValueError("its header has no end")

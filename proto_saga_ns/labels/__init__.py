@@ -2,6 +2,7 @@
 
 from proto_saga_ns.labels.flatten import FlattenOptions, MaskPatch, cut_patch, flatten_masks, flatten_patches
 from proto_saga_ns.labels.folder import (
+    LINES,
     MASK_FOLDERS,
     LabelMapCheck,
     check_label_maps,
@@ -17,6 +18,7 @@ from proto_saga_ns.labels.maps import compact_labels, label_ids, renumber, resiz
 from proto_saga_ns.labels.png import MAX_ID, read_label_map, write_label_map
 
 __all__ = [
+    "LINES",
     "MASK_FOLDERS",
     "MAX_ID",
     "FlattenOptions",

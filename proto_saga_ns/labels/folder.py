@@ -24,6 +24,10 @@ FOLDERS = "/"
 CONVERTED = {".tif": "tiff", ".tiff": "tiff", ".npy": "npy", ".npz": "npy", ".json": "sam-json", FOLDERS: "sam-pngs"}
 """Files that other programs keep masks in, and the format by which ``convert-masks`` reads them."""
 
+FILES_OF_WINDOWS = frozenset({"thumbs.db", "desktop.ini"})
+LINES = 0.5
+"""Share of ids in no more than lines of pixels, from which on label maps look as though colours had been blended."""
+
 _DOWNSCALED = re.compile(r"(.+)_\d+")
 
 
@@ -35,6 +39,8 @@ class LabelMapCheck:
     """ids in each view's file, ascending; empty without a file"""
     labelled: list[float]
     """share of labelled pixels; 0 without a file"""
+    lines: float = 0.0
+    """share of all ids that have no pixel amid others of theirs"""
 
     def summary(self) -> str:
         """One line: label maps, masks a view, labelled pixels."""
@@ -95,7 +101,12 @@ def has_mask_of(folder: Path, image_paths: Sequence[Path]) -> bool:
 
 
 def _files_below(folder: Path) -> Iterator[Path]:
-    return (path for path in folder.rglob("*") if path.is_file())
+    return (path for path in folder.rglob("*") if _is_mask_file(path))
+
+
+def _is_mask_file(path: Path) -> bool:
+    """Whether somebody put it there, and not a file manager (._a.png, .DS_Store, Thumbs.db)."""
+    return not path.name.startswith(".") and path.name.lower() not in FILES_OF_WINDOWS and path.is_file()
 
 
 def _is_png(path: Path) -> bool:
@@ -161,20 +172,29 @@ def check_label_maps(mask_paths: Sequence[Path | None], image_paths: Sequence[Pa
     Raises:
         ProtoSagaError: a file is unreadable, is of another size than its image, or no file has any label.
     """
-    ids, labelled = [], []
+    ids, labelled, bodies = [], [], 0
     for mask_path, image_path in zip(mask_paths, image_paths, strict=True):
         labels = np.zeros((1, 1), np.int32) if mask_path is None else read_label_map(mask_path)
         if mask_path is not None:
             check_size(mask_path, (labels.shape[1], labels.shape[0]), image_path)
         ids.append(label_ids(labels))
         labelled.append(float(np.count_nonzero(labels) / labels.size))
+        bodies += len(label_ids(amid_others(labels)))
     files = [path for path in mask_paths if path is not None]
     if files and not any(len(view) for view in ids):
         raise ProtoSagaError(
             f"All {len(files)} label maps in {files[0].parent} are empty (0 everywhere). Expected ids from 1 "
             "for the masks of a view: make the masks again, or choose another source with --mask-source."
         )
-    return LabelMapCheck(ids, labelled)
+    total = sum(map(len, ids))
+    return LabelMapCheck(ids, labelled, (total - bodies) / max(total, 1))
+
+
+def amid_others(labels: Int32[np.ndarray, "H W"]) -> Int32[np.ndarray, "h w"]:
+    """The pixels whose eight neighbours have the same id, in an image without its border; 0 elsewhere."""
+    rows = (labels[:-2] == labels[1:-1]) & (labels[1:-1] == labels[2:])
+    columns = (labels[:, :-2] == labels[:, 1:-1]) & (labels[:, 1:-1] == labels[:, 2:])
+    return np.where(rows[:, :-2] & rows[:, 1:-1] & rows[:, 2:] & columns[1:-1], labels[1:-1, 1:-1], 0)
 
 
 def check_size(mask_path: Path, mask_size: tuple[int, int], image_path: Path) -> None:

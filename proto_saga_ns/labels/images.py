@@ -11,6 +11,7 @@ from jaxtyping import UInt8
 from PIL import ExifTags, Image
 
 from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.files import what_it_is_instead
 from proto_saga_ns.labels.folder import full_size_image
 from proto_saga_ns.labels.view_names import unique_names
 from proto_saga_ns.pose_file import REMEDY, read_pose_file
@@ -18,7 +19,9 @@ from proto_saga_ns.pose_file import REMEDY, read_pose_file
 MAX_16_BITS = 65535
 UPRIGHT = 1
 """The EXIF orientation of pixels that are stored as they are to be seen."""
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".avif"})
+UNREADABLE = frozenset({".heic", ".heif", ".jxl", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".exr"})
+"""Photos that Pillow does not read, or not as colours."""
 
 
 def data_folder(data: Path) -> Path:
@@ -44,8 +47,19 @@ def find_images(data: Path) -> list[Path]:
         if file.is_file():
             return _checked([path for path in _frames(file) if path.is_file()], file)
     if (folder / "images").is_dir():
+        _check_readable(folder / "images")
         return _checked(_images_below(folder / "images"), folder / "images")
     return _checked([path for path in folder.iterdir() if _is_image(path)], folder)
+
+
+def _check_readable(folder: Path) -> None:
+    """Raise a ``ProtoSagaError`` for photos of other kinds, which would be left out without a word."""
+    others = sorted(path for path in folder.rglob("*") if path.suffix.lower() in UNREADABLE and _is_visible(path))
+    if others:
+        raise ProtoSagaError(
+            f"{folder} holds {len(others)} photos that are not read here, first {others[0].name}. Convert all to JPEG "
+            "or PNG at their full size, before their poses are found."
+        )
 
 
 def full_size(path: Path, data_dir: Path) -> Path:
@@ -78,7 +92,11 @@ def _images_below(folder: Path) -> list[Path]:
 
 
 def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
+    return path.suffix.lower() in SUFFIXES and _is_visible(path)
+
+
+def _is_visible(path: Path) -> bool:
+    return not path.name.startswith(".") and path.is_file()
 
 
 def _checked(paths: Sequence[Path], source: Path) -> list[Path]:
@@ -131,7 +149,8 @@ def size_and_orientation(path: Path) -> tuple[tuple[int, int], int]:
         with Image.open(path) as image:
             return image.size, image.getexif().get(ExifTags.Base.Orientation, UPRIGHT)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ProtoSagaError(f"Cannot read the image {path}: {error}. Restore or remove it.") from error
+        remedy = what_it_is_instead(path) or "Restore or remove it."
+        raise ProtoSagaError(f"Cannot read the image {path}: {error}. {remedy}") from error
 
 
 def decode_image(content: bytes, path: Path) -> Image.Image:
@@ -157,7 +176,8 @@ def decode_image(content: bytes, path: Path) -> Image.Image:
             f"The image {path} is too large ({error}). Make it smaller, or give a folder of downscaled images."
         ) from error
     except (OSError, ValueError, SyntaxError) as error:
-        raise ProtoSagaError(f"Cannot read the image {path}: {error}. Restore or remove it.") from error
+        remedy = what_it_is_instead(path) or "Restore or remove it."
+        raise ProtoSagaError(f"Cannot read the image {path}: {error}. {remedy}") from error
 
 
 def _with_8_bits(image: Image.Image) -> Image.Image:

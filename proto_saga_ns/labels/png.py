@@ -11,7 +11,7 @@ from jaxtyping import Int, Int32
 from PIL import Image, PngImagePlugin
 
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.files import write_atomically
+from proto_saga_ns.files import what_it_is_instead, write_atomically
 
 MAX_ID = 65535
 
@@ -88,9 +88,8 @@ def _check_format(path: Path) -> None:
     except OSError as error:
         raise ProtoSagaError(f"Cannot read the label map {path}: {error.strerror}.") from error
     if header[:8] != _SIGNATURE or len(header) < 26:
-        raise ProtoSagaError(
-            f"The label map {path} is not a PNG, or is cut off. Expected a single-channel PNG of 8 or 16 bits."
-        )
+        remedy = what_it_is_instead(path) or "Expected a single-channel PNG of 8 or 16 bits."
+        raise ProtoSagaError(f"The label map {path} is not a PNG, or is cut off. {remedy}")
     depth, color_type = header[24], header[25]
     if color_type == _PALETTE or (color_type == _GREY and depth in (8, 16)):
         return

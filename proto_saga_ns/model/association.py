@@ -132,14 +132,24 @@ def training_views(model: ProtoSagaModel, datamanager: ProtoSagaDatamanager) -> 
     Raises:
         ProtoSagaError: if there are other masks now than in training.
     """
+    check_same_masks(model, datamanager)
+    return TrainingViews(model, datamanager)
+
+
+def check_same_masks(model: ProtoSagaModel, datamanager: ProtoSagaDatamanager) -> None:
+    """Raise a ``ProtoSagaError`` if there are other views or masks now than the model was trained with."""
     found, trained = datamanager.labels_per_view, model.view_classifiers.labels_per_view
+    if len(found) != len(trained):
+        raise ProtoSagaError(
+            f"{datamanager.config.dataparser.data} has {len(found)} training views now, the checkpoint was trained on "
+            f"{len(trained)}. Restore the images and poses, or train again."
+        )
     if not model.view_classifiers.fit(datamanager.view_label_maps.ids):
         raise ProtoSagaError(
             f"The masks in {datamanager.view_label_maps.source} have changed since training: {sum(found)} masks in "
             f"{len(found)} views, the checkpoint has classifiers for {sum(trained)} (or other ids) in {len(trained)}. "
             "Restore them, or train again."
         )
-    return TrainingViews(model, datamanager)
 
 
 def settled_options(model: ProtoSagaModel, options: AssociationOptions) -> AssociationOptions:

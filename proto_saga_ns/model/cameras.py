@@ -53,7 +53,9 @@ def camera_view(
     intrinsics = camera.get_intrinsics_matrices().to(device)
     scale = intrinsics.new_tensor([1 / downscale, 1 / downscale, 1.0])[:, None]
     width, height = int(camera.width.item()) // downscale, int(camera.height.item()) // downscale
-    return CameraView(world_to_camera(camera_to_worlds.to(device)), intrinsics * scale, width, height)
+    # A path that a person has written may be of whole numbers.
+    poses = camera_to_worlds.to(device, intrinsics.dtype)
+    return CameraView(world_to_camera(poses), intrinsics * scale, width, height)
 
 
 def downscaled_labels(label_map: Int[Tensor, "H W"], factor: int) -> Int[Tensor, "h w"]:

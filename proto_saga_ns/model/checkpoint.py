@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,6 +19,40 @@ FORMAT = 1
 GAUSSIAN_PREFIX = "gauss_params."
 EMBEDDINGS = f"{GAUSSIAN_PREFIX}embeddings"
 SPLAT_PARAMETERS = ("means", "scales", "quats", "features_dc", "features_rest", "opacities")
+
+
+def find_checkpoint(load_dir: Path | None, load_step: int | None, load_checkpoint: Path | None) -> Path | None:
+    """The file that --load-dir, --load-step and --load-checkpoint name; None if they name none.
+
+    Raises:
+        ProtoSagaError: there is no such file, or only a part of one.
+    """
+    file = load_checkpoint
+    if load_dir is not None:
+        file = _last_of(load_dir) if load_step is None else load_dir / f"step-{load_step:09d}.ckpt"
+    if file is not None and not file.is_file():
+        raise ProtoSagaError(f"There is no checkpoint {file}. Runs keep them in nerfstudio_models/, as step-*.ckpt.")
+    if file is not None:
+        check_whole(file)
+    return file
+
+
+def _last_of(folder: Path) -> Path:
+    found = sorted(folder.glob("step-*.ckpt"))
+    if not found:
+        below = next((file.parent for file in sorted(folder.glob("*/step-*.ckpt"))), None)
+        there = "" if below is None else f" There are some in {below}: give that."
+        raise ProtoSagaError(f"--load-dir {folder} holds no checkpoint (step-*.ckpt).{there}")
+    return found[-1]
+
+
+def check_whole(file: Path) -> None:
+    """Raise a ``ProtoSagaError`` for what is cut off: it has lost the end of the archive, which lists its files."""
+    if not zipfile.is_zipfile(file):
+        raise ProtoSagaError(
+            f"{file} is damaged or cut off. Delete it if there are other checkpoints beside it, put the one from "
+            "nerfstudio_models_before_change/ in its place if there is that folder, or train again."
+        )
 
 
 def check_format(found: object) -> None:

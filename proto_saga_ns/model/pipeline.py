@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -17,6 +18,7 @@ from proto_saga_ns.model.classifiers import check_classifiers
 from proto_saga_ns.model.model_config import ProtoSagaModelConfig
 from proto_saga_ns.model.options import SceneOptions
 from proto_saga_ns.model.proto_saga import ProtoSagaModel
+from proto_saga_ns.model.render_requests import check_request
 from proto_saga_ns.model.saving import rewrite_checkpoint
 from proto_saga_ns.viewer.panel import ObjectsPanel
 
@@ -72,6 +74,8 @@ class ProtoSagaPipeline(VanillaPipeline):
                 ids = self.datamanager.view_label_maps.ids
                 check_classifiers(config.model, ids, config.association.mask_ids == "trust")
                 self.model.create_view_classifiers(ids)
+            else:
+                check_request(sys.argv, len(self.datamanager.eval_dataset))
         self.objects_panel = ObjectsPanel(self)
 
     @property

@@ -13,19 +13,24 @@ from pathlib import Path
 from typing import Any
 
 from nerfstudio.engine.trainer import Trainer, TrainerConfig
+from nerfstudio.utils import writer
 from nerfstudio.utils.rich_utils import CONSOLE
 
 from proto_saga_ns.errors import ProtoSagaError, ctrl_c_ends_the_process, user_errors_end_the_process
+from proto_saga_ns.files import check_output_folder
 from proto_saga_ns.kernels.library import threads
 from proto_saga_ns.kernels.waiting import busy_machine
 from proto_saga_ns.labels import named_mask_folder
 from proto_saga_ns.labels.images import data_folder
-from proto_saga_ns.model.checkpoint import restart
+from proto_saga_ns.model.association import check_same_masks
+from proto_saga_ns.model.checkpoint import find_checkpoint, restart
 from proto_saga_ns.model.next_commands import next_commands
 from proto_saga_ns.model.pipeline import ProtoSagaPipeline
 
 STAGING_FOLDER = ".checkpoint_being_written"
 LOCAL_HOST = "127.0.0.1"
+LOGGERS = ("wandb", "comet_ml")
+"""Packages that need an account."""
 
 
 @dataclass
@@ -43,8 +48,30 @@ class ProtoSagaTrainerConfig(TrainerConfig):
     def save_config(self) -> None:
         """Save with absolute paths, so that viewer and renderer work from any folder."""
         with user_errors_end_the_process():
+            self._check_devices()
             self.make_paths_absolute()
-        super().save_config()
+            check_output_folder(self.output_dir)
+            try:
+                super().save_config()
+            except OSError as error:
+                raise ProtoSagaError(
+                    f"Cannot write the run to {self.get_base_dir()}: {error.strerror or error}. Choose a folder "
+                    "that you may write to with --output-dir, or make room there."
+                ) from error
+
+    def _check_devices(self) -> None:
+        """Before nerfstudio starts a process for each, of which one would wait for the others for ever."""
+        if self.machine.device_type not in ("cpu", "cuda"):
+            raise ProtoSagaError(
+                f"--machine.device-type {self.machine.device_type}: splats are trained on cuda or cpu. Leave it out: "
+                "what is there is taken."
+            )
+        devices, machines = self.machine.num_devices, self.machine.num_machines
+        if devices * machines != 1:
+            raise ProtoSagaError(
+                f"--machine.num-devices {devices} and --machine.num-machines {machines}: a splat is trained on one "
+                "device. Leave them out; CUDA_VISIBLE_DEVICES says which GPU it is."
+            )
 
     def make_paths_absolute(self) -> None:
         """Of the output, the data and their masks.
@@ -78,11 +105,42 @@ class ProtoSagaTrainer(Trainer):
 
     def setup(self, test_mode: Any = "val") -> None:
         with user_errors_end_the_process(), ctrl_c_ends_the_process(lambda: "Masks that were made are kept."):
-            super().setup(test_mode)
+            # What is wrong is known before masks are made.
+            if self.config.max_num_iterations < 1:
+                raise ProtoSagaError(
+                    f"--max-num-iterations {self.config.max_num_iterations} trains nothing: give 1 at least. To "
+                    "associate the masks of a trained run again: proto-saga associate --load-config RUN/config.yml."
+                )
+            self._checkpoint()
+            try:
+                super().setup(test_mode)
+            except Exception as error:
+                if type(error).__module__.partition(".")[0] not in LOGGERS:
+                    raise
+                raise ProtoSagaError(
+                    f"--vis {self.config.vis} cannot log: {error} Log in there as it says, or train without: "
+                    "--vis viewer or --vis tensorboard."
+                ) from error
+
+    def _checkpoint(self) -> Path | None:
+        return find_checkpoint(self.config.load_dir, self.config.load_step, self.config.load_checkpoint)
 
     def _load_checkpoint(self) -> None:
-        super()._load_checkpoint()
-        model = self.pipeline.model
+        file, model = self._checkpoint(), self.pipeline.model
+        folder = self.config.load_dir
+        # By its file: nerfstudio takes every name in a folder for a checkpoint's.
+        self.config.load_dir, self.config.load_checkpoint = None, file
+        try:
+            super()._load_checkpoint()
+        except (ValueError, RuntimeError) as error:  # of torch, about sizes
+            check_same_masks(model, self.pipeline.datamanager)
+            raise ProtoSagaError(
+                f"{file} does not fit this training: {error} Give the options and data that it was trained with."
+            ) from error
+        finally:
+            self.config.load_dir, self.config.load_checkpoint = folder, None if folder else file
+        if file is not None:
+            check_same_masks(model, self.pipeline.datamanager)
         if model.is_imported_splat or model.is_untrained:
             restart(model.embeddings, model.config.embedding_init_scale)
             self._start_step = 0
@@ -96,6 +154,12 @@ class ProtoSagaTrainer(Trainer):
             CONSOLE.print(f"[bold yellow]{warning}")
         total = self.config.max_num_iterations
         self.config.max_num_iterations = max(total - self._start_step, 0)
+        if total <= self._start_step:
+            CONSOLE.print(
+                f"The checkpoint has {self._start_step} steps, which count towards --max-num-iterations {total}: none "
+                "is left, and the masks are associated again."
+            )
+            writer.GLOBAL_BUFFER["step"] = self.step  # which its last line tells, and no step has set
         try:
             with user_errors_end_the_process(), ctrl_c_ends_the_process(self._how_to_resume):
                 super().train()

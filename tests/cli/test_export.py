@@ -16,7 +16,7 @@ import proto_saga_ns.cli.run
 from proto_saga_ns.cli.export import Export
 from proto_saga_ns.cli.run import Run, load_run
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.export.ply import read_labelled_ply, read_ply
+from proto_saga_ns.export.ply import read_labelled_ply, read_ply, says_antialiased
 from proto_saga_ns.export.splat import Splat
 from proto_saga_ns.export.transform import Similarity, transform_splat
 from proto_saga_ns.gaussian_instances import GaussianInstances
@@ -258,6 +258,7 @@ def test_what_a_reader_should_know_is_said(
     first = table(tmp_path / "out")["instances"][0]
     assert (first["id"], first["file"], first["n_exported"], first["box"]) == (1, None, 0, None)
     assert not (tmp_path / "out" / "instance_0001.ply").exists()
+    assert says_antialiased(tmp_path / "out" / "labelled.ply") and not says_antialiased(exported / "labelled.ply")
     written = read_ply(tmp_path / "out" / "labelled.ply").means
     torch.testing.assert_close(written, read_ply(exported / "labelled.ply").means[1:])
 

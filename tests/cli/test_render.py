@@ -244,7 +244,7 @@ def test_a_camera_path_of_the_viewer(tmp_path: Path) -> None:
     for content, message in [
         ("{", "is not a camera path"),
         ("{}", "is not a camera path .KeyError"),
-        (json.dumps({**camera_path(), "camera_path": []}), "is not a camera path"),
+        (json.dumps({**camera_path(), "camera_path": []}), "is empty"),
         (json.dumps({**camera_path(), "camera_type": "fisheye"}), "fisheye"),
     ]:
         file.write_text(content)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from proto_saga_ns.data.dataparsers import (
     MaskedColmapConfig,
     MaskedNerfstudioConfig,
 )
-from proto_saga_ns.data.formats import check_names
+from proto_saga_ns.data.formats import check_names, count_images, larger_model
 from proto_saga_ns.errors import ProtoSagaError
 from tests.data.formats import write_colmap
 from tests.scenes import write_tiny_scene
@@ -107,3 +108,55 @@ def test_a_name_with_a_space_in_a_text_model_is_told(data: Path) -> None:
         MaskedColmapConfig(data=data).setup().get_dataparser_outputs()
     (file.parent / "images.bin").touch()
     check_names(file.parent)
+
+
+def fragment(data: Path, place: str, count: int) -> None:
+    """A model of the first images alone."""
+    shutil.copytree(data / "sparse/0", data / place)
+    lines = (data / "sparse/0/images.txt").read_text().splitlines(keepends=True)
+    (data / place / "images.txt").write_text("".join(lines[: 2 * count]))
+
+
+def test_a_model_with_more_images_than_the_one_that_is_taken_is_said(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    move(data, "sparse/0")
+    assert larger_model(data, Path("sparse/0")) is None
+    fragment(data, "sparse/1", 4)
+    assert larger_model(data, Path("sparse/0")) is None
+    (data / "sparse/0").rename(data / "sparse/2")
+    (data / "sparse/1").rename(data / "sparse/0")
+    assert larger_model(data, Path("sparse/0")) == (Path("sparse/2"), 6, 4)
+    parser = MaskedColmapConfig(data=data).setup()
+    for split in ("train", "val"):
+        parser.get_dataparser_outputs(split=split)
+    said = " ".join(capsys.readouterr().out.split())
+    assert (
+        said.count("sparse/0 has 4 images, sparse/2 has 6. To train on the latter: colmap --colmap-path sparse/2") == 1
+    )
+
+
+def test_images_of_a_binary_model_are_counted(tmp_path: Path) -> None:
+    assert count_images(tmp_path) == 0
+    (tmp_path / "images.bin").write_bytes((300).to_bytes(8, "little") + b"...")
+    assert count_images(tmp_path) == 300
+
+
+def test_a_lens_that_nerfstudio_does_not_read_names_colmaps_way_out(data: Path) -> None:
+    (data / "colmap/sparse/0/cameras.txt").write_text("1 FULL_OPENCV 64 48 51.2 51.2 32 24 0 0 0 0 0 0 0 0\n")
+    with pytest.raises(ProtoSagaError, match=r"FULL_OPENCV.*colmap image_undistorter"):
+        MaskedColmapConfig(data=data).setup().get_dataparser_outputs()
+
+
+def test_an_archive_is_no_folder_of_data(tmp_path: Path) -> None:
+    (tmp_path / "scene.zip").write_bytes(b"PK\x03\x04")
+    with pytest.raises(ProtoSagaError, match=r"scene\.zip is a file\. It is a ZIP archive: unpack it"):
+        MaskedNerfstudioConfig(data=tmp_path / "scene.zip").setup().get_dataparser_outputs()
+
+
+def test_an_image_that_is_elsewhere_is_named(tmp_path: Path) -> None:
+    scene = write_tiny_scene(tmp_path, n_views=6)
+    file = scene.folder / "transforms.json"
+    file.write_text(file.read_text().replace("images/", "/home/somebody/images/"))
+    with pytest.raises(ProtoSagaError, match=r"such as /home/somebody/images/view_000\.png"):
+        MaskedNerfstudioConfig(data=scene.folder).setup().get_dataparser_outputs()

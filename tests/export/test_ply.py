@@ -13,7 +13,13 @@ from hypothesis import strategies as st
 from plyfile import PlyData, PlyElement
 
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.export.ply import read_labelled_ply, read_ply, write_labelled_ply, write_ply
+from proto_saga_ns.export.ply import (
+    read_labelled_ply,
+    read_ply,
+    says_antialiased,
+    write_labelled_ply,
+    write_ply,
+)
 from tests.export.splats import picture, random_instances, random_splat
 
 
@@ -137,3 +143,77 @@ def test_a_file_that_cannot_be_finished_leaves_the_one_before(tmp_path: Path, mo
 def test_every_gaussian_needs_an_instance(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="3 instances for 4"):
         write_labelled_ply(tmp_path / "a.ply", random_splat(4), random_instances(3))
+
+
+def rewrite(path: Path, fields: dict[str, np.ndarray | None], comments: tuple[str, ...] = ()) -> Path:
+    """Fields of a PLY replaced, added, or (None) taken out."""
+    old = PlyData.read(path)["vertex"].data
+    columns = {name: old[name] for name in old.dtype.names} | fields
+    kept = {name: column for name, column in columns.items() if column is not None}
+    new = np.empty(len(old), [(name, "f4") for name in kept])
+    for name, column in kept.items():
+        new[name] = column
+    PlyData([PlyElement.describe(new, "vertex")], comments=list(comments)).write(path)
+    return path
+
+
+def test_disks_of_2d_gaussian_splatting_get_a_third_scale(tmp_path: Path) -> None:
+    splat = random_splat()
+    write_ply(tmp_path / "a.ply", splat)
+    again = read_ply(rewrite(tmp_path / "a.ply", {"scale_2": None}))
+    assert torch.equal(again.log_scales[:, :2], splat.log_scales[:, :2])
+    assert again.log_scales[:, 2].exp().max() < 1e-6 and picture(again).isfinite().all()
+
+
+def test_the_filter_of_mip_splatting_is_made_part_of_the_gaussians(tmp_path: Path) -> None:
+    """Reference: the formulas of its scene/gaussian_model.py, in double precision."""
+    splat, width = random_splat(), np.linspace(0, 0.5, 40)
+    write_ply(tmp_path / "a.ply", splat)
+    again = read_ply(rewrite(tmp_path / "a.ply", {"filter_3D": width}))
+    squares = splat.log_scales.double().exp() ** 2
+    larger = squares + torch.from_numpy(width)[:, None] ** 2
+    opacities = splat.opacity_logits.double().sigmoid() * (squares.prod(1) / larger.prod(1)).sqrt()
+    torch.testing.assert_close(again.log_scales.double().exp(), larger.sqrt(), rtol=1e-4, atol=1e-7)
+    torch.testing.assert_close(again.opacity_logits.double().sigmoid(), opacities, rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("comment", "expected"),
+    [
+        ("SplatRenderMode: mip", True),
+        ("SplatRenderMode: default", False),
+        ("antialiased 1", True),
+        ("antialiased 0", False),
+        ("train_flags antialiasing", True),
+        ("Vertical axis: y", None),
+    ],
+)
+def test_comments_say_whether_a_splat_was_trained_with_antialiasing(
+    tmp_path: Path, comment: str, expected: bool | None
+) -> None:
+    write_ply(tmp_path / "a.ply", random_splat(), ("made by a test", comment))
+    assert says_antialiased(tmp_path / "a.ply") is expected
+    rewrite(tmp_path / "a.ply", {"filter_3D": np.ones(40)}, (comment,))
+    assert says_antialiased(tmp_path / "a.ply") is (expected is not False)
+
+
+@pytest.mark.parametrize("suffix", [".splat", ".spz", ".ksplat", ".sog"])
+def test_other_formats_of_splats_name_the_program_that_converts_them(tmp_path: Path, suffix: str) -> None:
+    (tmp_path / f"a{suffix}").write_bytes(b"\x1f\x8b")
+    with pytest.raises(ProtoSagaError, match=rf"is no PLY.*splat-transform a{suffix} a\.ply"):
+        read_ply(tmp_path / f"a{suffix}")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"),
+        (b"\n<!DOCTYPE html><html>", "web page"),
+        (b"PK\x03\x04", "ZIP archive"),
+        (b"ply\nformat binary_little_endian 1.0\nelement chunk 1\nend_header\n", "splat-transform"),
+    ],
+)
+def test_what_lies_there_in_place_of_a_ply_is_named(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "a.ply").write_bytes(content)
+    with pytest.raises(ProtoSagaError, match=rf"Cannot read .*a\.ply.*{message}"):
+        read_ply(tmp_path / "a.ply")

@@ -17,6 +17,7 @@ from proto_saga_ns.labels import (
     named_mask_folder,
     write_label_map,
 )
+from proto_saga_ns.labels.folder import amid_others, mask_files
 
 
 def write_image(path, size=(8, 6)):
@@ -149,3 +150,30 @@ def test_downscaled_images_take_masks_of_the_full_size_or_their_own(tmp_path, im
     folder = write_masks(tmp_path / "masks", shape=(5, 8))
     with pytest.raises(ProtoSagaError, match="8x5"):
         check_label_maps(index_masks(folder, small), small)
+
+
+def test_what_file_managers_leave_behind_is_no_mask(tmp_path):
+    folder = write_masks(tmp_path / "masks")
+    for name in ("._a.png", ".DS_Store", "Thumbs.db", "desktop.ini"):
+        (folder / name).write_bytes(b"no mask")
+    assert [path.name for path in mask_files(folder)] == ["a.png", "b.png", "c.png"]
+    for path in folder.glob("[abc].png"):
+        path.unlink()
+    assert find_mask_folder(tmp_path) is None
+    check_no_other_masks(tmp_path)
+
+
+def test_ids_that_are_no_more_than_lines_are_counted(images):
+    labels = np.zeros((6, 8), int)
+    labels[:, :4], labels[:, 4], labels[:, 5:] = 9, 6, 2  # between 9 and 2, as a blend of both
+    write_label_map(images[0].parent / "a.png", labels)
+    assert check_label_maps([images[0].parent / "a.png"], images[:1]).lines == pytest.approx(1 / 3)
+    assert check_label_maps([None], images[:1]).lines == 0
+
+
+def test_pixels_amid_others_of_their_id_are_those_that_an_erosion_leaves():
+    labels = np.random.default_rng(0).integers(0, 2, (30, 40)).repeat(2, 0).repeat(3, 1)
+    windows = np.lib.stride_tricks.sliding_window_view(labels, (3, 3))
+    same = (windows == windows[..., 1:2, 1:2]).all((-1, -2))
+    np.testing.assert_array_equal(amid_others(labels), np.where(same, labels[1:-1, 1:-1], 0))
+    assert amid_others(labels).any()

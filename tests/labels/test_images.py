@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.labels.images import data_folder, find_images, full_size
+from proto_saga_ns.labels.images import data_folder, find_images, full_size, read_rgb, size_and_orientation
 
 
 def write_images(folder: Path, *names: str) -> None:
@@ -72,3 +72,34 @@ def test_downscaled_images_stand_for_their_originals_of_the_same_data(tmp_path: 
     write_images(tmp_path, "room_2/images/a.png", "room_2/images_4/a.png", "room/images/a.png")
     assert full_size(data / "images_4" / "a.png", data) == data / "images" / "a.png"
     assert full_size(data / "images" / "a.png", data) == data / "images" / "a.png"
+
+
+@pytest.mark.parametrize("suffix", [".webp", ".gif", ".avif", ".tif"])
+def test_images_of_other_formats_are_found(tmp_path: Path, suffix: str) -> None:
+    Image.new("RGB", (8, 6)).save(tmp_path / f"a{suffix}")
+    assert find_images(tmp_path) == [tmp_path / f"a{suffix}"]
+    assert read_rgb(tmp_path / f"a{suffix}").shape == (6, 8, 3)
+
+
+def test_photos_that_cannot_be_read_are_named_and_not_left_out(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    Image.new("RGB", (8, 6)).save(tmp_path / "images" / "a.jpg")
+    (tmp_path / "images" / "b.HEIC").write_bytes(b"\0\0\0\x18ftypheic")
+    (tmp_path / "images" / "._b.HEIC").touch()
+    with pytest.raises(ProtoSagaError, match=r"1 photos that are not read here, first b\.HEIC"):
+        find_images(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"\0\0\0\x18ftypheic", "HEIC"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
+        (b"?", "Restore"),
+    ],
+)
+def test_what_lies_there_in_place_of_an_image_is_named(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "a.jpg").write_bytes(content)
+    for read in (read_rgb, size_and_orientation):
+        with pytest.raises(ProtoSagaError, match=rf"a\.jpg.*{message}"):
+            read(tmp_path / "a.jpg")

@@ -44,6 +44,23 @@ def test_a_ply_of_any_degree_becomes_parameters_that_show_it(tmp_path: Path, deg
     torch.testing.assert_close(picture(again), picture(splat), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("comments", "chosen", "expected"),
+    [
+        ((), "auto", "classic"),
+        (("SplatRenderMode: mip",), "auto", "antialiased"),
+        (("SplatRenderMode: mip",), "classic", "classic"),
+    ],
+)
+def test_a_ply_that_says_how_it_is_to_be_shown_is_believed(
+    tmp_path: Path, comments: tuple[str, ...], chosen: Any, expected: str
+) -> None:
+    write_ply(tmp_path / "a.ply", random_splat(), comments)
+    options = PlyOptions(rasterize_mode=chosen)
+    run = run_of_ply(tmp_path / "a.ply", tmp_path, MaskedNerfstudioConfig(), options, NewRunOptions(tmp_path))
+    assert run.config.pipeline.model.rasterize_mode == expected
+
+
 @pytest.mark.parametrize(("frame", "expected"), [("auto", ["world", "training"]), ("world", ["world"])])
 def test_coordinates_of_the_data_are_turned_into_those_of_training(
     tmp_path: Path, frame: FrameChoice, expected: list[str]

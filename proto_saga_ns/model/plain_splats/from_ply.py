@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from nerfstudio.utils.rich_utils import CONSOLE
+from rich.markup import escape
 
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.export.ply import read_ply
+from proto_saga_ns.export.ply import read_ply, says_antialiased
 from proto_saga_ns.export.splat import Splat
 from proto_saga_ns.export.transform import Similarity, transform_splat
 from proto_saga_ns.model.checkpoint import GAUSSIAN_PREFIX
@@ -49,7 +50,7 @@ def run_of_ply(
     splat = drawable(read_ply(ply), ply)
     model = ProtoSagaModelConfig(
         sh_degree=splat.degree,
-        rasterize_mode=options.rasterize_mode,
+        rasterize_mode=_rasterize_mode(ply) if options.rasterize_mode == "auto" else options.rasterize_mode,
         background_color=options.background_color,
     )
 
@@ -59,6 +60,13 @@ def run_of_ply(
         return {name: _state(transform_splat(splat, way)) for name, way in chosen.items()}
 
     return PlainSplat(ply, REMEDY, new_run(model, parser, data, place), 0, states)
+
+
+def _rasterize_mode(ply: Path) -> Literal["classic", "antialiased"]:
+    if not says_antialiased(ply):
+        return "classic"
+    CONSOLE.print(f"{escape(str(ply))} says that it was trained with antialiasing, and is shown with it.")
+    return "antialiased"
 
 
 def drawable(splat: Splat, source: Path) -> Splat:

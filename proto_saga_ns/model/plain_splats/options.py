@@ -23,14 +23,15 @@ class NewRunOptions:
 
 @dataclass(frozen=True)
 class PlyOptions:
-    """What a PLY does not say."""
+    """What a PLY does not say, or not always."""
 
     frame: FrameChoice = "auto"
     """coordinates of the PLY. world: those of the input data, such as COLMAP's; gsplat, Inria's code and proto-saga
     export write them. training: those that nerfstudio makes of them by centring, turning and scaling; ns-export writes
     them, and the data parser must be set as it was in training. auto: tries both, and takes what looks more like
     the images"""
-    rasterize_mode: Literal["classic", "antialiased"] = "classic"
-    """antialiased: the splat was trained with splatfacto's mode of this name, or with mip-splatting"""
+    rasterize_mode: Literal["auto", "classic", "antialiased"] = "auto"
+    """antialiased: the splat was trained with splatfacto's mode of this name, or with mip-splatting. auto: it was if
+    the PLY says so, as those of Brush, Postshot and mip-splatting do"""
     background_color: Literal["random", "black", "white"] = "black"
     """behind the splat; random is the grey of ns-viewer"""
