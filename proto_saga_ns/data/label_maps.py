@@ -88,7 +88,7 @@ def label_maps_for(images: SplitImages, options: MaskOptions) -> ViewLabelMaps:
         folder = _folder(images, options) or _make_masks(images, options)
     paths = index_masks(folder, images.paths)
     check = check_label_maps(paths, images.paths)
-    CONSOLE.log(f"Masks from {folder}: {check.summary()}")
+    CONSOLE.log(f"Masks from {escape(str(folder))}: {check.summary()}")
     if check.lines > LINES:
         CONSOLE.print(
             f"[bold yellow]{check.lines:.0%} of the masks in {escape(str(folder))} are no more than lines between "
@@ -211,7 +211,7 @@ def _automatic_backend(images: SplitImages, options: MaskOptions) -> Backend:
         CONSOLE.print(
             f"{missing} cutting them into regions of similar colour instead (superpixel). This stand-in knows no "
             f"objects, and the segmentation will be no better than it is. {reason} into "
-            f"{images.data_dir / MASK_FOLDERS[0]}, or name their folder with --mask-dir."
+            f"{escape(str(images.data_dir / MASK_FOLDERS[0]))}, or name their folder with --mask-dir."
         )
     else:
         CONSOLE.print(

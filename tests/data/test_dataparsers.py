@@ -333,3 +333,9 @@ def test_command_line_offers_the_parsers_under_nerfstudios_names(tmp_path):
 def test_shuffled_masks_cover_the_instances(scene):
     _, maps = parse(MaskedNerfstudioConfig(data=scene.folder))
     assert max(len(ids) for ids in maps.ids) == NUM_INSTANCES
+
+
+def test_brackets_in_a_path_are_no_markup(tmp_path, capsys):
+    scene = write_tiny_scene(tmp_path / "[bold]")
+    parse(MaskedNerfstudioConfig(data=scene.folder))
+    assert "[bold]" in capsys.readouterr().out
