@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -105,3 +106,8 @@ def write_atomically(path: Path, content: bytes) -> None:
 def write_json(path: Path, content: Any) -> None:
     """Put JSON that people can read into ``path`` as ``atomic_file`` does."""
     write_atomically(path, (json.dumps(content, indent=1, default=str) + "\n").encode())
+
+
+def natural_key(name: str) -> list[tuple[int, int | str]]:
+    """Sorts file names as people do: view2 before view10."""
+    return [(0, int(part)) if part.isdecimal() else (1, part) for part in re.split(r"(\d+)", name) if part]

@@ -1,9 +1,9 @@
 """Time and memory of consensus by the number of Gaussians and views, stage by stage: tables and a picture.
 
 Cameras walk around a room of a hundred instances, of which a hundred masks a view show parts, wholes and unions
-(scripts/balls_in_room.py). Every size runs in a process of its own, on one thread unless told otherwise; making the
-scene and its masks is not counted. Seconds are of the CPU, because the clock says little on a machine with other work.
-Memory is what the process holds above what it held at the start. Prints Markdown and writes it to
+(scripts/common/balls_in_room.py). Every size runs in a process of its own, on one thread unless told otherwise;
+making the scene and its masks is not counted. Seconds are of the CPU, because the clock says little on a machine with
+other work. Memory is what the process holds above what it held at the start. Prints Markdown and writes it to
 results/bench_consensus.md, with bench_consensus.png beside it.
 """
 
@@ -21,11 +21,11 @@ from unittest.mock import patch
 
 import torch
 import tyro
-from balls_in_room import BALLS, HEIGHT, WALLS, WIDTH, ball_room, room_views
 from bench_rasterizer import in_process_of_its_own
+from common.balls_in_room import BALLS, HEIGHT, WALLS, WIDTH, ball_room, room_views
 
 from proto_saga_ns.association import ConsensusOptions
-from proto_saga_ns.association.consensus import blend_views, pipeline, rendered_views
+from proto_saga_ns.association.consensus import blend_views, blended_views, consensus
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,13 +33,13 @@ if TYPE_CHECKING:
 MASKS = 100
 BUDGET_GIGABYTES = 4
 STAGES = {
-    "blend weights": [(rendered_views, "contributions")],
-    "sums over Gaussians": [(pipeline, "survey"), (pipeline, "atom_units")],
-    "atoms (k-means)": [(pipeline, "find_atoms")],
-    "agreement": [(pipeline, "mask_of_atoms"), (pipeline, "count_agreement")],
-    "merging, 7 thetas": [(pipeline, "_tree")],
-    "masks, support, choice": [(pipeline, "find_instances"), (pipeline, "self_agreement")],
-    "votes": [(pipeline, "count_votes")],
+    "blend weights": [(blended_views, "contributions")],
+    "sums over Gaussians": [(consensus, "survey"), (consensus, "atom_units")],
+    "atoms (k-means)": [(consensus, "find_atoms")],
+    "agreement": [(consensus, "mask_of_atoms"), (consensus, "count_agreement")],
+    "merging, 7 thetas": [(consensus, "_tree")],
+    "masks, support, choice": [(consensus, "find_instances"), (consensus, "self_agreement")],
+    "votes": [(consensus, "count_votes")],
 }
 """Which functions each stage consists of; what one calls of another stage counts there."""
 REST = "rest"
@@ -142,7 +142,7 @@ def measure(case: Case, threads: int) -> Measured:
     with clock.watching():
         start = time.perf_counter()
         blended = blend_views(*room.geometry, views)
-        found = pipeline.find_consensus(room.geometry[0].numpy(), room.embeddings, blended, ConsensusOptions())
+        found = consensus.find_consensus(room.geometry[0].numpy(), room.embeddings, blended, ConsensusOptions())
         clock.switch(None)
         passed = time.perf_counter() - start
     return Measured(
@@ -174,8 +174,8 @@ class StageClock:
             for stage, functions in STAGES.items():
                 for module, name in functions:
                     patches.enter_context(patch.object(module, name, self._timed(stage, getattr(module, name))))
-            contributions = rendered_views.contributions
-            patches.enter_context(patch.object(rendered_views, "contributions", self._counted(contributions)))
+            contributions = blended_views.contributions
+            patches.enter_context(patch.object(blended_views, "contributions", self._counted(contributions)))
             self._base = _restart_peak()
             self.switch(REST)
             yield

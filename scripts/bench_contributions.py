@@ -19,10 +19,10 @@ from bench_rasterizer import Case, in_process_of_its_own, peak_megabytes, room
 from jaxtyping import Int
 from torch import Tensor
 
-from proto_saga_ns.gaussian_instances import InstanceVotes, elect
 from proto_saga_ns.kernels.library import library, threads
 from proto_saga_ns.rasterize import rasterization
 from proto_saga_ns.rasterize.contributions import Contributions, contributions
+from proto_saga_ns.recognition.gaussian_instances import InstanceVotes, elect
 
 LABELS_A_PASS = 16
 GEOMETRY = ("means", "quats", "scales", "opacities")

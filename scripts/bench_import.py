@@ -28,7 +28,7 @@ start = now()
 import nerfstudio.configs.method_configs
 import nerfstudio.scripts.train
 middle = now()
-import proto_saga_ns.config
+import proto_saga_ns.plugin.methods
 end = now()
 print(*(b - a for pair in ((start, middle), (middle, end)) for a, b in zip(*pair)))
 """
@@ -48,7 +48,7 @@ def main(runs: int = 5, output: Path = Path("results/bench_import.md")) -> None:
     of_imports = [_time_imports() for _ in range(runs + 1)][1:]
     rows = {
         "importing nerfstudio's methods and ns-train": _median([row[0] for row in of_imports]),
-        "importing proto_saga_ns.config after that": _median([row[1] for row in of_imports]),
+        "importing proto_saga_ns.plugin.methods after that": _median([row[1] for row in of_imports]),
     }
     for words in (["--help"], *([name, "--help"] for name in COMMANDS)):
         rows[f"`proto-saga {' '.join(words)}`"] = _median(_repeated(lambda words=words: _time_command(words), runs))

@@ -18,10 +18,9 @@ from pathlib import Path
 import torch
 import tyro
 
-from proto_saga_ns.model.cameras import CameraView
-from proto_saga_ns.model.render import Gaussians, render
-from proto_saga_ns.prototypes import classify
-from proto_saga_ns.votes import Votes, classify_with_votes
+from proto_saga_ns.plugin.model.render import CameraView, Gaussians, render
+from proto_saga_ns.recognition.prototypes import classify
+from proto_saga_ns.recognition.votes import Votes, classify_with_votes
 
 
 def main(

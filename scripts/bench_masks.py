@@ -19,12 +19,12 @@ import tyro
 from PIL import Image
 
 from proto_saga_ns.labels import cut_patch, flatten_patches
-from proto_saga_ns.labels.cache import cache_folder, mask_jobs
 from proto_saga_ns.labels.images import read_rgb
-from proto_saga_ns.labels.report import write_report
-from proto_saga_ns.labels.survey import survey
-from proto_saga_ns.labels.workers import make_masks
-from proto_saga_ns.segmenters.sam import decode_rle
+from proto_saga_ns.labels.overview import write_report
+from proto_saga_ns.masks.cache import cache_folder, mask_jobs
+from proto_saga_ns.masks.segmenters.sam import decode_rle
+from proto_saga_ns.masks.survey import survey
+from proto_saga_ns.masks.workers import make_masks
 
 HEIGHT, WIDTH, MASKS = 1080, 1920, 100
 BUDGET = 0.15

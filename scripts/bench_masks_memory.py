@@ -17,8 +17,8 @@ import tyro
 
 from proto_saga_ns.labels import read_rgb
 from proto_saga_ns.labels.images import find_images
-from proto_saga_ns.segmenters import Sam2Segmenter, Sam2Settings, SamSegmenter, SamSettings, Segmenter
-from tests.segmenters.tiny_models import LENIENT, save_tiny_sam, save_tiny_sam2
+from proto_saga_ns.masks.segmenters import Sam2Segmenter, Sam2Settings, SamSegmenter, SamSettings, Segmenter
+from tests.masks.segmenters.tiny_models import LENIENT, save_tiny_sam, save_tiny_sam2
 
 EVERY = 5
 

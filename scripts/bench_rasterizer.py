@@ -22,12 +22,12 @@ from pytorch_msssim import SSIM
 from torch import Tensor
 from torch.nn import functional as F
 
-from proto_saga_ns.cosine_softmax import DEFAULT_TAU, cross_entropy
 from proto_saga_ns.kernels.library import library, threads
 from proto_saga_ns.rasterize import rasterization, spherical_harmonics
 from proto_saga_ns.rasterize.arguments import TILE
-from proto_saga_ns.rasterize.blend import Tiles, bin_splats
 from proto_saga_ns.rasterize.reference import composite
+from proto_saga_ns.rasterize.tiles import Tiles, bin_splats
+from proto_saga_ns.recognition.cosine_softmax import DEFAULT_TAU, cross_entropy
 
 GEOMETRY = ("means", "quats", "scales", "opacities")
 

@@ -16,10 +16,10 @@ from typing import Any
 
 import tyro
 
-from proto_saga_ns.config import proto_saga_lite
-from proto_saga_ns.demo import DINING
-from proto_saga_ns.model.proto_saga import ProtoSagaModel
-from proto_saga_ns.model.render import Gaussians
+from proto_saga_ns.cli.demo_scene import DINING
+from proto_saga_ns.plugin.methods import proto_saga_lite
+from proto_saga_ns.plugin.model.proto_saga import ProtoSagaModel
+from proto_saga_ns.plugin.model.render import Gaussians
 
 
 class PlainModel(ProtoSagaModel):

@@ -18,13 +18,12 @@ import tyro
 from nerfstudio.cameras.cameras import Cameras
 from nerfstudio.data.scene_box import SceneBox
 
-from proto_saga_ns.mask_table import MaskTable
-from proto_saga_ns.model.model_config import ProtoSagaModelConfig
-from proto_saga_ns.model.proto_saga import ProtoSagaModel
-from proto_saga_ns.model.render import render
-from proto_saga_ns.model.saving import rewrite_checkpoint
+from proto_saga_ns.plugin.model.checkpoint import rewrite_checkpoint
+from proto_saga_ns.plugin.model.proto_saga import ProtoSagaModel, ProtoSagaModelConfig
+from proto_saga_ns.plugin.model.render import render
+from proto_saga_ns.plugin.viewer.session import Session
+from proto_saga_ns.recognition.prototypes import MaskTable
 from proto_saga_ns.scene import EmbeddingColors, SegmentedScene
-from proto_saga_ns.viewer.session import Session
 
 WIDTH, HEIGHT = 512, 384
 VIEWS = 60

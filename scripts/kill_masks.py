@@ -22,7 +22,7 @@ import tyro
 from PIL import Image
 
 from proto_saga_ns.labels import read_label_map, read_rgb
-from proto_saga_ns.segmenters import SuperpixelSegmenter, SuperpixelSettings
+from proto_saga_ns.masks.segmenters import SuperpixelSegmenter, SuperpixelSettings
 
 SETTINGS = SuperpixelSettings(working_size=96)
 

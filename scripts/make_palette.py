@@ -1,4 +1,4 @@
-"""Print the instance palette of ``proto_saga_ns/colors.py``.
+"""Print the instance palette of ``proto_saga_ns/labels/colors.py``.
 
 Starts from Okabe-Ito's colours and black (label 0) and adds, one by one, the colour that is farthest from all
 before it: distance in Lab, the least of normal, deuteranope and protanope sight.

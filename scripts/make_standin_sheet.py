@@ -14,8 +14,8 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageDraw
 
-from proto_saga_ns.colors import colorize
 from proto_saga_ns.labels import read_label_map, read_rgb
+from proto_saga_ns.labels.colors import colorize
 
 TITLE_HEIGHT = 18
 

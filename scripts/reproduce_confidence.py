@@ -20,14 +20,13 @@ from scipy.special import expit, logit
 from sklearn.metrics import roc_auc_score
 
 from proto_saga_ns.association import AssociationOptions
-from proto_saga_ns.cli.run import load_run
-from proto_saga_ns.evaluation.calibration import CalibrationProtocol, Reliability, reliability_of
+from proto_saga_ns.evaluation.calibration import CalibrationProtocol, Reliability, reliability_diagram, reliability_of
 from proto_saga_ns.evaluation.instance import HIT_IOU
-from proto_saga_ns.evaluation.reliability_diagram import reliability_diagram
-from proto_saga_ns.mask_agreement import DOUBTFUL
-from proto_saga_ns.model.association import segment_scene
-from proto_saga_ns.model.evaluate import evaluate_views
-from proto_saga_ns.model.options import SceneOptions
+from proto_saga_ns.plugin.model.associate import segment_scene
+from proto_saga_ns.plugin.model.evaluate import evaluate_views
+from proto_saga_ns.plugin.model.options import SceneOptions
+from proto_saga_ns.plugin.run import load_run
+from proto_saga_ns.recognition.agreement import DOUBTFUL
 
 RUNS = Path("results/demo_table/outputs/dining/proto-saga-lite")
 STRATEGIES: tuple[Literal["memory-bank", "consensus"], ...] = ("memory-bank", "consensus")

@@ -27,16 +27,16 @@ from proto_saga_ns.association import (
     ground_truth_association,
 )
 from proto_saga_ns.association.consensus import Consensus, RememberedViews, blend_views, find_consensus
-from proto_saga_ns.cli.run import Run, load_run
-from proto_saga_ns.demo import DINING
-from proto_saga_ns.evaluation import InstanceProtocol
+from proto_saga_ns.cli.demo_scene import DINING
+from proto_saga_ns.evaluation.instance import InstanceProtocol
 from proto_saga_ns.labels import read_label_map
-from proto_saga_ns.mask_table import MaskTable
-from proto_saga_ns.model.association import as_views_show_it, pool_features, training_views
-from proto_saga_ns.model.render import Gaussians
-from proto_saga_ns.model.segmentation import TrainingViews, segment_view
+from proto_saga_ns.plugin.model.associate import as_views_show_it, pool_features, training_views
+from proto_saga_ns.plugin.model.render import Gaussians
+from proto_saga_ns.plugin.model.views import TrainingViews, segment_view
+from proto_saga_ns.plugin.run import Run, load_run
+from proto_saga_ns.recognition.prototypes import MaskTable
+from proto_saga_ns.recognition.votes import Votes
 from proto_saga_ns.scene import EmbeddingColors, SegmentedScene
-from proto_saga_ns.votes import Votes
 
 TRUTH = DINING / "instances"
 RUNS = Path("results/demo_table/outputs/dining/proto-saga-lite")

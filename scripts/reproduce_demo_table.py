@@ -15,16 +15,16 @@ from pathlib import Path
 
 import torch
 import tyro
-from training import train_lite
+from common.training import train_lite
 
 from proto_saga_ns.association import BANK, GAGA, PAPER, AssociationOptions, ground_truth_association
-from proto_saga_ns.cli.run import Run, load_run
-from proto_saga_ns.demo import DINING
+from proto_saga_ns.cli.demo_scene import DINING
 from proto_saga_ns.files import write_json
 from proto_saga_ns.labels import read_label_map
-from proto_saga_ns.model.association import pool_features, segment_scene, training_views
-from proto_saga_ns.model.evaluate import evaluate_views
-from proto_saga_ns.model.options import Classifier, SceneOptions
+from proto_saga_ns.plugin.model.associate import pool_features, segment_scene, training_views
+from proto_saga_ns.plugin.model.evaluate import evaluate_views
+from proto_saga_ns.plugin.model.options import Classifier, SceneOptions
+from proto_saga_ns.plugin.run import Run, load_run
 from proto_saga_ns.scene import EmbeddingColors, SegmentedScene
 
 COLUMNS = ("PSNR", "mIoU", "precision", "recall", "instances (predicted)", "seconds")

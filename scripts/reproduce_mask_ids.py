@@ -1,6 +1,6 @@
 """How well masks whose ids hold across views are associated, whole and cut into pieces (docs/method.md).
 
-cp -r proto_saga_ns/demo/dining /tmp/dining && cp /tmp/dining/instances/* /tmp/dining/masks/
+cp -r proto_saga_ns/cli/demo_scene/dining /tmp/dining && cp /tmp/dining/instances/* /tmp/dining/masks/
 ns-train proto-saga-lite --data /tmp/dining --max-num-iterations 1500
 python scripts/reproduce_mask_ids.py --load-config outputs/dining/proto-saga-lite/DATE/config.yml
 """
@@ -17,8 +17,8 @@ import tyro
 from jaxtyping import Int
 
 from proto_saga_ns.association import BANK, Association, AssociationOptions, View, associate
-from proto_saga_ns.cli.run import load_run
-from proto_saga_ns.model.association import training_views
+from proto_saga_ns.plugin.model.associate import training_views
+from proto_saga_ns.plugin.run import load_run
 
 Ids = Int[np.ndarray, " L"]
 NEW_ID = 1000

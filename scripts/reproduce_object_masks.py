@@ -1,6 +1,6 @@
 """How well single objects can be cut out of the demo scene: Gaussians given to instances in several ways.
 
-ns-train proto-saga-lite --data proto_saga_ns/demo/dining
+ns-train proto-saga-lite --data proto_saga_ns/cli/demo_scene/dining
 python scripts/reproduce_object_masks.py --load-config outputs/dining/proto-saga-lite/DATE/config.yml
 
 Objects are matched with the instances that the scene shows in the test views (Hungarian matching of the instance
@@ -26,16 +26,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from proto_saga_ns.association import apply_association
-from proto_saga_ns.cli.run import Run, load_run
-from proto_saga_ns.demo import DINING
-from proto_saga_ns.evaluation import InstanceProtocol, InstanceResult
-from proto_saga_ns.gaussian_instances import MIN_SEEN, GaussianInstances, elect
+from proto_saga_ns.cli.demo_scene import DINING
+from proto_saga_ns.evaluation.instance import InstanceProtocol, InstanceResult
 from proto_saga_ns.labels import read_label_map
-from proto_saga_ns.model.association import training_views
-from proto_saga_ns.model.cameras import CameraView
-from proto_saga_ns.model.gaussian_votes import count_votes, segmented_views
-from proto_saga_ns.model.segmentation import TrainingViews, segment_view
+from proto_saga_ns.plugin.model.associate import count_votes, segmented_views, training_views
+from proto_saga_ns.plugin.model.render import CameraView
+from proto_saga_ns.plugin.model.views import TrainingViews, segment_view
+from proto_saga_ns.plugin.run import Run, load_run
 from proto_saga_ns.rasterize import rasterization
+from proto_saga_ns.recognition.gaussian_instances import MIN_SEEN, GaussianInstances, elect
 
 COLUMNS = ("precision", "recall", "IoU", "mIoU of views", "P of views", "R of views")
 SHELL = ("floor", "ceiling", "wall")

@@ -16,17 +16,17 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
-from paper_tables import COLUMNS, TABLES, VIDEO_TABLES, Table
-from queues import Queue, alone
-from table_cells import Job, Method, Schedule, demo_scene, run_jobs
-from table_text import Text, TextRow, latex, markdown, plot
-from video_tables import VideoOptions, video_text
+from common.paper_tables import COLUMNS, TABLES, VIDEO_TABLES, Table
+from common.queues import Queue, alone
+from common.table_cells import Job, Method, Schedule, demo_scene, run_jobs
+from common.table_text import Text, TextRow, latex, markdown, plot
+from common.video_tables import VideoOptions, video_text
 
 from proto_saga_ns.errors import ProtoSagaError, user_errors_end_the_process
+from proto_saga_ns.evaluation.standins.marks import find_mark
+from proto_saga_ns.evaluation.standins.options import PRESETS, Layout, Preset, StandinOptions
+from proto_saga_ns.evaluation.standins.write import write_standin
 from proto_saga_ns.files import write_atomically
-from proto_saga_ns.standins.marks import find_mark
-from proto_saga_ns.standins.options import PRESETS, Layout, Preset, StandinOptions
-from proto_saga_ns.standins.write import write_standin
 
 DEMO = "demo"
 

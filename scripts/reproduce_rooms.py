@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import tyro
+from common.training import train_lite
 from reproduce_consensus import Figures, Trained, figures_of_ways, markdown
-from training import train_lite
 
+from proto_saga_ns.evaluation.standins.options import PRESETS, Preset, StandinOptions
+from proto_saga_ns.evaluation.standins.write import write_standin
 from proto_saga_ns.files import write_json
-from proto_saga_ns.standins.options import PRESETS, Preset, StandinOptions
-from proto_saga_ns.standins.write import write_standin
 
 PACKAGES = ("proto_saga_ns", "nerfstudio", "gsplat", "torch", "scikit-learn", "scipy")
 FRESH_SEEDS = tuple(range(100, 110))

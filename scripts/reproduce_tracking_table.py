@@ -15,17 +15,16 @@ import tyro
 from jaxtyping import Int
 
 from proto_saga_ns.association import ground_truth_association
-from proto_saga_ns.demo import DINING
+from proto_saga_ns.cli.demo_scene import DINING
 from proto_saga_ns.evaluation.best_mask import BestMaskProtocol
 from proto_saga_ns.evaluation.instance import InstanceProtocol
 from proto_saga_ns.evaluation.mask_consistency import mask_consistency
 from proto_saga_ns.labels import read_label_map
-from proto_saga_ns.mastsam.frames import Frame
+from proto_saga_ns.mastsam.frames import Frame, LazySequence
 from proto_saga_ns.mastsam.geometry import FilterOptions
-from proto_saga_ns.mastsam.lazy_sequence import LazySequence
+from proto_saga_ns.mastsam.image_sequence import PosedImage, read_posed_images
 from proto_saga_ns.mastsam.matchers.registry import MatcherOptions, make_matcher
 from proto_saga_ns.mastsam.matches import Matches
-from proto_saga_ns.mastsam.posed_frames import PosedImage, read_posed_images
 from proto_saga_ns.mastsam.sequence import ImageSequence, SequenceOptions, Tracking, write_tracks
 from proto_saga_ns.mastsam.tracker import TrackerOptions
 

@@ -17,7 +17,7 @@ from typing import TypeVar
 
 import pytest
 
-import proto_saga_ns.config  # noqa: F401  (lets torch.load read nerfstudio's scheduler states)
+import proto_saga_ns.plugin.methods  # noqa: F401  (lets torch.load read nerfstudio's scheduler states)
 from proto_saga_ns.kernels.library import library
 from tests.commands import run
 from tests.scenes import TinyScene, write_tiny_scene
@@ -25,7 +25,7 @@ from tests.scenes import TinyScene, write_tiny_scene
 Made = TypeVar("Made")
 
 STEPS = 300
-FOLDERS_OF_ONE_WORKER = ("tests/browser/", "tests/model/", "tests/viewer/")
+FOLDERS_OF_ONE_WORKER = ("tests/browser/", "tests/plugin/model/", "tests/plugin/viewer/")
 """Their tests share one browser, or runs that are open. They take longest, and begin first."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from proto_saga_ns.colors import PALETTE, colorize, instance_colors, overlay
+from proto_saga_ns.labels.colors import PALETTE, colorize, instance_colors, overlay
 from scripts.make_palette import make_palette, smallest_distance
 
 

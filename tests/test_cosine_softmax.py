@@ -11,7 +11,12 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
 
-from proto_saga_ns.cosine_softmax import cosine_logits, cross_entropy, labelled_cross_entropy, own_log_probability
+from proto_saga_ns.recognition.cosine_softmax import (
+    cosine_logits,
+    cross_entropy,
+    labelled_cross_entropy,
+    own_log_probability,
+)
 
 SIZES = {"seed": st.integers(0, 1000), "pixels": st.integers(1, 70), "classes": st.integers(1, 40)}
 SCALES = st.sampled_from([1e-4, 1e-2, 1.0, 1e3])

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from proto_saga_ns.gaussian_instances import MIN_SEEN, GaussianInstances, InstanceVotes, elect
 from proto_saga_ns.rasterize.contributions import Contributions
+from proto_saga_ns.recognition.gaussian_instances import MIN_SEEN, GaussianInstances, InstanceVotes, elect
 
 N, T = 13, 70_000
 IDS = torch.tensor([0, 1, 2, 300, T])

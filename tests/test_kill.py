@@ -14,7 +14,7 @@ import torch
 
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.files import atomic_file
-from proto_saga_ns.model.trainer import STAGING_FOLDER, publish
+from proto_saga_ns.plugin.trainer import STAGING_FOLDER, publish
 from tests.commands import Started, run
 from tests.conftest import TrainedRun, train_arguments
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from proto_saga_ns.mask_agreement import VISIBLE_SHARE, MaskAgreement
+from proto_saga_ns.recognition.agreement import VISIBLE_SHARE, MaskAgreement
 
 IDS = range(1, 5)
 maps = hnp.arrays(np.int32, (4, 5), elements=st.integers(0, 4))

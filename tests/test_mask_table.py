@@ -10,8 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from proto_saga_ns.mask_table import NO_VIEW, MaskedView, MaskTable
-from proto_saga_ns.prototypes import view_prototypes
+from proto_saga_ns.recognition.prototypes import NO_VIEW, MaskedView, MaskTable, view_prototypes
 
 DIM = 4
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from proto_saga_ns.names import natural_key
+from proto_saga_ns.files import natural_key
 
 
 def test_natural_order_counts_as_people_do() -> None:

@@ -40,7 +40,7 @@ def test_nerfstudio_offers_both_methods_with_the_optimizers_that_they_need() -> 
 def test_the_plugin_imports_without_any_extra() -> None:
     run_python(
         f"import sys\nfor name in {EXTRAS}: sys.modules[name] = None\n"
-        "import proto_saga_ns.config\nfrom proto_saga_ns.cli.commands import COMMANDS\n"
+        "import proto_saga_ns.plugin.methods\nfrom proto_saga_ns.cli.commands import COMMANDS\n"
         "for command in COMMANDS.values(): command.load()"
     )
 
@@ -60,7 +60,7 @@ def test_what_is_below_the_scene_works_without_nerfstudio() -> None:
 
 
 def test_the_package_is_typed_and_carries_its_demo_scene() -> None:
-    from proto_saga_ns.demo import DINING
+    from proto_saga_ns.cli.demo_scene import DINING
 
     assert (Path(proto_saga_ns.__file__).parent / "py.typed").is_file()
     assert len(list((DINING / "images").glob("*.jpg"))) == 72 == len(list((DINING / "instances").glob("*.png")))

@@ -11,7 +11,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.pose_file import check_pose_file, read_pose_file
+from proto_saga_ns.labels.images import check_pose_file, read_pose_file
 
 
 def write(folder: Path, *poses: Any) -> Path:

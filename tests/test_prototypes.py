@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from proto_saga_ns import cosine_softmax
-from proto_saga_ns.prototypes import classify, view_prototypes
+from proto_saga_ns.recognition import cosine_softmax
+from proto_saga_ns.recognition.prototypes import classify, view_prototypes
 
 
 def random_view(seed: int, instances: int, height: int = 6, width: int = 5, dim: int = 4) -> tuple[Tensor, Tensor]:

@@ -13,12 +13,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from proto_saga_ns.cosine_softmax import DEFAULT_TAU
 from proto_saga_ns.kernels.library import ISA_VARIABLE, supported_instruction_sets
-from proto_saga_ns.prototypes import classify
 from proto_saga_ns.rasterize.contributions import Contributions
-from proto_saga_ns.rasterize.votes import TileVotes, rasterization_with_votes
-from proto_saga_ns.votes import BESIDE_MASKS, BESIDE_VIEWS, DOUBT, Votes, classify_with_votes, joint_probabilities
+from proto_saga_ns.rasterize.rasterization import rasterization_with_votes
+from proto_saga_ns.rasterize.sparse_channels import TileVotes
+from proto_saga_ns.recognition.cosine_softmax import DEFAULT_TAU
+from proto_saga_ns.recognition.prototypes import classify
+from proto_saga_ns.recognition.votes import (
+    BESIDE_MASKS,
+    BESIDE_VIEWS,
+    DOUBT,
+    Votes,
+    classify_with_votes,
+    joint_probabilities,
+)
 from tests.rasterize.scenes import random_scene
 from tests.scene.scenes import random_votes
 

@@ -16,7 +16,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from proto_saga_ns.association.options import AssociationOptions
-from proto_saga_ns.cosine_softmax import own_log_probability
+from proto_saga_ns.recognition.cosine_softmax import own_log_probability
 
 Progress = Callable[[Iterable[int]], Iterable[int]]
 

@@ -13,9 +13,9 @@ from proto_saga_ns.association.claims import Progress, View, Views, candidates, 
 from proto_saga_ns.association.mask_tracks import find_tracks, join_tracks
 from proto_saga_ns.association.memory_bank import NOBODY, MemoryBank
 from proto_saga_ns.association.options import AssociationOptions
-from proto_saga_ns.levels import Levels
-from proto_saga_ns.names import natural_key
-from proto_saga_ns.votes import Votes
+from proto_saga_ns.files import natural_key
+from proto_saga_ns.recognition.levels import Levels
+from proto_saga_ns.recognition.votes import Votes
 
 
 @dataclass(frozen=True)

@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from proto_saga_ns.association import GAGA, PAPER, AssociationOptions
-from proto_saga_ns.cli.say import say
+from proto_saga_ns.cli.printing import say
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.model.options import SceneOptions
-from proto_saga_ns.model.plain_splats.options import NewRunOptions, PlyOptions
+from proto_saga_ns.plugin.adopt.options import NewRunOptions, PlyOptions
+from proto_saga_ns.plugin.model.options import SceneOptions
 
 if TYPE_CHECKING:
     from nerfstudio.engine.trainer import TrainerConfig
 
-    from proto_saga_ns.model.plain_splats.plain_splat import PlainSplat
+    from proto_saga_ns.plugin.adopt.plain_splat import PlainSplat
 
 
 @dataclass
@@ -51,7 +51,7 @@ class Associate:
     splat: PlyOptions = field(default_factory=PlyOptions)
 
     def run(self) -> None:
-        from proto_saga_ns.cli.run import is_ours, read_config
+        from proto_saga_ns.plugin.run import is_ours, read_config
 
         self._check_arguments()
         if self.load_config is None:
@@ -81,9 +81,9 @@ class Associate:
         return {"none": self.association, "paper": PAPER, "gaga": GAGA}[self.preset]
 
     def _associate_again(self, load_config: Path) -> None:
-        from proto_saga_ns.cli.run import load_run
-        from proto_saga_ns.model.association import segment_scene
-        from proto_saga_ns.model.saving import rewrite_checkpoint
+        from proto_saga_ns.plugin.model.associate import segment_scene
+        from proto_saga_ns.plugin.model.checkpoint import rewrite_checkpoint
+        from proto_saga_ns.plugin.run import load_run
 
         if self.data_parser is not None or self.place != NewRunOptions():
             raise ProtoSagaError(
@@ -97,17 +97,17 @@ class Associate:
         say(f"{len(scene.instances)} instances; the checkpoint before is {kept}")
 
     def _run_of_ply(self) -> PlainSplat:
-        from proto_saga_ns.data.parser_choice import find_parser, parse_choice
-        from proto_saga_ns.model.plain_splats.from_ply import run_of_ply
+        from proto_saga_ns.plugin.adopt.from_ply import run_of_ply
+        from proto_saga_ns.plugin.adopt.parsers import find_parser, parse_choice
 
         assert self.ply is not None and self.data is not None, "checked before"
         parser = find_parser(self.data) if self.data_parser is None else parse_choice(self.data_parser)
         return run_of_ply(self.ply, self.data, parser, self.splat, self.place)
 
     def _run_of_splatfacto(self, config: TrainerConfig, load_config: Path) -> PlainSplat:
-        from proto_saga_ns.cli.run import check_is_ours, last_checkpoint
-        from proto_saga_ns.data.parser_choice import parse_choice
-        from proto_saga_ns.model.plain_splats.from_splatfacto import is_splatfacto, run_of_splatfacto
+        from proto_saga_ns.plugin.adopt.from_splatfacto import is_splatfacto, run_of_splatfacto
+        from proto_saga_ns.plugin.adopt.parsers import parse_choice
+        from proto_saga_ns.plugin.run import check_is_ours, last_checkpoint
 
         if not is_splatfacto(config):
             check_is_ours(config, load_config)
@@ -115,8 +115,8 @@ class Associate:
         return run_of_splatfacto(config, last_checkpoint(config, load_config), choice, self.data, self.place)
 
     def _adopt(self, splat: PlainSplat) -> None:
-        from proto_saga_ns.model.next_commands import next_commands
-        from proto_saga_ns.model.plain_splats.adopt import adopt
+        from proto_saga_ns.plugin.adopt.adopt import adopt
+        from proto_saga_ns.plugin.trainer import next_commands
 
         config, count = adopt(splat, self._options, self.scene)
         say(

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.labels.view_names import view_name
-from proto_saga_ns.videos.turntable import (
+from proto_saga_ns.export.videos.turntable import (
     PinholeLens,
     ends_of_gaussians,
     framing_distance,
@@ -20,12 +19,13 @@ from proto_saga_ns.videos.turntable import (
     orbit_poses,
     orbit_rotations,
 )
+from proto_saga_ns.labels.view_names import view_name
 
 if TYPE_CHECKING:
     from jaxtyping import Float
     from nerfstudio.cameras.cameras import Cameras
 
-    from proto_saga_ns.cli.run import Run, Split
+    from proto_saga_ns.plugin.run import Run, Split
 
 PathKind = Literal["views", "interpolate", "turntable", "file"]
 FPS = 24.0
@@ -105,7 +105,7 @@ def interpolated_path(run: Run, split: Split, size: PictureSize, count: int, ord
     import torch
     from nerfstudio.cameras.camera_utils import get_ordered_poses_and_k
 
-    from proto_saga_ns.videos.interpolation import smooth_path
+    from proto_saga_ns.export.videos.interpolation import smooth_path
 
     views = [camera for _, camera, _ in run.cameras(split)]
     first, poses = views[0], torch.cat([camera.camera_to_worlds for camera in views])
@@ -173,7 +173,7 @@ def path_from_file(path: Path, size: PictureSize) -> CameraPath:
     Raises:
         ProtoSagaError: the file is missing, is no camera path, or is not of perspective cameras.
     """
-    from proto_saga_ns.model.render_requests import read_camera_path
+    from proto_saga_ns.plugin.render_requests import read_camera_path
 
     found = read_camera_path(path)
     seconds = found.seconds or len(found.cameras) / FPS

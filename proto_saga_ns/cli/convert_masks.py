@@ -108,7 +108,7 @@ def check_some_masks(views: Views, source: Path) -> Views:
 def _masks_of(folder: Path, images: list[Path]) -> Path:
     """The folder of label maps that training would take, or the one mask cache that there is."""
     from proto_saga_ns.labels import find_masks_of
-    from proto_saga_ns.labels.cache import MANIFEST, cache_roots
+    from proto_saga_ns.masks.cache import MANIFEST, cache_roots
 
     if found := find_masks_of(folder, images):
         return found

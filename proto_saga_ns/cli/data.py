@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from proto_saga_ns.cli.say import say
-from proto_saga_ns.datasets.names import Dataset
+from proto_saga_ns.cli.printing import say
 from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.evaluation.datasets.findings import Dataset
 
 if TYPE_CHECKING:
-    from proto_saga_ns.datasets.report import Finding, Report, SceneReport
+    from proto_saga_ns.evaluation.datasets.findings import Finding, Report, SceneReport
 
 MAX_ROWS = 40
 """Of more scenes than that, only those with errors or warnings have a row, and so many of them."""
@@ -40,8 +40,8 @@ class CheckData:
     """also write all that was found to this file"""
 
     def run(self) -> None:
-        from proto_saga_ns.datasets.hints import HINTS
-        from proto_saga_ns.datasets.layouts import check
+        from proto_saga_ns.evaluation.datasets.hints import HINTS
+        from proto_saga_ns.evaluation.datasets.layouts import check
         from proto_saga_ns.files import write_json
 
         if _is_missing_or_empty(self.folder):
@@ -67,7 +67,7 @@ class DataHints:
     """which data set"""
 
     def run(self) -> None:
-        from proto_saga_ns.datasets.hints import HINTS
+        from proto_saga_ns.evaluation.datasets.hints import HINTS
 
         say(HINTS[self.dataset].text())
 

@@ -10,7 +10,7 @@ import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 
-from proto_saga_ns.demo import DINING
+from proto_saga_ns.cli.demo_scene import DINING
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.kernels.waiting import PASSIVE, WAIT_POLICY
 
@@ -63,7 +63,7 @@ class Demo:
 
     def _pictures(self, config: Path, out: Path) -> None:
         from proto_saga_ns.cli.demo_views import write_demo_views
-        from proto_saga_ns.cli.run import load_run
+        from proto_saga_ns.plugin.run import load_run
 
         write_demo_views(load_run(config), DINING / "instances", out)
 

@@ -6,20 +6,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from proto_saga_ns.colors import colorize, overlay
-from proto_saga_ns.evaluation import InstanceProtocol
+from proto_saga_ns.evaluation.instance import InstanceProtocol
+from proto_saga_ns.evaluation.report.panels import SeenView
+from proto_saga_ns.evaluation.report.pictures import truth_picture
+from proto_saga_ns.evaluation.report.sheets import Block, Row, Sheet, draw_sheet
+from proto_saga_ns.export.videos.pictures import to_uint8
 from proto_saga_ns.files import write_atomically
 from proto_saga_ns.labels import read_label_map
+from proto_saga_ns.labels.colors import colorize, overlay
 from proto_saga_ns.labels.view_names import view_name
-from proto_saga_ns.model.evaluate import truths_of_views
-from proto_saga_ns.model.segmentation import segment_view
-from proto_saga_ns.report.panels import SeenView
-from proto_saga_ns.report.pictures import truth_picture
-from proto_saga_ns.report.sheets import Block, Row, Sheet, draw_sheet
-from proto_saga_ns.videos.pictures import to_uint8
+from proto_saga_ns.plugin.model.evaluate import truths_of_views
+from proto_saga_ns.plugin.model.views import segment_view
 
 if TYPE_CHECKING:
-    from proto_saga_ns.cli.run import Run
+    from proto_saga_ns.plugin.run import Run
 
 COLUMNS = ("photo", "novel view", "instances", "overlay", "ground truth")
 NOTES = ("Ground truth has the colours of the instances that it is matched with; hatched: matched with none.",)

@@ -70,7 +70,7 @@ class Doctor:
 
 
 def _build(architectures: str | None) -> None:
-    from proto_saga_ns.cli.say import say
+    from proto_saga_ns.cli.printing import say
     from proto_saga_ns.kernels.gsplat_code import build_gsplat
 
     say(f"gsplat's compiled code: {build_gsplat(architectures)}")
@@ -248,7 +248,7 @@ def _extra_with_weights(package: str, extra: str, weights: Callable[[], Finding]
 
 
 def _sam_weights() -> Finding:
-    from proto_saga_ns.segmenters.sam_weights import PUBLISHED, weights_path
+    from proto_saga_ns.masks.segmenters.sam_weights import PUBLISHED, weights_path
 
     return _weights("  weights of SAM", {model: weights_path(model) for model in PUBLISHED})
 
@@ -261,8 +261,8 @@ def _weights(what: str, files: Mapping[str, Path], otherwise: str = "") -> Findi
 
 
 def _hub_weights() -> Finding:
-    from proto_saga_ns.segmenters.sam2 import Sam2Settings
-    from proto_saga_ns.text.options import SWIN_B
+    from proto_saga_ns.masks.phrases.options import SWIN_B
+    from proto_saga_ns.masks.segmenters.sam2 import Sam2Settings
 
     return _on_hub("  weights of SAM 2, Grounding DINO", Sam2Settings().model, SWIN_B)
 

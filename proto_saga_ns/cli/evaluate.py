@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.granularity import OBJECTS, LevelName, granularity_of, level_in_words
-from proto_saga_ns.standins.marks import mark_labels
-from proto_saga_ns.text.options import TextOptions
+from proto_saga_ns.evaluation.standins.marks import mark_labels
+from proto_saga_ns.masks.phrases.options import TextOptions
+from proto_saga_ns.recognition.granularity import OBJECTS, LevelName, granularity_of, level_in_words
 
 if TYPE_CHECKING:
     from proto_saga_ns.evaluation.calibration import Reliability
     from proto_saga_ns.evaluation.mask_consistency import MatchFrames
-    from proto_saga_ns.model.evaluate_phrases import PhraseResult
-    from proto_saga_ns.text.sources import TextMasks
+    from proto_saga_ns.masks.phrases.sources import TextMasks
+    from proto_saga_ns.plugin.model.evaluate import PhraseResult
 
 Protocol = Literal["instance", "best-mask", "consistency", "lerf-mask"]
 Figures = dict[str, Any]
@@ -144,8 +144,8 @@ def _lerf_mask(arguments: Evaluate) -> Figures:
     load_config, ground_truth = _given(arguments, "load_config"), _given(arguments, "ground_truth")
     text_masks = _text_masks(arguments)
 
-    from proto_saga_ns.cli.run import load_run
-    from proto_saga_ns.model.evaluate_phrases import evaluate_phrases
+    from proto_saga_ns.plugin.model.evaluate import evaluate_phrases
+    from proto_saga_ns.plugin.run import load_run
 
     run = load_run(load_config, arguments.data)
     min_share = arguments.text.min_share
@@ -160,12 +160,12 @@ def _text_masks(arguments: Evaluate) -> TextMasks:
     if arguments.text_masks is not None and arguments.boxes is not None:
         raise ProtoSagaError("Give --text-masks or --boxes, not both.")
     if arguments.text_masks is not None:
-        from proto_saga_ns.text.sources import masks_in_folder
+        from proto_saga_ns.masks.phrases.sources import masks_in_folder
 
         return masks_in_folder(arguments.text_masks)
 
-    from proto_saga_ns.text.find import TextFinder
-    from proto_saga_ns.text.sources import masks_by_model, masks_in_boxes
+    from proto_saga_ns.masks.phrases.find import TextFinder
+    from proto_saga_ns.masks.phrases.sources import masks_by_model, masks_in_boxes
 
     finder = TextFinder(arguments.text)
     return masks_by_model(finder) if arguments.boxes is None else masks_in_boxes(arguments.boxes, finder)
@@ -232,10 +232,10 @@ def _of_folder(predictions: Path, ground_truth: Path) -> Figures:
 
 
 def _of_run(config: Path, data: Path | None, ground_truth: Path, granularity: float, diagram: Path | None) -> Figures:
-    from proto_saga_ns.cli.run import load_run
     from proto_saga_ns.evaluation.calibration import CalibrationProtocol
-    from proto_saga_ns.model.evaluate import evaluate_views
-    from proto_saga_ns.model.image_quality import FIGURES
+    from proto_saga_ns.plugin.model.evaluate import evaluate_views
+    from proto_saga_ns.plugin.model.image_quality import FIGURES
+    from proto_saga_ns.plugin.run import load_run
 
     run = load_run(config, data)
     calibration = None if granularity > OBJECTS else CalibrationProtocol()
@@ -251,7 +251,7 @@ def _of_run(config: Path, data: Path | None, ground_truth: Path, granularity: fl
 
 
 def _draw(reliability: Reliability, file: Path) -> None:
-    from proto_saga_ns.evaluation.reliability_diagram import reliability_diagram
+    from proto_saga_ns.evaluation.calibration import reliability_diagram
     from proto_saga_ns.files import write_atomically
 
     write_atomically(file, reliability_diagram({"confidence of the test views": reliability}))

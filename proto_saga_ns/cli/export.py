@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from proto_saga_ns.cli.run import Split
-from proto_saga_ns.cli.say import say
+from proto_saga_ns.cli.printing import say
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.granularity import OBJECTS, LevelName, granularity_of, level_in_words
 from proto_saga_ns.labels.view_names import view_name
+from proto_saga_ns.plugin.run import Split
+from proto_saga_ns.recognition.granularity import OBJECTS, LevelName, granularity_of, level_in_words
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from proto_saga_ns.cli.run import Run
     from proto_saga_ns.export.boxes import ObjectBoxes
     from proto_saga_ns.export.frame import ExportFrame
     from proto_saga_ns.export.parts import LabelledSplat
     from proto_saga_ns.export.transform import Similarity
-    from proto_saga_ns.gaussian_instances import GaussianInstances
+    from proto_saga_ns.plugin.run import Run
+    from proto_saga_ns.recognition.gaussian_instances import GaussianInstances
     from proto_saga_ns.scene import SegmentedScene
 
 What = Literal["instances", "rest", "labelled", "colors", "boxes"]
@@ -72,13 +72,11 @@ class Export:
     """where the data lies now, if it has moved since training"""
 
     def run(self) -> None:
-        from proto_saga_ns.cli.run import load_run
         from proto_saga_ns.export.frame import ExportFrame
-        from proto_saga_ns.export.parts import check_ids
-        from proto_saga_ns.export.tables import instances_table
+        from proto_saga_ns.export.parts import check_ids, instances_table
         from proto_saga_ns.files import check_output_folder, remove_file, write_json
-        from proto_saga_ns.scene.shown_level import at_granularity
-        from proto_saga_ns.scene.shown_things import table_at_level
+        from proto_saga_ns.plugin.run import load_run
+        from proto_saga_ns.scene.shown import at_granularity, table_at_level
 
         check_output_folder(self.output_dir)
         granularity = granularity_of(self.granularity)
@@ -150,7 +148,7 @@ class Export:
         from rich.progress import track
 
         from proto_saga_ns.export.boxes import object_boxes
-        from proto_saga_ns.export.tables import boxes_table
+        from proto_saga_ns.export.parts import boxes_table
         from proto_saga_ns.files import write_json
 
         if "boxes" not in self.what:
@@ -180,7 +178,7 @@ class Export:
         from rich.progress import track
 
         from proto_saga_ns.labels import write_label_map
-        from proto_saga_ns.model.segmentation import segment_view
+        from proto_saga_ns.plugin.model.views import segment_view
 
         for image, camera, _ in track(views, "Segmenting views"):
             labels = segment_view(run.model, run.scene, camera, granularity).labels
@@ -233,7 +231,7 @@ def _labelled_splat(run: Run, instances: GaussianInstances, known: set[int], fra
 
 def _gaussian_instances(run: Run, scene: SegmentedScene) -> GaussianInstances:
     """The instance of each Gaussian: the scene's, or else that of the prototype nearest to its own embedding."""
-    from proto_saga_ns.scene.shown_gaussians import instances_at_level
+    from proto_saga_ns.scene.shown import instances_at_level
 
     if scene.gaussians is None:
         say("The scene does not say which Gaussian belongs to which instance; each gets that of the nearest prototype.")
@@ -243,7 +241,7 @@ def _gaussian_instances(run: Run, scene: SegmentedScene) -> GaussianInstances:
 def _world_to_training(run: Run, load_config: Path) -> Similarity:
     """What nerfstudio's data parser did to the coordinates when the run was trained."""
     from proto_saga_ns.export.transform import DATAPARSER_FILE, Similarity
-    from proto_saga_ns.model.plain_splats.fit import training_frame
+    from proto_saga_ns.plugin.adopt.fit import training_frame
 
     file = load_config.parent / DATAPARSER_FILE
     try:

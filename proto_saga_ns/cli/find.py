@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from proto_saga_ns.cli.run import Split
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.labels.view_names import view_name
-from proto_saga_ns.text.options import TextOptions
+from proto_saga_ns.masks.phrases.options import TextOptions
+from proto_saga_ns.plugin.run import Split
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from nerfstudio.cameras.cameras import Cameras
     from rich.console import Console
 
-    from proto_saga_ns.cli.run import Run
+    from proto_saga_ns.masks.phrases.find import FoundInstance, TextFinder, TextMask
+    from proto_saga_ns.masks.phrases.grounding import FoundBoxes
+    from proto_saga_ns.plugin.run import Run
     from proto_saga_ns.scene import SegmentedScene
-    from proto_saga_ns.text.find import FoundInstance, TextFinder, TextMask
-    from proto_saga_ns.text.grounding import FoundBoxes
 
     Options = TextOptions
 else:
@@ -63,7 +63,7 @@ class Find:
     options: Options = field(default_factory=TextOptions)
 
     def run(self) -> None:
-        from proto_saga_ns.text.find import TextFinder, instances_on
+        from proto_saga_ns.masks.phrases.find import TextFinder, instances_on
 
         finder = TextFinder(self.options)
         self._check(finder)
@@ -71,10 +71,10 @@ class Find:
         # Later, since these imports take seconds and bad input shall be answered at once.
         from rich.console import Console
 
-        from proto_saga_ns.cli.run import load_run
-        from proto_saga_ns.model.saving import rewrite_checkpoint
-        from proto_saga_ns.model.segmentation import segment_view
-        from proto_saga_ns.text.picture import picture
+        from proto_saga_ns.masks.phrases.picture import picture
+        from proto_saga_ns.plugin.model.checkpoint import rewrite_checkpoint
+        from proto_saga_ns.plugin.model.views import segment_view
+        from proto_saga_ns.plugin.run import load_run
 
         console = Console()
         run = load_run(self.load_config, self.data)
@@ -100,7 +100,7 @@ class Find:
 
     def _check(self, finder: TextFinder) -> None:
         """All that can be wrong with phrase and models, before the scene is loaded."""
-        from proto_saga_ns.text.grounding import normalise_phrase
+        from proto_saga_ns.masks.phrases.grounding import normalise_phrase
 
         if not self.boxes:
             normalise_phrase(self.phrase)
@@ -144,7 +144,7 @@ def _print_instances(console: Console, chosen: list[FoundInstance], scene: Segme
     from rich.markup import escape
     from rich.table import Table
 
-    from proto_saga_ns.cli.swatch import swatch
+    from proto_saga_ns.cli.printing import swatch
 
     if not chosen:
         console.print("No instance lies on the mask for the most part. A lower --min-share chooses more.")

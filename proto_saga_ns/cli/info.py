@@ -27,9 +27,9 @@ class Info:
         from rich.markup import escape
         from rich.table import Table
 
-        from proto_saga_ns.cli.run import load_run
-        from proto_saga_ns.cli.swatch import swatch
-        from proto_saga_ns.mask_agreement import DOUBT
+        from proto_saga_ns.cli.printing import swatch
+        from proto_saga_ns.plugin.run import load_run
+        from proto_saga_ns.recognition.agreement import DOUBT
 
         run = load_run(self.load_config, self.data)
         scene = run.scene

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import tyro
 
-from proto_saga_ns.cli.say import say
+from proto_saga_ns.cli.printing import say
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.labels.images import data_folder, find_images
-from proto_saga_ns.labels.ray_workers import RayOptions
-from proto_saga_ns.segmenters.backends import BACKENDS, DEFAULT_BACKEND, AllSettings, SegmenterFactory
-from proto_saga_ns.segmenters.mask_generation import MaskGenerationSettings
+from proto_saga_ns.masks.ray_workers import RayOptions
+from proto_saga_ns.masks.segmenters.backends import BACKENDS, DEFAULT_BACKEND, AllSettings, SegmenterFactory
+from proto_saga_ns.masks.segmenters.mask_generation import MaskGenerationSettings
 
 if TYPE_CHECKING:
-    from proto_saga_ns.labels.batch import FolderOfMasks
-    from proto_saga_ns.labels.cache import MaskJob
-    from proto_saga_ns.labels.workers import Finished
-    from proto_saga_ns.segmenters import Segmenter
+    from proto_saga_ns.masks.cache import MaskJob
+    from proto_saga_ns.masks.segmenters import Segmenter
+    from proto_saga_ns.masks.survey import FolderOfMasks
+    from proto_saga_ns.masks.workers import Finished
 
     BackendName = str
     Settings = Any
@@ -86,7 +86,7 @@ class Masks:
 
     def _make_all(self, folders: Sequence[Path], factory: SegmenterFactory) -> list[FolderOfMasks]:
         """All folders are looked at before the first is worked on, and what fails stops nothing else."""
-        from proto_saga_ns.labels.batch import collect, look_at
+        from proto_saga_ns.masks.survey import collect, look_at
 
         images = [find_images(data) for data in folders]
         caches = [
@@ -105,8 +105,8 @@ class Masks:
         return caches
 
     def _run_jobs(self, jobs: Sequence[MaskJob], factory: SegmenterFactory) -> Iterator[Finished]:
-        from proto_saga_ns.labels.ray_workers import make_masks_with_ray
-        from proto_saga_ns.labels.workers import make_masks
+        from proto_saga_ns.masks.ray_workers import make_masks_with_ray
+        from proto_saga_ns.masks.workers import make_masks
 
         if self.engine == "ray":
             return make_masks_with_ray(jobs, factory, self.workers, self.ray, force=self.force)
@@ -141,8 +141,7 @@ class Masks:
 
 
 def _verified(folders: Sequence[Path], factory: SegmenterFactory) -> list[FolderOfMasks]:
-    from proto_saga_ns.labels.batch import FolderOfMasks
-    from proto_saga_ns.labels.survey import survey
+    from proto_saga_ns.masks.survey import FolderOfMasks, survey
 
     states = [survey(find_images(data), factory(), data_folder(data)) for data in folders]
     complaints = [f"{state.folder}: {complaint}" for state in states if (complaint := state.complaint())]
@@ -169,15 +168,15 @@ def _say_what_training_takes(cache: FolderOfMasks, backend: BackendName) -> None
 
 def _download(segmenter: Segmenter) -> None:
     """Get the weights of a model and see whether they load, once, before several workers do."""
-    from proto_saga_ns.segmenters import ModelSegmenter
+    from proto_saga_ns.masks.segmenters import ModelSegmenter
 
     if isinstance(segmenter, ModelSegmenter):
         segmenter.load()
 
 
 def _report(data: Path, images: Sequence[Path], masks: Path) -> None:
-    from proto_saga_ns.labels.cache import writable_root
-    from proto_saga_ns.labels.report import write_report
+    from proto_saga_ns.labels.overview import write_report
+    from proto_saga_ns.masks.cache import writable_root
 
     # Beside masks/, where only label maps belong.
     html = writable_root(data_folder(data)).parent / f"report-{masks.resolve().name}.html"

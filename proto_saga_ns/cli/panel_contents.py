@@ -12,26 +12,26 @@ from jaxtyping import Int, UInt8
 from rich.console import Console
 from rich.progress import track
 
-from proto_saga_ns.colors import colorize
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.evaluation import InstanceProtocol
+from proto_saga_ns.evaluation.instance import InstanceProtocol
+from proto_saga_ns.evaluation.report.panels import SeenView
+from proto_saga_ns.evaluation.report.sheets import Block, Row, Sheet
+from proto_saga_ns.evaluation.report.stages import TrainingStages, comparable_picture, novel_pictures
+from proto_saga_ns.evaluation.standins.marks import mark_labels
+from proto_saga_ns.export.videos.pictures import to_uint8
 from proto_saga_ns.labels import read_label_map
-from proto_saga_ns.labels.report.page import evenly_spread
+from proto_saga_ns.labels.colors import colorize
+from proto_saga_ns.labels.overview.page import evenly_spread
 from proto_saga_ns.labels.view_names import view_name
-from proto_saga_ns.model.association import training_views
-from proto_saga_ns.model.evaluate import truths_of_views
-from proto_saga_ns.model.segmentation import segment_view
-from proto_saga_ns.report.panels import SeenView
-from proto_saga_ns.report.sheets import Block, Row, Sheet
-from proto_saga_ns.report.stages import TrainingStages, comparable_picture, novel_pictures
-from proto_saga_ns.standins.marks import mark_labels
-from proto_saga_ns.videos.pictures import to_uint8
+from proto_saga_ns.plugin.model.associate import training_views
+from proto_saga_ns.plugin.model.evaluate import truths_of_views
+from proto_saga_ns.plugin.model.views import segment_view
 
 if TYPE_CHECKING:
     from nerfstudio.cameras.cameras import Cameras
     from torch import Tensor
 
-    from proto_saga_ns.cli.run import Run
+    from proto_saga_ns.plugin.run import Run
 
 View = tuple[Path, "Cameras", "Tensor"]
 Labels = Int[np.ndarray, "H W"]

@@ -10,8 +10,8 @@ from typing import Annotated
 import tyro
 
 from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.evaluation.report.sheets import Format
 from proto_saga_ns.files import check_output_folder
-from proto_saga_ns.report.sheets import Format
 
 
 @dataclass
@@ -54,9 +54,9 @@ class Panels:
         names = run_names(self.load_config, self.names)
 
         from proto_saga_ns.cli.panel_contents import Wanted, sheets_of_run, sheets_of_runs
-        from proto_saga_ns.cli.run import load_run
+        from proto_saga_ns.evaluation.report.sheets import draw_sheet
         from proto_saga_ns.files import write_atomically
-        from proto_saga_ns.report.sheets import draw_sheet
+        from proto_saga_ns.plugin.run import load_run
 
         wanted = Wanted(self.ground_truth, self.views, self.stems, self.longest)
         if len(self.load_config) == 1:

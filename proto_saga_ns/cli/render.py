@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from proto_saga_ns.cli.camera_paths import CameraPath, PathKind, PictureSize, Turntable
-from proto_saga_ns.cli.run import Split
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.granularity import LevelName, granularity_of
-from proto_saga_ns.videos.pictures import Output
+from proto_saga_ns.export.videos.pictures import Output
+from proto_saga_ns.plugin.run import Split
+from proto_saga_ns.recognition.granularity import LevelName, granularity_of
 
 if TYPE_CHECKING:
-    from proto_saga_ns.cli.run import Run
+    from proto_saga_ns.plugin.run import Run
     from proto_saga_ns.scene import SegmentedScene
     from proto_saga_ns.scene.display import Display
 
@@ -90,9 +90,9 @@ class Render:
 
         from rich.console import Console
 
-        from proto_saga_ns.cli.run import load_run
-        from proto_saga_ns.model.pictures import has_alpha
-        from proto_saga_ns.videos.writers import check_target
+        from proto_saga_ns.export.videos.writers import check_target
+        from proto_saga_ns.plugin.model.views import has_alpha
+        from proto_saga_ns.plugin.run import load_run
 
         check_target(self.output_path, has_alpha=False)
         run = load_run(self.load_config, self.data)
@@ -148,7 +148,7 @@ class Render:
         if self.granularity is None:
             return displayed
 
-        from proto_saga_ns.scene.shown_level import at_granularity
+        from proto_saga_ns.scene.shown import at_granularity
 
         return at_granularity(displayed, granularity_of(self.granularity))
 
@@ -196,8 +196,8 @@ class Render:
     def _write(self, run: Run, target: Path) -> None:
         from rich.progress import track
 
-        from proto_saga_ns.model.pictures import picture
-        from proto_saga_ns.videos.writers import picture_writer
+        from proto_saga_ns.export.videos.writers import picture_writer
+        from proto_saga_ns.plugin.model.views import picture
 
         path, outputs = self._camera_path(run), self._outputs(run.scene.display)
         views = list(zip(path.names, path.cameras, strict=True))

@@ -33,9 +33,9 @@ class Report:
         from rich.console import Console
 
         from proto_saga_ns.cli.report_contents import make_page
-        from proto_saga_ns.cli.run import load_run
+        from proto_saga_ns.evaluation.report.page import render_page
         from proto_saga_ns.files import write_atomically
-        from proto_saga_ns.report.page import render_page
+        from proto_saga_ns.plugin.run import load_run
 
         _check_arguments(self)
         run = load_run(self.load_config, self.data)

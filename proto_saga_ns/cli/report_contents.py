@@ -13,25 +13,25 @@ from rich.progress import track
 
 import proto_saga_ns
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.evaluation import InstanceProtocol
+from proto_saga_ns.evaluation.instance import InstanceProtocol
+from proto_saga_ns.evaluation.report.figures import Confidences, Overlaps, TrueInstance
+from proto_saga_ns.evaluation.report.page import Figure, Page, PanelRow, PredictedRow, TrueRow
+from proto_saga_ns.evaluation.report.panels import LONGEST_CROP, LargestCrops, SeenView, training_panels
+from proto_saga_ns.evaluation.report.sentences import what_happened
+from proto_saga_ns.evaluation.standins.marks import find_mark
+from proto_saga_ns.export.videos.pictures import to_uint8
 from proto_saga_ns.labels import read_label_map
-from proto_saga_ns.labels.report.page import evenly_spread
+from proto_saga_ns.labels.overview.page import evenly_spread
 from proto_saga_ns.labels.view_names import view_name
-from proto_saga_ns.model.association import training_views
-from proto_saga_ns.model.evaluate import truths_of_views
-from proto_saga_ns.model.image_quality import ImageQuality
-from proto_saga_ns.model.segmentation import SegmentedView, segment_view
-from proto_saga_ns.report.figures import Confidences, Overlaps, TrueInstance
-from proto_saga_ns.report.page import Figure, Page, PanelRow, PredictedRow, TrueRow
-from proto_saga_ns.report.panels import LONGEST_CROP, LargestCrops, SeenView, training_panels
-from proto_saga_ns.report.sentences import what_happened
-from proto_saga_ns.standins.marks import find_mark
-from proto_saga_ns.videos.pictures import to_uint8
+from proto_saga_ns.plugin.model.associate import training_views
+from proto_saga_ns.plugin.model.evaluate import truths_of_views
+from proto_saga_ns.plugin.model.image_quality import ImageQuality
+from proto_saga_ns.plugin.model.views import SegmentedView, segment_view
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from proto_saga_ns.cli.run import Run
+    from proto_saga_ns.plugin.run import Run
     from proto_saga_ns.scene import SegmentedScene
 
 LONGEST_PANEL, SHORTEST_PANEL = 480, 160

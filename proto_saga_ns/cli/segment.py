@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from proto_saga_ns.cli.run import Split
-from proto_saga_ns.granularity import LevelName, granularity_of
 from proto_saga_ns.labels.view_names import view_name
+from proto_saga_ns.plugin.run import Split
+from proto_saga_ns.recognition.granularity import LevelName, granularity_of
 
 
 @dataclass
@@ -34,13 +34,11 @@ class Segment:
     def run(self) -> None:
         from rich.progress import track
 
-        from proto_saga_ns.cli.run import load_run
         from proto_saga_ns.files import check_output_folder, remove_file, write_json
         from proto_saga_ns.labels import write_label_map
-        from proto_saga_ns.model.segmentation import segment_view
-        from proto_saga_ns.scene.shown_gaussians import instances_at_level
-        from proto_saga_ns.scene.shown_level import at_granularity
-        from proto_saga_ns.scene.shown_things import table_at_level
+        from proto_saga_ns.plugin.model.views import segment_view
+        from proto_saga_ns.plugin.run import load_run
+        from proto_saga_ns.scene.shown import at_granularity, instances_at_level, table_at_level
 
         check_output_folder(self.output_dir)
         run = load_run(self.load_config, self.data)

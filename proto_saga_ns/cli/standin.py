@@ -8,7 +8,7 @@ from typing import Annotated
 
 import tyro
 
-from proto_saga_ns.standins.options import PRESETS, Preset, SegmenterOptions, StandinOptions
+from proto_saga_ns.evaluation.standins.options import PRESETS, Preset, SegmenterOptions, StandinOptions
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class MakeStandin:
         from rich.console import Console
 
         from proto_saga_ns.cli.masks import progress_bar
-        from proto_saga_ns.standins.write import write_standin
+        from proto_saga_ns.evaluation.standins.write import write_standin
 
         options, preset = self._segmenter()
         is_new = write_standin(

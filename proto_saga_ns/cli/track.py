@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from proto_saga_ns.cli.say import say
+from proto_saga_ns.cli.printing import say
 from proto_saga_ns.cli.track_results import (
     VIDEO_FOLDER,
     consistency,
@@ -22,13 +22,13 @@ from proto_saga_ns.cli.track_results import (
 )
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.labels.view_names import view_name
+from proto_saga_ns.masks.segmenters.backends import AllSettings
 from proto_saga_ns.mastsam.settings import MastsamSettings
-from proto_saga_ns.segmenters.backends import AllSettings
 
 if TYPE_CHECKING:
-    from proto_saga_ns.mastsam.frames import Camera
+    from proto_saga_ns.mastsam.frames import Camera, Progress
     from proto_saga_ns.mastsam.image_sequence import ImageSequence
-    from proto_saga_ns.mastsam.sequence import Progress, Track, Tracking
+    from proto_saga_ns.mastsam.sequence import Track, Tracking
 
     Settings = Any
 else:
@@ -95,9 +95,9 @@ class TrackCommand:
         return self.source.is_file() and self.source.suffix != ".json"
 
     def _images(self, progress: Progress) -> list[Path]:
-        from proto_saga_ns.mastsam.extract import extract_frames
-        from proto_saga_ns.mastsam.frame_source import FrameSelection
-        from proto_saga_ns.mastsam.image_folder import select_images
+        from proto_saga_ns.mastsam.frames import FrameSelection
+        from proto_saga_ns.mastsam.image_sequence import select_images
+        from proto_saga_ns.mastsam.video import extract_frames
 
         try:
             selection = FrameSelection(self.every, self.max_frames)
@@ -126,10 +126,10 @@ class TrackCommand:
         return truths
 
     def _sequence(self, images: Sequence[Path]) -> ImageSequence:
-        from proto_saga_ns.data.label_maps import SplitImages, label_maps_for
-        from proto_saga_ns.data.mask_options import MaskOptions
         from proto_saga_ns.labels.images import data_folder
         from proto_saga_ns.mastsam.image_sequence import ImageSequence
+        from proto_saga_ns.plugin.data.label_maps import SplitImages, label_maps_for
+        from proto_saga_ns.plugin.data.mask_options import MaskOptions
 
         folder = self.output_dir if self._is_video else data_folder(self.source)
         places = [path.parent for path in images]
@@ -171,7 +171,7 @@ class TrackCommand:
 
     def _depths(self, images: Sequence[Path]) -> list[Path] | None:
         """The depth maps, if the matcher needs them."""
-        from proto_saga_ns.mastsam.posed_frames import read_posed_images
+        from proto_saga_ns.mastsam.image_sequence import read_posed_images
 
         if self.mastsam.matcher != "poses+depth":
             return None
@@ -213,7 +213,7 @@ def _refuse_to_overwrite(output: Path, inputs: Sequence[Path]) -> None:
 def _pinhole_cameras(file: Path, images: Sequence[Path]) -> list[Camera] | None:
     """Cameras of the images in a transforms.json; None if a lens is no pinhole, or not known."""
     from proto_saga_ns.labels.folder import image_size
-    from proto_saga_ns.mastsam.posed_frames import read_posed_images
+    from proto_saga_ns.mastsam.image_sequence import read_posed_images
 
     posed = {image.path.resolve(): image for image in read_posed_images(file)}
     # Blender's frames are named without a suffix.

@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from proto_saga_ns.cli.say import say
+from proto_saga_ns.cli.printing import say
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.labels.view_names import view_name
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from proto_saga_ns.mastsam.frames import Progress
     from proto_saga_ns.mastsam.image_sequence import ImageSequence
-    from proto_saga_ns.mastsam.sequence import Progress, Tracking
+    from proto_saga_ns.mastsam.sequence import Tracking
 
 VIDEO_FOLDER = "frames"
 """Where the frames of a video are put."""
@@ -48,7 +49,7 @@ def consistency(tracking: Tracking, sequence: ImageSequence, output: Path) -> di
     """Of the written label maps, by the matches that were found already."""
     from proto_saga_ns.evaluation.mask_consistency import mask_consistency
     from proto_saga_ns.labels import read_label_map
-    from proto_saga_ns.mastsam.lazy_sequence import LazySequence
+    from proto_saga_ns.mastsam.frames import LazySequence
 
     if len(sequence.images) < 2:
         return {}
@@ -67,9 +68,9 @@ def consistency(tracking: Tracking, sequence: ImageSequence, output: Path) -> di
 
 def write_overlay(sequence: ImageSequence, output: Path, progress: Progress) -> None:
     """``overlay.mp4``: the frames with the written label maps over them."""
+    from proto_saga_ns.export.videos.overlay import overlay_video
     from proto_saga_ns.labels import read_label_map
-    from proto_saga_ns.mastsam.extract import frames_per_second
-    from proto_saga_ns.mastsam.overlay_video import overlay_video
+    from proto_saga_ns.mastsam.video import frames_per_second
 
     step = progress("Drawing", len(sequence.images))
     with overlay_video(output / "overlay.mp4", frames_per_second(output / VIDEO_FOLDER)) as write:

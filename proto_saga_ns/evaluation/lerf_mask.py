@@ -1,59 +1,23 @@
 """LERF-Mask: instances that a phrase means, by how much of each lies on the phrase's mask, and how good they are.
 
 The protocol is Gaussian Grouping's (``render_lerf_mask.py`` with ``ext/grounded_sam.py``, then ``eval_lerf_mask.py``).
-The phrase's mask comes from ``proto_saga_ns.text``; here stand the rule that chooses instances by it, and the figures.
+The phrase's mask comes from ``proto_saga_ns.masks.phrases``; here are the figures.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Bool
+from scipy.ndimage import distance_transform_cdt
 
-from proto_saga_ns.evaluation.mask_scores import boundary_iou, iou
+from proto_saga_ns.errors import ProtoSagaError
 
-
-def covered_shares(labels: Int[np.ndarray, "H W"], mask: Bool[np.ndarray, "H W"]) -> dict[int, float]:
-    """For each instance that is seen, in ascending order, the share of its pixels that lie on the mask, in [0, 1].
-
-    Args:
-        labels: instance ids of one view; 0 is no instance and takes no part.
-        mask: of the same view.
-
-    Raises:
-        ValueError: sizes differ, the mask is not boolean, or an id is negative.
-    """
-    if labels.shape != mask.shape or labels.ndim != 2:
-        raise ValueError(f"label map and mask must have one size (H, W), got {labels.shape} and {mask.shape}")
-    if mask.dtype != bool:
-        raise ValueError(f"the mask must be boolean, got {mask.dtype}")
-    if labels.min(initial=0) < 0:
-        raise ValueError("ids in label maps are never negative")
-    pixels = np.bincount(labels.ravel())
-    on_mask = np.bincount(labels[mask], minlength=len(pixels))
-    return {int(index): float(on_mask[index] / pixels[index]) for index in np.flatnonzero(pixels) if index != 0}
-
-
-def covered_instances(
-    labels: Int[np.ndarray, "H W"], mask: Bool[np.ndarray, "H W"], min_share: float = 0.7
-) -> tuple[int, ...]:
-    """Ids of the instances of which more than a share lies on a mask, ascending; ``covered_shares`` tells how much.
-
-    This is ``select_obj_ioa`` of Gaussian Grouping, with one difference: there class 0, what belongs to no mask of the
-    training views, can be chosen as well; here 0 never is.
-
-    Args:
-        labels: instance ids of one view.
-        mask: of the same view.
-        min_share: in [0, 1); the protocol's is 0.7.
-
-    Raises:
-        ValueError: see ``covered_shares``; or ``min_share`` is out of its range.
-    """
-    if not 0 <= min_share < 1:
-        raise ValueError(f"min_share must be at least 0 and below 1, got {min_share}")
-    return tuple(instance for instance, share in covered_shares(labels, mask).items() if share > min_share)
+BORDER_SHARE = 0.02
+"""Width of a border as a share of the image's diagonal."""
 
 
 @dataclass(frozen=True)
@@ -105,3 +69,58 @@ class PhraseProtocol:
             "mIoU": 100 * float(np.mean([score.iou for score in scores])),
             "mBIoU": 100 * float(np.mean([score.boundary_iou for score in scores])),
         }
+
+
+def iou(first: Bool[np.ndarray, "H W"], second: Bool[np.ndarray, "H W"]) -> float:
+    """Intersection over union, in [0, 1]; 1 for two empty masks.
+
+    Raises:
+        ValueError: sizes differ.
+    """
+    if first.shape != second.shape:
+        raise ValueError(f"masks are {first.shape} and {second.shape}")
+    union = np.count_nonzero(first | second)
+    return np.count_nonzero(first & second) / union if union else 1.0
+
+
+def border(mask: Bool[np.ndarray, "H W"], share: float = BORDER_SHARE) -> Bool[np.ndarray, "H W"]:
+    """The pixels of a mask that lie within some distance of its outside; what is beyond the image is outside.
+
+    The distance is ``share`` of the diagonal in whole pixels, at least one, counted as the larger of both axes: what
+    as many erosions by 3x3 pixels take away (``mask_to_boundary`` of Boundary IoU, used by Gaussian Grouping's
+    ``script/eval_lerf_mask.py``).
+    """
+    width = max(1, round(share * float(np.hypot(mask.shape[0], mask.shape[1]))))
+    depth = np.asarray(distance_transform_cdt(np.pad(mask, 1), metric="chessboard"))
+    return mask & (depth[1:-1, 1:-1] <= width)
+
+
+def boundary_iou(first: Bool[np.ndarray, "H W"], second: Bool[np.ndarray, "H W"], share: float = BORDER_SHARE) -> float:
+    """``iou`` of the borders."""
+    return iou(border(first, share), border(second, share))
+
+
+def phrase_masks(test_mask: Path, stems: Sequence[str]) -> list[dict[str, Path]]:
+    """The masks of each test view by phrase; empty for a view that has no folder.
+
+    Args:
+        test_mask: folder with one folder a test view, called by the view's number from 0 or by its image's stem.
+        stems: of the images of the test views, in natural order.
+
+    Raises:
+        ProtoSagaError: there is no mask at all, or a folder that belongs to no test view.
+    """
+    if not test_mask.is_dir():
+        raise ProtoSagaError(f"{test_mask} is no folder; expected LERF-Mask's test_mask/, with a folder a test view.")
+    number = {name: index for index, stem in enumerate(stems) for name in (str(index), stem)}
+    found: list[dict[str, Path]] = [{} for _ in stems]
+    for folder in sorted(path for path in test_mask.iterdir() if path.is_dir()):
+        if folder.name not in number:
+            raise ProtoSagaError(
+                f"{folder} belongs to no test view: the run has {len(stems)}, such as {', '.join(stems[:3])}. Expected "
+                f"folders that are called 0 to {len(stems) - 1}, or as the images of the test views."
+            )
+        found[number[folder.name]] |= {path.stem: path for path in sorted(folder.glob("*.png"))}
+    if not any(found):
+        raise ProtoSagaError(f"{test_mask} holds no mask; expected <test view>/<phrase>.png.")
+    return found

@@ -12,8 +12,8 @@ from proto_saga_ns.evaluation.folders import label_maps_in
 from proto_saga_ns.evaluation.mask_consistency import MaskConsistency, MatchFrames, mask_consistency
 from proto_saga_ns.labels import read_label_map
 from proto_saga_ns.labels.view_names import view_name
-from proto_saga_ns.mastsam.lazy_sequence import LazySequence
-from proto_saga_ns.mastsam.posed_frames import DEPTH_UNIT, PosedImage, read_frame, read_posed_images
+from proto_saga_ns.mastsam.frames import LazySequence
+from proto_saga_ns.mastsam.image_sequence import DEPTH_UNIT, PosedImage, read_frame, read_posed_images
 
 DEPTH_WINDOW = 10
 MATCH_WINDOW = 1

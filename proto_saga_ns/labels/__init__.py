@@ -14,8 +14,15 @@ from proto_saga_ns.labels.folder import (
     named_mask_folder,
 )
 from proto_saga_ns.labels.images import read_rgb
-from proto_saga_ns.labels.maps import compact_labels, label_ids, renumber, resize_label_map
-from proto_saga_ns.labels.png import MAX_ID, read_label_map, write_label_map
+from proto_saga_ns.labels.label_map import (
+    MAX_ID,
+    compact_labels,
+    label_ids,
+    read_label_map,
+    renumber,
+    resize_label_map,
+    write_label_map,
+)
 
 __all__ = [
     "LINES",

@@ -13,8 +13,7 @@ from jaxtyping import Int32
 from PIL import Image
 
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.labels.maps import label_ids
-from proto_saga_ns.labels.png import read_label_map
+from proto_saga_ns.labels.label_map import label_ids, read_label_map
 from proto_saga_ns.labels.view_names import files_by_name, match_views, unique_names, view_name
 
 MASK_FOLDERS = ("masks", "raw_sam_mask", "sam_mask", "object_mask")

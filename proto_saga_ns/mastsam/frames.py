@@ -6,10 +6,18 @@ centre of its first pixel, as in COLMAP and nerfstudio. The pixel of a point is 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice
+from typing import Generic, TypeVar, overload
 
 import numpy as np
 from jaxtyping import Float, UInt8
+
+T = TypeVar("T")
+S = TypeVar("S")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -46,3 +54,76 @@ class Frame:
     def size(self) -> tuple[int, int]:
         """(height, width)."""
         return self.image.shape[0], self.image.shape[1]
+
+
+@dataclass(frozen=True)
+class FrameSelection:
+    """Which frames of a sequence are used."""
+
+    every: int = 1
+    """use every N-th frame, beginning with the first"""
+    max_frames: int | None = None
+    """use at most this many frames"""
+
+    def __post_init__(self) -> None:
+        if self.every < 1 or (self.max_frames is not None and self.max_frames < 1):
+            raise ValueError("every and max_frames must be at least 1")
+
+    def count_of(self, total: int) -> int:
+        """How many of ``total`` frames are used."""
+        chosen = -(-total // self.every)
+        return chosen if self.max_frames is None else min(chosen, self.max_frames)
+
+    def of(self, items: Iterable[T]) -> Iterator[T]:
+        """The items that are used; never asks for an item after the last of them."""
+        stop = None if self.max_frames is None else (self.max_frames - 1) * self.every + 1
+        return islice(items, 0, stop, self.every)
+
+
+@dataclass(frozen=True)
+class FrameSource:
+    """A sequence of frames of one size; each iteration reads it anew.
+
+    Attributes:
+        count: number of frames, for progress; a video's header may promise more or fewer than it holds.
+        size: (height, width) of all frames.
+        fps: frames per second of the used frames; None where there is no time.
+        read: begins an iteration.
+    """
+
+    count: int
+    size: tuple[int, int]
+    fps: float | None
+    read: Callable[[], Iterator[Frame]]
+
+    def __iter__(self) -> Iterator[Frame]:
+        return self.read()
+
+
+class LazySequence(Sequence[T], Generic[S, T]):
+    """What ``read`` makes of each source; a few items are kept in memory, not all.
+
+    Args:
+        sources: for example, paths.
+        read: makes an item of a source.
+        kept: items in memory, those that were asked for last.
+    """
+
+    def __init__(self, sources: Sequence[S], read: Callable[[S], T], kept: int = 2) -> None:
+        self._sources = sources
+        self._read = lru_cache(kept)(lambda index: read(sources[index]))
+
+    def __len__(self) -> int:
+        return len(self._sources)
+
+    @overload
+    def __getitem__(self, index: int) -> T: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[T]: ...
+    def __getitem__(self, index: int | slice) -> T | Sequence[T]:
+        places = range(len(self))[index]
+        return self._read(places) if isinstance(places, int) else [self._read(place) for place in places]
+
+
+Progress = Callable[[str, int], Callable[[], None]]
+"""(what is being done, number of steps) -> what is called after each step."""

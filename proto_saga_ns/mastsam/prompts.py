@@ -12,10 +12,10 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from proto_saga_ns.kernels.device import network_device
+from proto_saga_ns.masks.segmenters.mask_generation import out_of_memory_is_explained
+from proto_saga_ns.masks.segmenters.sam import load_sam, require_segment_anything
+from proto_saga_ns.masks.segmenters.sam_weights import SamModel, ensure_weights, weights_fingerprint
 from proto_saga_ns.mastsam.frames import Frame
-from proto_saga_ns.segmenters.mask_generation import out_of_memory_is_explained
-from proto_saga_ns.segmenters.sam_model import load_sam, require_segment_anything
-from proto_saga_ns.segmenters.sam_weights import SamModel, ensure_weights, weights_fingerprint
 
 if TYPE_CHECKING:
     from segment_anything import SamPredictor

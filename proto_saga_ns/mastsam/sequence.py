@@ -4,11 +4,21 @@ What is known so far lies in a work folder: one compressed file a frame and one 
 fingerprint of all that went into it, so what is out of date is not used. Memory does not grow with the number of
 frames: earlier frames are read again when they are needed. The result itself appears at the end: label maps without the
 splinters, and a table of the tracks.
+
+What is known of a sequence so far, kept on disk: matches of pairs of frames, and instances of frames.
+
+Every file is written atomically and carries the fingerprint of all that went into it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import hashlib
+import io
+import json
+import struct
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -16,29 +26,29 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Int32
 
-from proto_saga_ns.colors import instance_colors
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.files import write_json
+from proto_saga_ns.files import atomic_path, write_json
 from proto_saga_ns.labels import MAX_ID, write_label_map
+from proto_saga_ns.labels.colors import instance_colors
 from proto_saga_ns.labels.view_names import view_name
 from proto_saga_ns.mastsam.carried import TrackedFrame
-from proto_saga_ns.mastsam.frames import Frame
+from proto_saga_ns.mastsam.frames import Frame, LazySequence, Progress
 from proto_saga_ns.mastsam.geometry import FilterOptions, filter_matches
 from proto_saga_ns.mastsam.image_sequence import ImageSequence
-from proto_saga_ns.mastsam.lazy_sequence import LazySequence
 from proto_saga_ns.mastsam.matches import Matcher, Matches
 from proto_saga_ns.mastsam.prompts import Prompter
 from proto_saga_ns.mastsam.tracker import TrackerOptions, initialise, place_frame
 from proto_saga_ns.mastsam.visits import Visit, collection_pairs, collection_visits, sequence_visits
-from proto_saga_ns.mastsam.work_folder import WorkFolder, file_fingerprint, fingerprint
-
-Progress = Callable[[str, int], Callable[[], None]]
-"""(what is being done, number of steps) -> what is called after each step."""
 
 TRACKS = "tracks.json"
 
 # Raised when the same settings begin to give other tracks.
 _ALGORITHM = 1
+# What numpy and zipfile raise on files that are missing or damaged: no type of their own stands for it.
+_UNREADABLE = (
+    *(OSError, EOFError, ValueError, LookupError, RuntimeError),
+    *(zipfile.BadZipFile, zlib.error, struct.error),
+)
 
 
 @dataclass(frozen=True)
@@ -254,3 +264,55 @@ def write_tracks(tracking: Tracking, sequence: ImageSequence, output: Path, min_
     records = [asdict(track) | {"color": color} for track, color in zip(tracks, colors.tolist(), strict=True)]
     write_json(output / TRACKS, {"frames": [view_name(path) for path in sequence.images], "tracks": records})
     return tracks
+
+
+def fingerprint(*parts: Any) -> str:
+    """Hash of JSON values."""
+    return hashlib.blake2b(json.dumps(parts, sort_keys=True, default=str).encode(), digest_size=12).hexdigest()
+
+
+def file_fingerprint(path: Path | None) -> str:
+    """Hash of a file's bytes; empty for none."""
+    return "" if path is None else hashlib.blake2b(path.read_bytes(), digest_size=12).hexdigest()
+
+
+class WorkFolder:
+    """Reads and writes the intermediate results; what is missing, damaged or out of date reads as None."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def read_matches(self, key: str) -> Matches | None:
+        """Matches of the pair of frames with this fingerprint."""
+        found = _read(self._folder / "matches" / f"{key}.npz", key, ("xy_a", "xy_b", "confidence"))
+        return None if found is None else Matches(*found)
+
+    def write_matches(self, key: str, matches: Matches) -> None:
+        """Keep matches for ``read_matches``."""
+        content = {"xy_a": matches.xy_a, "xy_b": matches.xy_b, "confidence": matches.confidence}
+        _write(self._folder / "matches" / f"{key}.npz", key, content)
+
+    def read_instances(self, name: str, key: str) -> Int32[np.ndarray, "H W"] | None:
+        """Instances of the frame of this name, if they have this fingerprint."""
+        found = _read(self._folder / "instances" / f"{name}.npz", key, ("instances",))
+        return None if found is None else found[0]
+
+    def write_instances(self, name: str, key: str, instances: Int32[np.ndarray, "H W"]) -> None:
+        """Keep the instances of a frame for ``read_instances``."""
+        _write(self._folder / "instances" / f"{name}.npz", key, {"instances": instances})
+
+
+def _write(path: Path, key: str, arrays: Mapping[str, np.ndarray]) -> None:
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, key=np.array(key), **arrays)
+    # Not synced to the disk, which would take longer than the tracking. A file that the machine lost reads as None.
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(buffer.getvalue())
+
+
+def _read(path: Path, key: str, names: Sequence[str]) -> list[np.ndarray] | None:
+    try:
+        with np.load(path) as content:
+            return [content[name] for name in names] if str(content["key"]) == key else None
+    except _UNREADABLE:
+        return None

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from proto_saga_ns.masks.segmenters.sam import SamSettings
 from proto_saga_ns.mastsam.matchers.mast3r import find_checkout, import_mast3r
 from proto_saga_ns.mastsam.matchers.registry import MatcherOptions, default_matcher, make_matcher
 from proto_saga_ns.mastsam.matches import Matcher
 from proto_saga_ns.mastsam.prompts import Prompter, SamPrompter, SamPromptSettings
 from proto_saga_ns.mastsam.sequence import SequenceOptions
-from proto_saga_ns.segmenters.sam import SamSettings
 
 
 @dataclass(frozen=True)

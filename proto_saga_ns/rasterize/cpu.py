@@ -7,14 +7,23 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from proto_saga_ns.kernels.gsplat_code import radii_per_gaussian
+from proto_saga_ns.kernels.library import check_tensors, library, pointers, threads
 from proto_saga_ns.rasterize.arguments import TILE, Scene, compose, joined
-from proto_saga_ns.rasterize.blend import MAX_CHANNELS, Blend, Tiles, bin_splats
 from proto_saga_ns.rasterize.project import Project
+from proto_saga_ns.rasterize.tiles import Tiles, bin_splats
 
 if TYPE_CHECKING:
-    from proto_saga_ns.rasterize.votes import GaussianVotes, Voting
+    from proto_saga_ns.rasterize.sparse_channels import GaussianVotes, Voting
+
+
+GEOMETRY_GRADIENTS = 8
+MAX_CHANNELS = 32
+"""More channels are blended in several passes."""
+MAX_BUFFER_BYTES = 1 << 30
+"""Every thread sums gradients in a buffer of its own; where these would take more, fewer threads are used."""
 
 
 def rasterize(scene: Scene, absgrad: bool, votes: GaussianVotes | None = None) -> tuple[Tensor, Tensor, dict[str, Any]]:
@@ -96,3 +105,78 @@ class _AbsoluteGradients:
 
     def of_view(self, view: int) -> list[Tensor]:
         return self._views[view]
+
+
+class Blend(torch.autograd.Function):
+    """(means2d, conics, opacities, features, tiles, absgrad, voting) -> image (H, W, X), alpha (H, W), of one view.
+
+    Shapes: (N, 2), (N, 3), (N,), (N, X). With ``absgrad`` (a list), the backward pass appends to it the sum
+    over pixels of the absolute gradients of means2d, (N, 2). With ``voting`` its values are written.
+    """
+
+    @staticmethod
+    def forward(  # type: ignore[override]
+        ctx: Any,
+        means2d: Tensor,
+        conics: Tensor,
+        opacities: Tensor,
+        features: Tensor,
+        tiles: Tiles,
+        absgrad: list[Tensor] | None,
+        voting: Voting | None,
+    ) -> tuple[Tensor, Tensor]:
+        count, channels = features.shape
+        check_tensors(
+            "blend",
+            features=(features, (len(tiles.bounds), channels), torch.float32),
+            means2d=(means2d, (count, 2), torch.float32),
+            conics=(conics, (count, 3), torch.float32),
+            opacities=(opacities, (count,), torch.float32),
+        )
+        splats = [tensor.contiguous() for tensor in (means2d, conics, opacities)]
+        padded = _widened(features, library().splat_padded_channels(channels))
+        image = padded.new_empty(tiles.height, tiles.width, padded.shape[1])
+        transmittance = padded.new_empty(tiles.height, tiles.width)
+        last = torch.empty((tiles.height, tiles.width), dtype=torch.int32)
+        done = library().splat_blend(
+            *(padded.shape[1], _splats(splats, padded, tiles), tiles.width, tiles.height),
+            *(pointers(image, transmittance, last), *_voting(voting), threads()),
+        )
+        assert done, "no kernel for this number of channels"
+        ctx.save_for_backward(*splats, padded, transmittance, last)
+        ctx.tiles, ctx.channels, ctx.absgrad = tiles, channels, absgrad
+        return image[..., :channels], 1 - transmittance
+
+    @staticmethod
+    def backward(ctx: Any, g_image: Tensor, g_alpha: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        *splats, padded, transmittance, last = ctx.saved_tensors
+        tiles: Tiles = ctx.tiles
+        count, width = padded.shape
+        g_image, g_alpha = _widened(g_image, width), g_alpha.contiguous()
+        row = GEOMETRY_GRADIENTS + width
+        workers = max(1, min(threads(), MAX_BUFFER_BYTES // max(1, 4 * count * row)))
+        buffers = padded.new_empty(workers, count, row)
+        done = library().splat_blend_backward(
+            *(width, count, _splats(splats, padded, tiles), tiles.width, tiles.height),
+            *(pointers(padded, transmittance, last), pointers(g_image, g_alpha), buffers.data_ptr(), workers),
+        )
+        assert done, "no kernel for this number of channels"
+        sums = buffers[0]
+        if ctx.absgrad is not None:
+            ctx.absgrad.append(sums[:, 6:8])
+        features = sums[:, GEOMETRY_GRADIENTS : GEOMETRY_GRADIENTS + ctx.channels]
+        return sums[:, 0:2], sums[:, 2:5], sums[:, 5], features, None, None, None
+
+
+def _widened(values: Tensor, channels: int) -> Tensor:
+    """With channels of zeros at the end; no copy if there are enough."""
+    missing = channels - values.shape[-1]
+    return F.pad(values, (0, missing)) if missing else values.contiguous()
+
+
+def _splats(splats: list[Tensor], features: Tensor, tiles: Tiles) -> Any:
+    return pointers(*splats, features, tiles.bounds, tiles.offsets, tiles.entries)
+
+
+def _voting(voting: Voting | None) -> tuple[Any, Any]:
+    return (None, None) if voting is None else voting.arguments

@@ -2,7 +2,6 @@
 
 from proto_saga_ns.scene.display import Background, Display
 from proto_saga_ns.scene.embedding_colors import EmbeddingColors
-from proto_saga_ns.scene.instance import Instance
-from proto_saga_ns.scene.segmented_scene import SegmentedScene
+from proto_saga_ns.scene.segmented_scene import Instance, SegmentedScene
 
 __all__ = ["Background", "Display", "EmbeddingColors", "Instance", "SegmentedScene"]

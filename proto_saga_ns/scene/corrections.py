@@ -12,10 +12,9 @@ from scipy.spatial import KDTree
 from torch import Tensor
 from torch.nn import functional as F
 
-from proto_saga_ns.gaussian_instances import GaussianInstances
+from proto_saga_ns.recognition.gaussian_instances import GaussianInstances
 from proto_saga_ns.scene.cuts import cut_between, cut_parts
-from proto_saga_ns.scene.instance import Instance
-from proto_saga_ns.scene.segmented_scene import SegmentedScene
+from proto_saga_ns.scene.segmented_scene import Instance, SegmentedScene
 
 NEIGHBOURS = 8
 INDISTINGUISHABLE = 1e-2

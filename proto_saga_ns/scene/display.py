@@ -10,8 +10,8 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from proto_saga_ns.gaussian_instances import GaussianInstances
-from proto_saga_ns.granularity import OBJECTS
+from proto_saga_ns.recognition.gaussian_instances import GaussianInstances
+from proto_saga_ns.recognition.granularity import OBJECTS
 
 Background = Literal["dimmed", "black", "white", "transparent"]
 

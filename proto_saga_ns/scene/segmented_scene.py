@@ -12,18 +12,17 @@ import torch
 from jaxtyping import Float, Int, Int32
 from torch import Tensor
 
-from proto_saga_ns.colors import color_table
-from proto_saga_ns.cosine_softmax import DEFAULT_TAU
-from proto_saga_ns.gaussian_instances import GaussianInstances
-from proto_saga_ns.levels import Levels
-from proto_saga_ns.mask_table import MaskTable
-from proto_saga_ns.prototypes import DEFAULT_MIN_ALPHA, classify, probabilities
-from proto_saga_ns.rasterize.votes import GaussianVotes, RenderedVotes
+from proto_saga_ns.labels.colors import color_table, instance_colors
+from proto_saga_ns.rasterize.sparse_channels import GaussianVotes, RenderedVotes
+from proto_saga_ns.recognition.agreement import DOUBTFUL
+from proto_saga_ns.recognition.cosine_softmax import DEFAULT_TAU
+from proto_saga_ns.recognition.gaussian_instances import GaussianInstances
+from proto_saga_ns.recognition.levels import Levels
+from proto_saga_ns.recognition.prototypes import DEFAULT_MIN_ALPHA, MaskTable, classify, probabilities
+from proto_saga_ns.recognition.votes import BESIDE_MASKS, Votes, classify_with_votes, joint_probabilities
 from proto_saga_ns.scene.cuts import Cut, cut_parts
 from proto_saga_ns.scene.display import Display
 from proto_saga_ns.scene.embedding_colors import EmbeddingColors
-from proto_saga_ns.scene.instance import Instance
-from proto_saga_ns.votes import BESIDE_MASKS, Votes, classify_with_votes, joint_probabilities
 
 FORMAT_VERSION = 2
 """Of the saved scene; to be raised when its meaning changes."""
@@ -290,3 +289,40 @@ class SegmentedScene:
             "min_alpha": self.min_alpha,
             "options": dict(self.options),
         }
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One object of a scene.
+
+    Attributes:
+        id: scene-wide, from 1.
+        name: for people; "instance 7" unless given.
+        pixels: of its masks in the training views.
+        n_views: training views that contain it.
+        n_gaussians: Gaussians that belong to it, hardly seen ones too; 0 if that is not known.
+        agreement: share of the training views that show it in which its pixels and its masks agree, in [0, 1]
+            (``mask_agreement``); None if that was never counted, or a person has made the instance what it is.
+    """
+
+    id: int
+    name: str = ""
+    pixels: int = 0
+    n_views: int = 0
+    n_gaussians: int = 0
+    agreement: float | None = None
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            object.__setattr__(self, "name", f"instance {self.id}")
+
+    @property
+    def color(self) -> tuple[int, int, int]:
+        """8-bit RGB, a function of the id alone."""
+        r, g, b = (int(value) for value in instance_colors(np.array([self.id]))[0])
+        return r, g, b
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether it agrees with its masks in so few views that it may be no object."""
+        return self.agreement is not None and self.agreement < DOUBTFUL

@@ -10,14 +10,14 @@ from typing import Any
 from torch import Tensor
 
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.gaussian_instances import GaussianInstances
-from proto_saga_ns.levels import Joins, Levels
-from proto_saga_ns.mask_table import MaskTable
+from proto_saga_ns.recognition.gaussian_instances import GaussianInstances
+from proto_saga_ns.recognition.levels import Joins, Levels
+from proto_saga_ns.recognition.prototypes import MaskTable
+from proto_saga_ns.recognition.votes import BESIDE_MASKS, Votes
 from proto_saga_ns.scene.cuts import Cut
 from proto_saga_ns.scene.display import Display
 from proto_saga_ns.scene.embedding_colors import EmbeddingColors
 from proto_saga_ns.scene.segmented_scene import FORMAT_VERSION, SegmentedScene
-from proto_saga_ns.votes import BESIDE_MASKS, Votes
 
 _COLORS = tuple(f.name for f in fields(EmbeddingColors))
 _MASKS = ("view", "label", "pixels", "features", "part")

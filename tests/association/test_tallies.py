@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proto_saga_ns.association.tallies import UNMERGED_PAIRS, BitTable, PairCounts
+from proto_saga_ns.association.mask_tracks import UNMERGED_PAIRS, BitTable, PairCounts
 
 PAIRS = st.lists(st.tuples(st.integers(1, 2**24), st.integers(0, 9)))
 

@@ -15,7 +15,7 @@ from jaxtyping import Bool, UInt8
 from PIL import Image
 from scipy.ndimage import distance_transform_edt
 
-from proto_saga_ns.colors import instance_colors
+from proto_saga_ns.labels.colors import instance_colors
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page, Playwright

@@ -8,9 +8,9 @@ import socket
 import numpy as np
 import pytest
 
-from proto_saga_ns.cli.run import load_run
-from proto_saga_ns.colors import instance_colors
-from proto_saga_ns.scene.shown_level import at_granularity, group_heads
+from proto_saga_ns.labels.colors import instance_colors
+from proto_saga_ns.plugin.run import load_run
+from proto_saga_ns.scene.shown import at_granularity, group_heads
 from tests.browser.conftest import Server, listens
 from tests.browser.driver import PATIENCE, Spot, Viewer, mask_of, spot_of
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from proto_saga_ns.report.page import Figure, Page, PredictedRow, render_page
+from proto_saga_ns.evaluation.report.page import Figure, Page, PredictedRow, render_page
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from proto_saga_ns.cli.info import Info
 from proto_saga_ns.cli.main import entrypoint
 from proto_saga_ns.errors import STOPPED_EXIT_CODE
 from proto_saga_ns.labels import read_label_map
-from proto_saga_ns.model.image_quality import FIGURES
+from proto_saga_ns.plugin.model.image_quality import FIGURES
 from proto_saga_ns.scene.state import scene_from_state
 from tests.commands import run
 from tests.conftest import TrainedRun

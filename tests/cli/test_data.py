@@ -10,7 +10,7 @@ import pytest
 
 from proto_saga_ns.cli.data import MAX_ROWS
 from tests.commands import run
-from tests.datasets.folders import TEST_VIEWS, VIEWS, write_dataset
+from tests.evaluation.datasets.folders import TEST_VIEWS, VIEWS, write_dataset
 
 
 @pytest.fixture(scope="module")

@@ -8,10 +8,10 @@ import numpy as np
 from PIL import Image
 
 from proto_saga_ns.cli.demo_views import COLUMNS, write_demo_views
-from proto_saga_ns.cli.run import load_run
+from proto_saga_ns.evaluation.report.sheets import GAP
 from proto_saga_ns.labels import write_label_map
-from proto_saga_ns.model.segmentation import segment_view
-from proto_saga_ns.report.sheets import GAP
+from proto_saga_ns.plugin.model.views import segment_view
+from proto_saga_ns.plugin.run import load_run
 from tests.conftest import TrainedRun
 
 

@@ -103,7 +103,7 @@ def test_what_cannot_be_looked_at_hides_nothing_else(monkeypatch: pytest.MonkeyP
 
 
 def test_the_place_of_lpips_weights_is_the_one_that_the_metric_reads() -> None:
-    from proto_saga_ns.model.lpips import weights_file
+    from proto_saga_ns.plugin.model.image_quality import weights_file
 
     assert doctor._lpips_file() == weights_file()
 

@@ -12,15 +12,15 @@ import pytest
 import torch
 
 import proto_saga_ns.cli.export
-import proto_saga_ns.cli.run
+import proto_saga_ns.plugin.run
 from proto_saga_ns.cli.export import Export
-from proto_saga_ns.cli.run import Run, load_run
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.export.ply import read_labelled_ply, read_ply, says_antialiased
 from proto_saga_ns.export.splat import Splat
 from proto_saga_ns.export.transform import Similarity, transform_splat
-from proto_saga_ns.gaussian_instances import GaussianInstances
 from proto_saga_ns.labels import read_label_map
+from proto_saga_ns.plugin.run import Run, load_run
+from proto_saga_ns.recognition.gaussian_instances import GaussianInstances
 from tests.cli.test_masks import assert_error
 from tests.commands import run
 from tests.conftest import TrainedRun
@@ -50,7 +50,7 @@ class Exporter:
 
     def __init__(self, run: Run, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.run, self.config, self.change = run, config, monkeypatch
-        monkeypatch.setattr(proto_saga_ns.cli.run, "load_run", lambda *_: run)
+        monkeypatch.setattr(proto_saga_ns.plugin.run, "load_run", lambda *_: run)
 
     def label(self, ids: torch.Tensor) -> None:
         """Give the Gaussians these instances."""

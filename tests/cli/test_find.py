@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from proto_saga_ns.cli.run import load_run
-from proto_saga_ns.model.segmentation import segment_view
-from proto_saga_ns.text.find import TextFinder
-from proto_saga_ns.text.options import BoxSamOptions, TextOptions
+from proto_saga_ns.masks.phrases.find import TextFinder
+from proto_saga_ns.masks.phrases.options import BoxSamOptions, TextOptions
+from proto_saga_ns.plugin.model.views import segment_view
+from proto_saga_ns.plugin.run import load_run
 from tests.commands import Finished, run
 from tests.conftest import TrainedRun
-from tests.segmenters.tiny_models import save_tiny_sam
-from tests.text.tiny_grounding import save_tiny_grounding_dino
+from tests.masks.phrases.tiny_grounding import save_tiny_grounding_dino
+from tests.masks.segmenters.tiny_models import save_tiny_sam
 
 BOX = (5, 5, 40, 30)
 

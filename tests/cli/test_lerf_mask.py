@@ -12,17 +12,17 @@ import pytest
 from PIL import Image
 
 from proto_saga_ns.cli.evaluate import STANDIN, Evaluate
-from proto_saga_ns.cli.run import load_run
-from proto_saga_ns.evaluation.lerf_mask import covered_instances
-from proto_saga_ns.evaluation.mask_scores import boundary_iou, iou
+from proto_saga_ns.evaluation.lerf_mask import boundary_iou, iou
 from proto_saga_ns.labels import read_label_map
-from proto_saga_ns.model import evaluate_phrases
-from proto_saga_ns.model.segmentation import render_view, segment_view
+from proto_saga_ns.masks.phrases.find import covered_instances
+from proto_saga_ns.plugin.model import evaluate as evaluation
+from proto_saga_ns.plugin.model.views import render_view, segment_view
+from proto_saga_ns.plugin.run import load_run
 from tests.commands import Finished, run
 from tests.conftest import TrainedRun
+from tests.masks.phrases.tiny_grounding import save_tiny_grounding_dino
+from tests.masks.segmenters.tiny_models import save_tiny_sam
 from tests.scenes import BOXES, FLOOR, SPHERES
-from tests.segmenters.tiny_models import save_tiny_sam
-from tests.text.tiny_grounding import save_tiny_grounding_dino
 
 PHRASES = {"ball": tuple(SPHERES), "box": tuple(BOXES), "the floor": (FLOOR,)}
 
@@ -128,7 +128,7 @@ def test_every_view_is_rendered_once_and_data_that_is_a_stand_in_is_named(
         rendered.append(arguments)
         return render_view(*arguments, **options)
 
-    monkeypatch.setattr(evaluate_phrases, "render_view", counted)
+    monkeypatch.setattr(evaluation, "render_view", counted)
     data, file = tmp_path / "room", tmp_path / "f.json"
     shutil.copytree(trained_run.scene.folder, data)
     mark = {"options": {"layout": "lerf-mask", "seed": 3}, "segmenter_preset": "default"}

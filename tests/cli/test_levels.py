@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 import torch
 
-import proto_saga_ns.cli.run
+import proto_saga_ns.plugin.run
 from proto_saga_ns.cli.evaluate import Evaluate
 from proto_saga_ns.cli.export import Export
-from proto_saga_ns.cli.run import Run, load_run
 from proto_saga_ns.cli.segment import Segment
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.export.ply import read_labelled_ply, read_ply
 from proto_saga_ns.labels import read_label_map
-from proto_saga_ns.model.image_quality import FIGURES
+from proto_saga_ns.plugin.model.image_quality import FIGURES
+from proto_saga_ns.plugin.run import Run, load_run
 from proto_saga_ns.scene import SegmentedScene
 from tests.cli.test_masks import assert_error
 from tests.commands import run
@@ -40,7 +40,7 @@ def scene(loaded: Run, monkeypatch: pytest.MonkeyPatch) -> SegmentedScene:
     """What every command finds: two instances that go together, and one in two pieces."""
     found = with_levels(loaded.scene)
     monkeypatch.setattr(loaded.model, "scene", found)
-    monkeypatch.setattr(proto_saga_ns.cli.run, "load_run", lambda *_: loaded)
+    monkeypatch.setattr(proto_saga_ns.plugin.run, "load_run", lambda *_: loaded)
     return found
 
 

@@ -13,14 +13,14 @@ import pytest
 from PIL import Image
 
 from proto_saga_ns.cli.masks import Masks
-from proto_saga_ns.data.dataparsers import MaskedNerfstudioConfig
 from proto_saga_ns.labels import read_label_map, read_rgb
-from proto_saga_ns.labels.cache import ensure_masks
-from proto_saga_ns.segmenters import SuperpixelSegmenter, SuperpixelSettings
-from proto_saga_ns.segmenters.backends import AllSettings
+from proto_saga_ns.masks.cache import ensure_masks
+from proto_saga_ns.masks.segmenters import SuperpixelSegmenter, SuperpixelSettings
+from proto_saga_ns.masks.segmenters.backends import AllSettings
+from proto_saga_ns.plugin.data.dataparsers import MaskedNerfstudioConfig
 from tests.commands import Finished, Started, run
+from tests.masks.segmenters.tiny_models import save_tiny_sam
 from tests.scenes import write_tiny_scene
-from tests.segmenters.tiny_models import save_tiny_sam
 
 SETTINGS = SuperpixelSettings(working_size=48)
 QUICK = ("--superpixel.working-size", SETTINGS.working_size)

@@ -10,12 +10,12 @@ from PIL import Image
 
 from proto_saga_ns.cli.panel_contents import Wanted, sheets_of_run, sheets_of_runs
 from proto_saga_ns.cli.panels import Panels, run_names
-from proto_saga_ns.cli.run import Run, load_run
-from proto_saga_ns.colors import colorize
 from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.evaluation.report.sheets import Sheet
 from proto_saga_ns.labels import read_label_map, write_label_map
-from proto_saga_ns.model.segmentation import segment_view
-from proto_saga_ns.report.sheets import Sheet
+from proto_saga_ns.labels.colors import colorize
+from proto_saga_ns.plugin.model.views import segment_view
+from proto_saga_ns.plugin.run import Run, load_run
 from tests.commands import run
 from tests.conftest import TrainedRun
 from tests.scenes import changed_standin

@@ -23,12 +23,12 @@ from proto_saga_ns.cli.camera_paths import (
     views_path,
 )
 from proto_saga_ns.cli.render import Render
-from proto_saga_ns.cli.run import Run, load_run
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.model.pictures import picture
+from proto_saga_ns.export.videos.pictures import to_uint8
+from proto_saga_ns.export.videos.turntable import FILL, ends_of_gaussians, object_core
+from proto_saga_ns.plugin.model.views import picture
+from proto_saga_ns.plugin.run import Run, load_run
 from proto_saga_ns.rasterize.reference import quaternion_rotation
-from proto_saga_ns.videos.pictures import to_uint8
-from proto_saga_ns.videos.turntable import FILL, ends_of_gaussians, object_core
 from tests.commands import run
 from tests.conftest import TrainedRun
 from tests.test_nerfstudio_commands import camera_path
@@ -50,7 +50,7 @@ def opened(loaded: Run, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
         loaded.model.scene = scene
         return loaded
 
-    monkeypatch.setattr("proto_saga_ns.cli.run.load_run", load)
+    monkeypatch.setattr("proto_saga_ns.plugin.run.load_run", load)
     yield loaded
     loaded.model.scene = scene
 

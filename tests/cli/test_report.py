@@ -11,11 +11,11 @@ import pytest
 from proto_saga_ns.cli.report import Report, command
 from proto_saga_ns.cli.report_contents import LONGEST_PANEL, SHORTEST_PANEL, longest_panel
 from proto_saga_ns.labels import read_label_map
-from proto_saga_ns.labels.report.page import evenly_spread
-from proto_saga_ns.model.image_quality import FIGURES
+from proto_saga_ns.labels.overview.page import evenly_spread
+from proto_saga_ns.plugin.model.image_quality import FIGURES
 from tests.commands import run
 from tests.conftest import TrainedRun
-from tests.report.parsing import ParsedPage, parse
+from tests.evaluation.report.parsing import ParsedPage, parse
 from tests.scenes import NUM_INSTANCES, changed_standin
 
 

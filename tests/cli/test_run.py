@@ -10,8 +10,8 @@ import pytest
 import torch
 import yaml
 
-from proto_saga_ns.cli.run import load_run, read_config
 from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.plugin.run import load_run, read_config
 from tests.conftest import TrainedRun
 
 GAUSSIANS = "_model.gauss_params."

@@ -9,9 +9,9 @@ import pytest
 
 from proto_saga_ns.cli.standin import MakeStandin, Rates
 from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.evaluation.standins.marks import read_mark
+from proto_saga_ns.evaluation.standins.options import StandinOptions
 from proto_saga_ns.labels import read_label_map
-from proto_saga_ns.standins.marks import read_mark
-from proto_saga_ns.standins.options import StandinOptions
 from tests.commands import Started, run
 
 QUICK = ("--test-views", 1, "--width", 24, "--height", 18, "--points", 50, "--samples", 1)

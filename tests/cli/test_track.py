@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import proto_saga_ns.demo
+import proto_saga_ns.cli.demo_scene
+from proto_saga_ns.export.videos.overlay import overlay_video
 from proto_saga_ns.labels import read_label_map
-from proto_saga_ns.mastsam.overlay_video import overlay_video
 from tests.cli.test_masks import assert_error
 from tests.commands import Finished, Started, run
 
-PHOTOS = Path(proto_saga_ns.demo.__file__).parent / "dining"
+PHOTOS = Path(proto_saga_ns.cli.demo_scene.__file__).parent / "dining"
 # Five photos that show the same corner of the room.
 NAMES = [f"frame_{index:05d}" for index in (30, 31, 32, 67, 68)]
 SIZE = WIDTH, HEIGHT = 128, 96

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.evaluation import BestMaskProtocol, BestMaskResult, evaluate_best_masks
+from proto_saga_ns.evaluation.best_mask import BestMaskProtocol, BestMaskResult
+from proto_saga_ns.evaluation.folders import evaluate_best_masks
 from proto_saga_ns.labels import write_label_map
 
 Frames = list[tuple[np.ndarray, np.ndarray]]

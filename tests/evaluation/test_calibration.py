@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
-from proto_saga_ns.evaluation.calibration import CalibrationProtocol, Reliability, reliability_of
-from proto_saga_ns.evaluation.reliability_diagram import reliability_diagram
+from proto_saga_ns.evaluation.calibration import CalibrationProtocol, Reliability, reliability_diagram, reliability_of
 
 Frame = tuple[np.ndarray, np.ndarray, np.ndarray]
 

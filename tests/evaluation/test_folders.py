@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.evaluation import evaluate_folders
+from proto_saga_ns.evaluation.folders import evaluate_folders
 from proto_saga_ns.labels import write_label_map
 
 

@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as hnp
 from scipy.optimize import linear_sum_assignment
 
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.evaluation import InstanceProtocol, InstanceResult
+from proto_saga_ns.evaluation.instance import InstanceProtocol, InstanceResult
 
 Frames = list[tuple[np.ndarray, np.ndarray]]
 

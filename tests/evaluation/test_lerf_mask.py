@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from proto_saga_ns.evaluation.lerf_mask import PhraseProtocol, covered_instances, covered_shares
-from proto_saga_ns.evaluation.mask_scores import boundary_iou, iou
+from proto_saga_ns.evaluation.lerf_mask import PhraseProtocol, boundary_iou, iou
+from proto_saga_ns.masks.phrases.find import covered_instances, covered_shares
 
 MIN_SHARES = st.floats(0, 1, exclude_max=True)
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from scipy.ndimage import binary_erosion
 
-from proto_saga_ns.evaluation.mask_scores import border, boundary_iou, iou
+from proto_saga_ns.evaluation.lerf_mask import border, boundary_iou, iou
 
 masks = array_shapes(min_dims=2, max_dims=2, max_side=40).flatmap(lambda shape: arrays(bool, shape))
 pairs = array_shapes(min_dims=2, max_dims=2, max_side=20).flatmap(

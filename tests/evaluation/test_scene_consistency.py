@@ -16,10 +16,9 @@ from proto_saga_ns.evaluation.consistency import PixelConsistency
 from proto_saga_ns.evaluation.mask_consistency import MatchFrames
 from proto_saga_ns.evaluation.scene_consistency import ConsistencyOptions, evaluate_consistency
 from proto_saga_ns.labels import read_label_map, write_label_map
-from proto_saga_ns.mastsam.frames import Frame
-from proto_saga_ns.mastsam.lazy_sequence import LazySequence
+from proto_saga_ns.mastsam.frames import Frame, LazySequence
+from proto_saga_ns.mastsam.image_sequence import read_depth, read_frame, read_posed_images
 from proto_saga_ns.mastsam.matches import Matches
-from proto_saga_ns.mastsam.posed_frames import read_depth, read_frame, read_posed_images
 from tests.scenes import Lens, ray_cast, write_tiny_scene
 
 

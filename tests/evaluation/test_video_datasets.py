@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.evaluation import evaluate_best_masks
-from proto_saga_ns.evaluation.video_datasets import find_davis, find_mose, find_sequences
+from proto_saga_ns.evaluation.datasets.videos import find_davis, find_mose, find_sequences
+from proto_saga_ns.evaluation.folders import evaluate_best_masks
 from proto_saga_ns.labels import write_label_map
 
 LABELS = np.array([[0, 1, 1], [0, 2, 2]], np.uint8)

@@ -8,9 +8,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proto_saga_ns.colors import instance_colors
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.export.parts import LabelledSplat, as_ranges, check_ids, instance_file, removal_file
+from proto_saga_ns.labels.colors import instance_colors
 from proto_saga_ns.rasterize import spherical_harmonics
 from tests.export.splats import random_instances, random_splat
 

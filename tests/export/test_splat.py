@@ -8,8 +8,7 @@ import pytest
 import torch
 
 from proto_saga_ns.export.splat import Splat
-from proto_saga_ns.model.cameras import CameraView
-from proto_saga_ns.model.render import Gaussians, render
+from proto_saga_ns.plugin.model.render import CameraView, Gaussians, render
 from tests.export.splats import gaussians, parameters, picture, random_splat
 from tests.rasterize.scenes import random_scene
 

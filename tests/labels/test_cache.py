@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.labels import cache as cache_module
 from proto_saga_ns.labels import read_label_map, read_rgb
-from proto_saga_ns.labels.cache import ensure_masks, find_cached_masks
+from proto_saga_ns.masks import cache as cache_module
+from proto_saga_ns.masks.cache import ensure_masks, find_cached_masks
 
 
 class CountingSegmenter:
@@ -81,7 +81,7 @@ def test_a_killed_run_is_resumed_where_it_stopped(data):
 def test_sigkill_leaves_whole_label_maps_only(data):
     paths = write_images(data)
     script = (
-        "import os, signal, sys; from pathlib import Path; from proto_saga_ns.labels.cache import ensure_masks\n"
+        "import os, signal, sys; from pathlib import Path; from proto_saga_ns.masks.cache import ensure_masks\n"
         "class Segmenter:\n"
         "    name, settings = 'counting', {'size': 1}\n"
         "    def __call__(self, image): return image[..., 0].astype('int32')\n"

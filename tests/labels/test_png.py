@@ -12,7 +12,7 @@ from PIL import Image
 
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.labels import read_label_map, write_label_map
-from proto_saga_ns.labels.png import read_text
+from proto_saga_ns.labels.label_map import read_text
 
 
 @settings(max_examples=40, deadline=None)

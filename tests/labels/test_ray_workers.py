@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.labels.cache import MaskJob
-from proto_saga_ns.labels.ray_workers import RayOptions, make_masks_with_ray
+from proto_saga_ns.masks.cache import MaskJob
+from proto_saga_ns.masks.ray_workers import RayOptions, make_masks_with_ray
 from tests.labels import test_workers
 from tests.labels.test_workers import Recorder, assert_all_done
 

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from proto_saga_ns.labels import write_label_map
-from proto_saga_ns.labels.cache import ensure_masks, fingerprints_of
-from proto_saga_ns.labels.survey import survey
+from proto_saga_ns.masks.cache import ensure_masks, fingerprints_of
+from proto_saga_ns.masks.survey import survey
 
 
 class Red:

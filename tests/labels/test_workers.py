@@ -13,8 +13,8 @@ from PIL import Image
 
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.labels import read_label_map
-from proto_saga_ns.labels.cache import MaskJob, mask_jobs
-from proto_saga_ns.labels.workers import Finished, make_masks
+from proto_saga_ns.masks.cache import MaskJob, mask_jobs
+from proto_saga_ns.masks.workers import Finished, make_masks
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from PIL import Image
 from proto_saga_ns.mastsam.frames import Camera, Frame
 from proto_saga_ns.mastsam.matches import Matches
 
-DINING = Path(__file__).parents[2] / "proto_saga_ns" / "demo" / "dining"
+DINING = Path(__file__).parents[2] / "proto_saga_ns" / "cli" / "demo_scene" / "dining"
 SIZE = (240, 320)
 INTRINSICS = np.array([[300.0, 0, 160], [0, 310, 120], [0, 0, 1]])
 

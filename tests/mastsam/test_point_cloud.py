@@ -15,24 +15,28 @@ from hypothesis import strategies as st
 from plyfile import PlyData
 from scipy.spatial import KDTree
 
-from proto_saga_ns.data.dataparsers import MaskedNerfstudioConfig
-from proto_saga_ns.data.point_clouds import read_point_cloud
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.labels import read_label_map, read_rgb
 from proto_saga_ns.mastsam.frames import Camera
 from proto_saga_ns.mastsam.matches import Matches
 from proto_saga_ns.mastsam.ordering import neighbour_pairs, neighbours_by_pose
-from proto_saga_ns.mastsam.point_cloud import PointCloud, build_point_cloud, majority, paint, write_ply
-from proto_saga_ns.mastsam.tracks import Tracks, find_tracks
-from proto_saga_ns.mastsam.triangulation import (
+from proto_saga_ns.mastsam.point_cloud import (
+    PointCloud,
     TriangulationOptions,
+    build_point_cloud,
     closest_points,
+    majority,
+    paint,
     reprojection,
     triangulate,
     viewing_angles,
+    write_ply,
 )
+from proto_saga_ns.mastsam.tracks import Tracks, find_tracks
+from proto_saga_ns.plugin.data.dataparsers import MaskedNerfstudioConfig
+from proto_saga_ns.plugin.data.point_clouds import read_point_cloud
 
-DEMO = Path(__file__).parents[2] / "proto_saga_ns" / "demo" / "dining"
+DEMO = Path(__file__).parents[2] / "proto_saga_ns" / "cli" / "demo_scene" / "dining"
 WIDTH, HEIGHT = 640, 480
 INTRINSICS = np.array([[500.0, 0.0, 320.0], [0.0, 520.0, 240.0], [0.0, 0.0, 1.0]])
 
@@ -170,7 +174,7 @@ def test_viewing_angles_against_all_pairs() -> None:
 def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     tracks = observed(world_points(), noise=0.8)
     points, kept = triangulate(tracks, CAMERAS)
-    monkeypatch.setattr("proto_saga_ns.mastsam.triangulation._CHUNK", 17)
+    monkeypatch.setattr("proto_saga_ns.mastsam.point_cloud._CHUNK", 17)
     assert len(tracks.chunks(17)) > 10
     again, kept_again = triangulate(tracks, CAMERAS)
     assert np.allclose(points, again) and 0 < len(points) == kept.count

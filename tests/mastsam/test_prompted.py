@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from proto_saga_ns.mastsam.carried import CarriedPoints
 from proto_saga_ns.mastsam.frames import Frame
-from proto_saga_ns.mastsam.prompted import paint, prompt_instances
 from proto_saga_ns.mastsam.prompts import PromptedMask
+from proto_saga_ns.mastsam.tracker import paint, prompt_instances
 
 SIZE = (6, 7)
 

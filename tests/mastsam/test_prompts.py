@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
+from proto_saga_ns.masks.segmenters.sam import load_sam
 from proto_saga_ns.mastsam.frames import Frame
 from proto_saga_ns.mastsam.prompts import Prompter, SamPrompter, SamPromptSettings, batches_of_equal_size
-from proto_saga_ns.segmenters.sam_model import load_sam
-from tests.segmenters.tiny_models import photo, save_tiny_sam
+from tests.masks.segmenters.tiny_models import photo, save_tiny_sam
 
 WIDTH, HEIGHT = 96, 48
 GROUPS = [

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from proto_saga_ns.colors import instance_colors
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.mastsam.frame_source import FrameSelection
-from proto_saga_ns.mastsam.image_folder import select_images
-from proto_saga_ns.mastsam.overlay_video import draw_masks, mask_borders, overlay_video
+from proto_saga_ns.export.videos.overlay import draw_masks, mask_borders, overlay_video
+from proto_saga_ns.labels.colors import instance_colors
+from proto_saga_ns.mastsam.frames import FrameSelection
+from proto_saga_ns.mastsam.image_sequence import select_images
 from proto_saga_ns.mastsam.video import open_video
 
 COUNT, HEIGHT, WIDTH = 11, 48, 64

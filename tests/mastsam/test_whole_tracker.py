@@ -18,9 +18,9 @@ from proto_saga_ns.mastsam.matchers.sift import SiftMatcher, SiftSettings
 from proto_saga_ns.mastsam.matches import Matcher
 from proto_saga_ns.mastsam.prompts import SamPrompter, SamPromptSettings
 from proto_saga_ns.mastsam.sequence import SequenceOptions, Tracking, write_tracks
+from tests.masks.segmenters.tiny_models import save_tiny_sam
 from tests.mastsam.scenes import DINING, dining
 from tests.mastsam.test_mast3r import THIN
-from tests.segmenters.tiny_models import save_tiny_sam
 
 
 def silent(what: str, steps: int) -> Callable[[], None]:

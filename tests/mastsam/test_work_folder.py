@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from proto_saga_ns.mastsam.matches import Matches
-from proto_saga_ns.mastsam.work_folder import WorkFolder, file_fingerprint, fingerprint
+from proto_saga_ns.mastsam.sequence import WorkFolder, file_fingerprint, fingerprint
 from tests.mastsam.scenes import matches_of
 
 MATCHES = matches_of(*np.random.default_rng(0).uniform(0, 50, (2, 20, 2)))

@@ -8,8 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from proto_saga_ns.rasterize.contributions import contributions
-from proto_saga_ns.rasterize.unoccluded import unoccluded
+from proto_saga_ns.rasterize.contributions import contributions, unoccluded
 from tests.rasterize.scenes import random_scene
 
 SIZE = (53, 41)

@@ -13,7 +13,8 @@ from torch import Tensor
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.kernels.library import ISA_VARIABLE, supported_instruction_sets
 from proto_saga_ns.rasterize import rasterization
-from proto_saga_ns.rasterize.votes import GaussianVotes, RenderedVotes, TileVotes, rasterization_with_votes
+from proto_saga_ns.rasterize.rasterization import rasterization_with_votes
+from proto_saga_ns.rasterize.sparse_channels import GaussianVotes, RenderedVotes, TileVotes
 from tests.rasterize.scenes import random_scene
 
 SIZE = (37, 29)

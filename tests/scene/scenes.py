@@ -9,14 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from proto_saga_ns.gaussian_instances import GaussianInstances
-from proto_saga_ns.levels import Joins, Levels
-from proto_saga_ns.mask_table import MaskTable
+from proto_saga_ns.plugin.viewer.listing import by_size
+from proto_saga_ns.recognition.gaussian_instances import GaussianInstances
+from proto_saga_ns.recognition.levels import Joins, Levels
+from proto_saga_ns.recognition.prototypes import MaskTable
+from proto_saga_ns.recognition.votes import Votes
 from proto_saga_ns.scene import Display, EmbeddingColors, SegmentedScene
 from proto_saga_ns.scene.corrections import merged, split
 from proto_saga_ns.scene.state import scene_to_state
-from proto_saga_ns.viewer.listing import by_size
-from proto_saga_ns.votes import Votes
 
 DIM = 6
 GAUSSIANS = 72

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proto_saga_ns.gaussian_instances import GaussianInstances
+from proto_saga_ns.recognition.gaussian_instances import GaussianInstances
 from proto_saga_ns.scene import Display
 from proto_saga_ns.scene.display import REST
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from proto_saga_ns.gaussian_instances import GaussianInstances
+from proto_saga_ns.recognition.gaussian_instances import GaussianInstances
 from proto_saga_ns.scene import SegmentedScene
 from proto_saga_ns.scene.corrections import absorbed, fragments
 from tests.scene.scenes import DIM, assert_consistent, random_scene, scene_of

@@ -11,11 +11,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proto_saga_ns.colors import colorize
-from proto_saga_ns.gaussian_instances import GaussianInstances
-from proto_saga_ns.mask_agreement import DOUBTFUL
-from proto_saga_ns.mask_table import MaskTable
-from proto_saga_ns.prototypes import classify
+from proto_saga_ns.labels.colors import colorize
+from proto_saga_ns.recognition.agreement import DOUBTFUL
+from proto_saga_ns.recognition.gaussian_instances import GaussianInstances
+from proto_saga_ns.recognition.prototypes import MaskTable, classify
 from proto_saga_ns.scene import EmbeddingColors, Instance, SegmentedScene
 from proto_saga_ns.scene.cuts import Cut
 from tests.scene.scenes import DIM, random_features, random_scene, random_votes, random_votes_in_view, scene_of

@@ -7,10 +7,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from proto_saga_ns.granularity import OBJECTS
+from proto_saga_ns.recognition.granularity import OBJECTS
 from proto_saga_ns.scene import SegmentedScene
-from proto_saga_ns.scene.shown_gaussians import instances_at_level, shown_gaussians
-from proto_saga_ns.scene.shown_level import at_granularity, levels_of, piece_channels, shown_ids
+from proto_saga_ns.scene.shown import (
+    at_granularity,
+    instances_at_level,
+    levels_of,
+    piece_channels,
+    shown_gaussians,
+    shown_ids,
+)
 from tests.scene.scenes import DIM, GAUSSIANS, corrected, only_merges, scene_with_levels
 
 SEEDS = st.integers(0, 10**6)

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.granularity import NAMED, OBJECTS, granularity_of
+from proto_saga_ns.recognition.granularity import NAMED, OBJECTS, granularity_of
 from proto_saga_ns.scene import SegmentedScene
 from proto_saga_ns.scene.corrections import merged
 from proto_saga_ns.scene.editor import Editor
-from proto_saga_ns.scene.shown_level import (
+from proto_saga_ns.scene.shown import (
     at_granularity,
     count_shown,
     group_heads,

@@ -9,13 +9,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from proto_saga_ns.granularity import OBJECTS
-from proto_saga_ns.levels import Joins, Levels
+from proto_saga_ns.recognition.granularity import OBJECTS
+from proto_saga_ns.recognition.levels import Joins, Levels
 from proto_saga_ns.scene import SegmentedScene
 from proto_saga_ns.scene.corrections import merged, renamed
-from proto_saga_ns.scene.shown_gaussians import shown_gaussians
-from proto_saga_ns.scene.shown_level import at_granularity, count_shown, group_heads
-from proto_saga_ns.scene.shown_things import shown_things, table_at_level
+from proto_saga_ns.scene.shown import (
+    at_granularity,
+    count_shown,
+    group_heads,
+    shown_gaussians,
+    shown_things,
+    table_at_level,
+)
 from tests.scene.scenes import scene_with_levels
 
 SEEDS = st.integers(0, 10**6)

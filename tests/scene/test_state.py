@@ -14,11 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.granularity import OBJECTS
-from proto_saga_ns.mask_table import MaskTable
+from proto_saga_ns.recognition.granularity import OBJECTS
+from proto_saga_ns.recognition.prototypes import MaskTable
+from proto_saga_ns.recognition.votes import BESIDE_MASKS
 from proto_saga_ns.scene import Display, EmbeddingColors, SegmentedScene
 from proto_saga_ns.scene.state import scene_from_state, scene_to_state
-from proto_saga_ns.votes import BESIDE_MASKS
 from tests.scene.scenes import random_levels, random_scene, random_votes, same_segmentation
 
 displays = st.builds(

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 import pytest
-from queues import Queue, alone, results
+from common.queues import Queue, alone, results
 
 
 def test_a_worker_that_dies_is_an_outcome() -> None:

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 import reproduce_proto_saga
+from common.table_cells import Outcome
 from reproduce_proto_saga import Reproduce
-from table_cells import Outcome
 
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.standins.options import PRESETS, StandinOptions
-from proto_saga_ns.standins.write import write_standin
+from proto_saga_ns.evaluation.standins.options import PRESETS, StandinOptions
+from proto_saga_ns.evaluation.standins.write import write_standin
 from tests.scripts import SCRIPTS
 
 SCRIPT = SCRIPTS / "reproduce_proto_saga.py"

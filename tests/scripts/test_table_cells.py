@@ -6,16 +6,15 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-import paper_tables
 import pytest
-import table_cells
-from paper_tables import TABLES, Row
-from table_cells import Job, Schedule, cell_file, cells_of, demo_scene, places_of
-from table_text import slug
-from training import Training
+from common import paper_tables, table_cells
+from common.paper_tables import TABLES, Row
+from common.table_cells import Job, Schedule, cell_file, cells_of, demo_scene, places_of
+from common.table_text import slug
+from common.training import Training
 
 from proto_saga_ns.association import PAPER
-from proto_saga_ns.demo import DINING
+from proto_saga_ns.cli.demo_scene import DINING
 from proto_saga_ns.errors import ProtoSagaError
 
 FIGURES = {"mIoU": 50.0, "precision": 40.0, "recall": 30.0, "PSNR": 20.0}

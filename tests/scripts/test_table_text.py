@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from table_text import Text, TextRow, latex, markdown, plot
+from common.table_text import Text, TextRow, latex, markdown, plot
 
 ROWS = (
     TextRow("theirs", published=(22.1, None)),

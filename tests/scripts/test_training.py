@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from training import Training, train
+from common.training import Training, train
 
 from proto_saga_ns.errors import ProtoSagaError
 from tests.scripts import SCRIPTS
@@ -17,7 +17,7 @@ from tests.scripts import SCRIPTS
 SCRIPT = """
 import sys
 from pathlib import Path
-import training
+from common import training
 training.sysconfig.get_path = lambda _: sys.argv[1]
 training.train(training.Training("proto-saga-lite", Path("data"), Path("outputs"), "name", 0, 10))
 """

@@ -10,10 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from paper_tables import VIDEO_TABLES, Way
-from PIL import Image
-from queues import Queue
-from video_cells import (
+from common.paper_tables import VIDEO_TABLES, Way
+from common.queues import Queue
+from common.video_cells import (
     Settings,
     evaluate_sequence,
     masks_beside,
@@ -22,9 +21,10 @@ from video_cells import (
     run_all,
     shortened,
 )
+from PIL import Image
 
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.evaluation.video_datasets import VideoSequence
+from proto_saga_ns.evaluation.datasets.videos import VideoSequence
 from proto_saga_ns.labels import write_label_map
 from proto_saga_ns.mastsam.frames import Frame
 from proto_saga_ns.mastsam.matches import Matches

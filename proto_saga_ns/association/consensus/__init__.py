@@ -3,10 +3,9 @@
 No view comes first, so nothing depends on the order of views or of labels.
 """
 
-from proto_saga_ns.association.consensus.agglomeration import MergeTree
-from proto_saga_ns.association.consensus.blended_views import BlendedView, BlendedViews, RememberedViews
-from proto_saga_ns.association.consensus.pipeline import Consensus, find_consensus
-from proto_saga_ns.association.consensus.rendered_views import blend_views
+from proto_saga_ns.association.consensus.agreement import MergeTree
+from proto_saga_ns.association.consensus.blended_views import BlendedView, BlendedViews, RememberedViews, blend_views
+from proto_saga_ns.association.consensus.consensus import Consensus, find_consensus
 
 __all__ = [
     "BlendedView",

@@ -1,15 +1,24 @@
-"""In how many views two atoms are seen, and in how many of them they lie in one mask."""
+"""In how many views two atoms are seen, and in how many of them they lie in one mask.
+
+Agglomeration with average linkage of signed evidence.
+
+Scipy links distances, of which the smallest counts and none is missing for being negative; here evidence for and
+against adds up, and pairs without evidence count as zero. Average linkage never links a new cluster more strongly
+than both of its halves were linked. So the strongest link of each row stays valid until one of its ends is merged, and
+is no weaker than what comes then: it is looked for again only when the row's turn comes.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
 from jaxtyping import Float, Int, UInt
 from scipy.sparse import csr_array
 
-from proto_saga_ns.rasterize.exact import UNITS_PER_PIXEL
+from proto_saga_ns.rasterize.contributions import UNITS_PER_PIXEL
 
 MIN_LABELLED_PIXELS = 1
 MIN_LABELLED_SHARE = Fraction(3, 10)
@@ -17,6 +26,9 @@ MIN_MASK_SHARE = Fraction(1, 2)
 UNSEEN = 0
 ROWS_AT_A_TIME = 16
 """Of a matrix of pairs of atoms: few enough to stay in the processor's cache."""
+LEAST_FULL = 0.75
+"""Share of the rows below which the matrix is closed up."""
+ROWS_COPIED_AT_A_TIME = 64
 
 
 def mask_of_atoms(view: csr_array) -> Int[np.ndarray, " K"]:
@@ -88,3 +100,118 @@ def signed_evidence(
         np.multiply(same[rows], share.denominator, out=evidence[rows], dtype=np.float64)
         evidence[rows] -= np.multiply(both[rows], share.numerator, dtype=np.float64)
     return evidence, share.denominator
+
+
+@dataclass(frozen=True)
+class MergeTree:
+    """Merges of K leaves, strongest first. A cluster is called by its smallest leaf.
+
+    Attributes:
+        num_leaves: K.
+        kept: cluster that each merge leaves.
+        gone: cluster that it takes in; larger than ``kept``.
+        linkage: average evidence between the two, never rising.
+    """
+
+    num_leaves: int
+    kept: Int[np.ndarray, " S"]
+    gone: Int[np.ndarray, " S"]
+    linkage: Float[np.ndarray, " S"]
+
+    def cut(self, above: float = 0.0) -> Int[np.ndarray, " K"]:
+        """The cluster of each leaf, 0..C-1 in the order of their smallest leaves, after merges of linkage ``above``."""
+        cluster = np.arange(self.num_leaves)
+        steps = int((self.linkage > above).sum())
+        cluster[self.gone[:steps]] = self.kept[:steps]
+        # A leaf points to a smaller one: one pass upwards resolves all.
+        for leaf in range(self.num_leaves):
+            cluster[leaf] = cluster[cluster[leaf]]
+        return np.unique(cluster, return_inverse=True)[1]
+
+
+def agglomerate(evidence: Float[np.ndarray, "K K"], above: float = -np.inf) -> MergeTree:
+    """Merge the two clusters with the highest mean evidence between their leaves, again and again.
+
+    Exact, and hence without regard to rounding, as long as sums of the evidence are integers below 2^53. Among equal
+    links the one of the smallest leaf wins, then that to the smallest leaf.
+
+    Args:
+        evidence: symmetric, finite; used as work space, so its values are lost. The diagonal is not looked at.
+        above: stop where no link is above.
+
+    Returns:
+        The merges; all K-1 by default.
+    """
+    links = _Links(evidence)
+    merges = []
+    for _ in range(len(evidence) - 1):
+        kept, gone, linkage = links.strongest()
+        if not linkage > above:
+            break
+        merges.append((links.leaves[kept], links.leaves[gone], linkage))
+        links.merge(kept, gone)
+    columns = np.array(merges, dtype=np.float64).reshape(-1, 3)
+    pairs = columns[:, :2].astype(np.int64)
+    return MergeTree(len(evidence), pairs[:, 0], pairs[:, 1], columns[:, 2])
+
+
+class _Links:
+    """Sums of evidence between clusters, and the strongest link of each.
+
+    Attributes:
+        leaves: the smallest leaf of each cluster, ascending.
+    """
+
+    def __init__(self, sums: Float[np.ndarray, "K K"]) -> None:
+        count = len(sums)
+        self.leaves = np.arange(count)
+        self._sums, self._left = sums, count
+        np.fill_diagonal(sums, -np.inf)
+        self._sizes = np.ones(count)
+        self._barred = np.zeros(count)  # -inf for clusters that are gone; cheaper than writing to their columns
+        self._partner = sums.argmax(axis=1) if count else np.zeros(0, dtype=np.int64)
+        self._strength = sums[np.arange(count), self._partner]  # no link is stronger; of some rows none is as strong
+        self._stale = np.zeros(count, dtype=bool)  # those rows
+
+    def strongest(self) -> tuple[int, int, float]:
+        """Both ends of the strongest link, and how strong it is."""
+        # A link has two ends, and the first of equal rows is the smaller end.
+        while self._stale[row := int(self._strength.argmax())]:
+            self._refresh(row)
+        return row, int(self._partner[row]), float(self._strength[row])
+
+    def merge(self, kept: int, gone: int) -> None:
+        """Add one cluster to another, which may change the places of all."""
+        sums = self._sums
+        sums[kept] += sums[gone]
+        sums[kept, kept] = -np.inf
+        sums[:, kept] = sums[kept]
+        self._barred[gone] = -np.inf
+        self._sizes[kept] += self._sizes[gone]
+        self._strength[gone] = -np.inf
+        self._stale |= (self._partner == kept) | (self._partner == gone)
+        self._refresh(kept)
+        self._left -= 1
+        if self._left <= len(sums) * LEAST_FULL:
+            self._close_up()
+
+    def _refresh(self, row: int) -> None:
+        means = self._sizes * self._sizes[row]
+        np.divide(self._sums[row], means, out=means)
+        means += self._barred
+        self._partner[row] = partner = means.argmax()
+        self._strength[row] = means[partner]
+        self._stale[row] = False
+
+    def _close_up(self) -> None:
+        """Forget clusters that are gone. The matrix stays in the same memory; no row moves past one not yet read."""
+        left = np.flatnonzero(self._barred == 0)
+        memory = self._sums.reshape(-1)
+        for start in range(0, len(left), ROWS_COPIED_AT_A_TIME):
+            rows = self._sums[left[start : start + ROWS_COPIED_AT_A_TIME]][:, left]
+            memory[start * len(left) : start * len(left) + rows.size] = rows.reshape(-1)
+        self._sums = memory[: len(left) ** 2].reshape(len(left), len(left))
+        self._partner = np.searchsorted(left, self._partner[left])
+        self.leaves, self._sizes, self._strength, self._stale, self._barred = (
+            column[left] for column in (self.leaves, self._sizes, self._strength, self._stale, self._barred)
+        )

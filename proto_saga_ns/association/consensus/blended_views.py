@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from jaxtyping import Int
+import torch
+from jaxtyping import Float, Int, UInt
 from scipy.sparse import csr_array
+from torch import Tensor
 
-from proto_saga_ns.association.claims import Progress
-from proto_saga_ns.association.consensus.packed import PackedContributions
-from proto_saga_ns.rasterize.contributions import Contributions
-from proto_saga_ns.rasterize.exact import in_units
+from proto_saga_ns.association.claims import Progress, Views
+from proto_saga_ns.rasterize.contributions import Contributions, contributions, in_units
+
+MAX_BYTES = 1 << 30
+"""Enough for 200 views of a million Gaussians."""
 
 
 @dataclass(frozen=True)
@@ -97,3 +100,72 @@ def atom_units(view: BlendedView, atom_of_gaussian: Int[np.ndarray, " N"], num_a
     # Sums of floats are exact as long as they are whole and below 2^53: 8 billion pixels.
     sums = np.bincount(places, view.units, num_atoms * view.num_labels).astype(np.int64)
     return csr_array(sums.reshape(num_atoms, view.num_labels))
+
+
+@dataclass(frozen=True)
+class PackedContributions:
+    """Contributions with the smallest types that hold them: 6 or 7 bytes an entry instead of 12, as a rule.
+
+    Attributes:
+        first: Gaussian of the first entry.
+        gaps: from the Gaussian of each entry to that of the next.
+        labels: of each entry.
+        weights: of each entry, as they were.
+    """
+
+    first: int
+    gaps: UInt[np.ndarray, " E-1"]
+    labels: UInt[np.ndarray, " E"]
+    weights: Float[np.ndarray, " E"]
+
+    @classmethod
+    def of(cls, found: Contributions) -> PackedContributions:
+        """Relies on the order of the entries: by Gaussian."""
+        gaussians, labels, weights = (column.cpu().numpy() for column in (found.gaussians, found.labels, found.weights))
+        first = int(gaussians[0]) if len(gaussians) else 0
+        return cls(first, _smallest(np.diff(gaussians)), _smallest(labels), weights)
+
+    def unpack(self) -> Contributions:
+        """What was packed, on the CPU, indices as int32."""
+        gaussians = np.full(len(self.weights), self.first, dtype=np.int32)
+        gaussians[1:] += np.cumsum(self.gaps, dtype=np.int32)
+        columns = (gaussians, self.labels.astype(np.int32), self.weights)
+        return Contributions(*(torch.from_numpy(column) for column in columns))
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all entries."""
+        return self.gaps.nbytes + self.labels.nbytes + self.weights.nbytes
+
+
+def _smallest(values: np.ndarray) -> UInt[np.ndarray, " E"]:
+    return values.astype(np.min_scalar_type(int(values.max(initial=0))))
+
+
+def blend_views(
+    means: Float[Tensor, "N 3"],
+    quats: Float[Tensor, "N 4"],
+    scales: Float[Tensor, "N 3"],
+    opacities: Float[Tensor, " N"],
+    views: Views,
+    antialiased: bool = False,
+    max_bytes: int = MAX_BYTES,
+) -> RememberedViews:
+    """The blend weights of all views, found when they are asked for.
+
+    Args:
+        means: centres, world frame.
+        quats: orientations w, x, y, z; of any length.
+        scales: standard deviations along the axes, world units.
+        opacities: in [0, 1].
+        views: cameras and label maps.
+        antialiased: whether the views are rendered with the rasterize mode of this name.
+        max_bytes: how much of the weights is kept; the rest is found again each time, at the price of a rendering.
+    """
+
+    def blend(index: int) -> Contributions:
+        view = views[index]
+        return contributions(means, quats, scales, opacities, view.viewmat, view.K, view.label_map, antialiased)
+
+    num_labels = [int(views[index].label_map.max()) + 1 for index in range(len(views))]
+    return RememberedViews(blend, num_labels, max_bytes)

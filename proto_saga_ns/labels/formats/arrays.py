@@ -17,8 +17,7 @@ from PIL import Image
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.files import write_atomically
 from proto_saga_ns.labels.formats.base import Flatten, Views, by_image, check_shape, files_with, folder_of
-from proto_saga_ns.labels.maps import compact_labels
-from proto_saga_ns.labels.png import MAX_ID
+from proto_saga_ns.labels.label_map import MAX_ID, compact_labels
 from proto_saga_ns.labels.view_names import view_name
 
 _NAMES = ("masks", "labels")

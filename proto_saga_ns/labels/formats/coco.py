@@ -21,8 +21,7 @@ from proto_saga_ns.labels.folder import image_size
 from proto_saga_ns.labels.formats.base import Flatten, Views, check_shape, load_json
 from proto_saga_ns.labels.formats.rle import encode_label_map, from_rle
 from proto_saga_ns.labels.formats.sam_json import bounding_box
-from proto_saga_ns.labels.maps import compact_labels, label_ids
-from proto_saga_ns.labels.png import MAX_ID
+from proto_saga_ns.labels.label_map import MAX_ID, compact_labels, label_ids
 from proto_saga_ns.labels.view_names import match_views, view_name
 
 _CATEGORY = {"id": 1, "name": "object", "supercategory": "object", "isthing": 1}

@@ -18,7 +18,7 @@ from jaxtyping import Int, Int32, UInt8
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.files import write_atomically
 from proto_saga_ns.labels.formats.base import Flatten, Views, by_image, check_shape, files_with, folder_of
-from proto_saga_ns.labels.maps import compact_labels
+from proto_saga_ns.labels.label_map import compact_labels
 from proto_saga_ns.labels.view_names import view_name
 
 _MAX_PATCH = 32767

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Int, Int32
 
 from proto_saga_ns.labels.flatten import MaskPatch
-from proto_saga_ns.labels.maps import label_ids
+from proto_saga_ns.labels.label_map import label_ids
 
 
 def to_rle(mask: Bool[np.ndarray, "H W"]) -> dict[str, Any]:

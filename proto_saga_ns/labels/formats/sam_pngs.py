@@ -18,7 +18,7 @@ from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.files import write_atomically
 from proto_saga_ns.labels.folder import image_size
 from proto_saga_ns.labels.formats.base import Flatten, Views, by_image, check_shape
-from proto_saga_ns.labels.maps import label_ids
+from proto_saga_ns.labels.label_map import label_ids
 from proto_saga_ns.labels.view_names import view_name
 
 METADATA = "metadata.csv"

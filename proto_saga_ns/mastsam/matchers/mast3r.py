@@ -20,11 +20,11 @@ from jaxtyping import Bool, Float, Int
 
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.kernels.device import network_device
+from proto_saga_ns.masks.segmenters.sam_weights import file_sha256
 from proto_saga_ns.mastsam.frames import Frame
 from proto_saga_ns.mastsam.matchers.resize import Fit, fit_patches, is_plain
 from proto_saga_ns.mastsam.matchers.vismatch_models import INSTALL, OTHER_WAYS
 from proto_saga_ns.mastsam.matches import Matches
-from proto_saga_ns.segmenters.sam_weights import file_sha256
 
 PUBLISHED_WEIGHTS = "naver/MASt3R_ViTLarge_BaseDecoder_512_catmlpdpt_metric"
 LICENCE = "MASt3R is for non-commercial use only (CC BY-NC-SA 4.0)."

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proto_saga_ns.association.consensus import agglomeration
-from proto_saga_ns.association.consensus.agglomeration import agglomerate
+from proto_saga_ns.association.consensus import agreement
+from proto_saga_ns.association.consensus.agreement import agglomerate
 
 
 def random_evidence(count: int, largest: int, seed: int) -> np.ndarray:
@@ -72,10 +72,10 @@ def test_stopping_gives_the_same_clusters_as_cutting(count: int, seed: int) -> N
 @pytest.mark.parametrize("rows_at_a_time", [1, 7, 64])
 def test_closing_up_the_matrix_changes_nothing(rows_at_a_time: int, monkeypatch: pytest.MonkeyPatch) -> None:
     evidence = random_evidence(150, 3, seed=1)
-    monkeypatch.setattr(agglomeration, "LEAST_FULL", 0.0)
+    monkeypatch.setattr(agreement, "LEAST_FULL", 0.0)
     never = agglomerate(evidence.copy())
-    monkeypatch.setattr(agglomeration, "LEAST_FULL", 0.9)
-    monkeypatch.setattr(agglomeration, "ROWS_COPIED_AT_A_TIME", rows_at_a_time)
+    monkeypatch.setattr(agreement, "LEAST_FULL", 0.9)
+    monkeypatch.setattr(agreement, "ROWS_COPIED_AT_A_TIME", rows_at_a_time)
     often = agglomerate(evidence.copy())
     assert (often.kept == never.kept).all() and (often.gone == never.gone).all()
     assert (often.linkage == never.linkage).all()

@@ -14,8 +14,8 @@ from proto_saga_ns.association.consensus.atoms import (
     joint_features,
     nearest_centers,
 )
-from proto_saga_ns.association.consensus.pipeline import suggested_atoms
-from proto_saga_ns.rasterize.exact import UNITS_PER_PIXEL
+from proto_saga_ns.association.consensus.consensus import suggested_atoms
+from proto_saga_ns.rasterize.contributions import UNITS_PER_PIXEL
 
 SEEDS = st.integers(0, 10**6)
 

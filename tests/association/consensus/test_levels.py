@@ -9,11 +9,9 @@ from hypothesis import strategies as st
 from scipy.sparse import coo_array, csr_array
 
 from proto_saga_ns.association.consensus.agreement import count_agreement
-from proto_saga_ns.association.consensus.levels import find_groups
-from proto_saga_ns.association.consensus.pieces import find_pieces, own_masks
-from proto_saga_ns.association.consensus.shares import NEVER, agglomerate_shares
+from proto_saga_ns.association.consensus.hierarchy import NEVER, agglomerate_shares, find_groups, find_pieces, own_masks
 from proto_saga_ns.association.options import ConsensusOptions
-from proto_saga_ns.rasterize.exact import UNITS_PER_PIXEL
+from proto_saga_ns.rasterize.contributions import UNITS_PER_PIXEL
 from tests.association.consensus.worlds import instances_of_labels
 
 SEEDS = st.integers(0, 10**6)

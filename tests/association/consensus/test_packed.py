@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proto_saga_ns.association.consensus.packed import PackedContributions
+from proto_saga_ns.association.consensus.blended_views import PackedContributions
 from proto_saga_ns.rasterize.contributions import Contributions
 
 

@@ -10,8 +10,8 @@ from scipy.sparse import csr_array
 
 from proto_saga_ns.association import ConsensusOptions
 from proto_saga_ns.association.consensus import BlendedView, find_consensus
-from proto_saga_ns.association.consensus.self_agreement import LEAST_PIXELS, self_agreement
-from proto_saga_ns.rasterize.exact import UNITS_PER_PIXEL
+from proto_saga_ns.association.consensus.instances import LEAST_PIXELS, self_agreement
+from proto_saga_ns.rasterize.contributions import UNITS_PER_PIXEL
 
 SEEDS = st.integers(0, 10**6)
 

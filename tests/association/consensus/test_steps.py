@@ -12,10 +12,9 @@ from scipy.sparse import csr_array
 from proto_saga_ns.association.consensus.agreement import count_agreement, mask_of_atoms, signed_evidence
 from proto_saga_ns.association.consensus.atoms import NO_ATOM, Atoms
 from proto_saga_ns.association.consensus.blended_views import BlendedView, atom_units, survey
-from proto_saga_ns.association.consensus.mask_instances import Instances, find_instances
-from proto_saga_ns.association.consensus.votes import count_votes
+from proto_saga_ns.association.consensus.instances import Instances, count_votes, find_instances
 from proto_saga_ns.association.options import ConsensusOptions
-from proto_saga_ns.rasterize.exact import UNITS_PER_PIXEL
+from proto_saga_ns.rasterize.contributions import UNITS_PER_PIXEL
 from tests.association.consensus.worlds import random_blended_view
 
 SEEDS = st.integers(0, 10**6)

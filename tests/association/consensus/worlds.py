@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from proto_saga_ns.association.consensus.blended_views import BlendedView
-from proto_saga_ns.association.consensus.mask_instances import Instances
-from proto_saga_ns.rasterize.exact import UNITS_PER_PIXEL
+from proto_saga_ns.association.consensus.instances import Instances
+from proto_saga_ns.rasterize.contributions import UNITS_PER_PIXEL
 
 
 def random_blended_view(num_gaussians: int, num_labels: int, rng: np.random.Generator) -> BlendedView:

@@ -11,12 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from proto_saga_ns.colors import instance_colors
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.labels import write_label_map
-from proto_saga_ns.labels.report import ReportStatistics, view_statistics, write_report
-from proto_saga_ns.labels.report.page import COLUMNS, ROWS
-from proto_saga_ns.labels.report.thumbnails import contact_sheet, thumbnail
+from proto_saga_ns.labels.colors import instance_colors
+from proto_saga_ns.labels.overview import ReportStatistics, view_statistics, write_report
+from proto_saga_ns.labels.overview.page import COLUMNS, ROWS, contact_sheet, thumbnail
 
 
 def label_map() -> np.ndarray:

@@ -1,0 +1,166 @@
+"""Association by consensus, from the blend weights of all views to an instance for each mask."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Float, Int, UInt
+from scipy.sparse import csr_array
+
+from proto_saga_ns.association.claims import Progress
+from proto_saga_ns.association.consensus.agreement import (
+    MergeTree,
+    agglomerate,
+    count_agreement,
+    mask_of_atoms,
+    signed_evidence,
+)
+from proto_saga_ns.association.consensus.atoms import Atoms, find_atoms
+from proto_saga_ns.association.consensus.blended_views import BlendedViews, atom_units, survey
+from proto_saga_ns.association.consensus.hierarchy import find_levels
+from proto_saga_ns.association.consensus.instances import Instances, count_votes, find_instances, self_agreement
+from proto_saga_ns.association.instances import Association
+from proto_saga_ns.association.options import ConsensusOptions
+from proto_saga_ns.rasterize.contributions import UNITS_PER_PIXEL
+from proto_saga_ns.recognition.levels import Levels
+
+ATOMS_PER_SMALL_MASK = 2
+SMALL_MASK_QUANTILE = 0.1
+MOST_ATOMS = 6000
+THETAS = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6)
+
+
+@dataclass(frozen=True)
+class Consensus:
+    """Instances are numbered 1..T, the one with most weight in all views first.
+
+    Attributes:
+        instances: of masks and of clusters, with purity and support.
+        votes: for instances.
+        atoms: of the Gaussians.
+        atom_views: (K, L + 1) weights of atoms in the labels of each view, in units.
+        tree: all merges of atoms; linkage is the mean of ``same - theta * both`` in views. Cut at 0 it gives the
+            clusters; above 0 more of them, below fewer.
+        theta: as it was given or chosen.
+        levels: what the instances consist of, and which go together.
+    """
+
+    instances: Instances
+    votes: Votes
+    atoms: Atoms
+    atom_views: list[csr_array]
+    tree: MergeTree
+    theta: float
+    levels: Levels
+
+    def association(self) -> Association:
+        """What prototypes and votes are made of; a Gaussian belongs to the instance with most of its votes."""
+        count = len(self.instances.support)
+        n_views = np.zeros(count + 1, dtype=np.int64)
+        for instances in self.instances.of_mask:
+            n_views[np.unique(instances)] += 1
+        first = self.votes.labels[:, 0].numpy()
+        gaussians = np.flatnonzero(first)
+        order = np.argsort(first[gaussians], kind="stable")
+        sets = (first[gaussians[order]], gaussians[order])
+        return Association(self.instances.of_mask, n_views[1:], sets, self.votes, self.levels)
+
+
+def find_consensus(
+    means: Float[np.ndarray, "N 3"],
+    embeddings: Float[np.ndarray, "N D"],
+    views: BlendedViews,
+    options: ConsensusOptions,
+    progress: Progress = iter,
+) -> Consensus:
+    """Give every mask of every view to an instance, or to none.
+
+    The result is the same for any order of views, and of labels but for their names, and has the same bits each time.
+    Memory grows with the square of the number of atoms, and with Gaussians plus masks.
+
+    Args:
+        means: centres of the Gaussians, world frame.
+        embeddings: of the same Gaussians.
+        views: asked for by index, three times each; only one is held at a time.
+        options: see there.
+        progress: wrapped around the view indices, three times.
+    """
+    atoms = group_gaussians(means, embeddings, views, options, progress)
+    atom_views = [atom_units(views[index], atoms.of_gaussian, atoms.count) for index in progress(range(len(views)))]
+    theta, tree, instances = merge_atoms(atom_views, atoms.count, options)
+    votes = count_votes(views, atom_views, atoms, instances, options.pure, options.top_votes, progress)
+    levels = find_levels(atom_views, atoms, instances.of_cluster[tree.cut()], instances, theta, options)
+    return Consensus(instances, votes, atoms, atom_views, tree, theta, levels)
+
+
+def group_gaussians(
+    means: Float[np.ndarray, "N 3"],
+    embeddings: Float[np.ndarray, "N D"],
+    views: BlendedViews,
+    options: ConsensusOptions,
+    progress: Progress = iter,
+) -> Atoms:
+    """Atoms of the given number, or of the number that the masks need."""
+    weights, of_labels = survey(views, len(means), progress)
+    count = suggested_atoms(of_labels) if options.num_atoms is None else options.num_atoms
+    return find_atoms(means, embeddings, weights, count, options.atom_seed)
+
+
+def suggested_atoms(of_labels: Sequence[Int[np.ndarray, " L+1"]]) -> int:
+    """As many atoms as make an atom that all views show half as large as a small mask.
+
+    Small is the tenth percentile: what is smaller is ragged or a fragment. An atom that covers more than one object
+    can not be taken apart again.
+
+    Args:
+        of_labels: weight of each label of each view, in units.
+    """
+    masks = np.concatenate([np.zeros(0, np.int64), *(view[1:] for view in of_labels)])
+    masks = masks[masks >= UNITS_PER_PIXEL]
+    if len(masks) == 0:
+        return 1
+    per_view = sum(int(view.sum()) for view in of_labels) / len(of_labels)
+    wanted = ATOMS_PER_SMALL_MASK * per_view / float(np.quantile(masks, SMALL_MASK_QUANTILE))
+    return int(np.clip(round(wanted), 1, MOST_ATOMS))
+
+
+def merge_atoms(
+    atom_views: Sequence[csr_array], count: int, options: ConsensusOptions
+) -> tuple[float, MergeTree, Instances]:
+    """Merges of the atoms and the instances that they give, by the theta of the options or the best of ``THETAS``.
+
+    The best one gives the instances with the largest ``self_agreement``; of equals the smallest.
+
+    Args:
+        atom_views: (K, L + 1) weights of atoms in labels, in units.
+        count: K.
+        options: see there.
+    """
+    same, both = count_agreement([mask_of_atoms(view) for view in atom_views], count)
+    thetas = THETAS if options.theta is None else (options.theta,)
+    work_space = np.empty((count, count))
+    return max(
+        (_merged(atom_views, _tree(same, both, theta, work_space), theta, options) for theta in thetas),
+        key=lambda found: found[0],
+    )[1:]
+
+
+def _merged(
+    atom_views: Sequence[csr_array], tree: MergeTree, theta: float, options: ConsensusOptions
+) -> tuple[float, float, MergeTree, Instances]:
+    """How well the instances of a theta explain the masks, the theta, the merges and the instances."""
+    clusters = tree.cut()
+    instances = find_instances(atom_views, clusters, options)
+    explained = self_agreement(atom_views, instances.of_cluster[clusters], options.visible_share)
+    return explained, theta, tree, instances
+
+
+def _tree(
+    same: UInt[np.ndarray, "K K"], both: UInt[np.ndarray, "K K"], theta: float, work_space: Float[np.ndarray, "K K"]
+) -> MergeTree:
+    """All merges; the linkage is in views."""
+    evidence, scale = signed_evidence(same, both, theta, work_space)
+    tree = agglomerate(evidence)
+    return replace(tree, linkage=tree.linkage / scale)

@@ -1,0 +1,92 @@
+"""The PLY of any 3D Gaussian Splatting program as a run of proto-saga."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from nerfstudio.utils.rich_utils import CONSOLE
+from rich.markup import escape
+
+from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.export.ply import read_ply, says_antialiased
+from proto_saga_ns.export.splat import Splat
+from proto_saga_ns.export.transform import Similarity, transform_splat
+from proto_saga_ns.plugin.adopt.options import NewRunOptions, PlyOptions
+from proto_saga_ns.plugin.adopt.plain_splat import ModelState, PlainSplat, new_run
+from proto_saga_ns.plugin.model.checkpoint import GAUSSIAN_PREFIX
+from proto_saga_ns.plugin.model.proto_saga import ProtoSagaModelConfig
+
+if TYPE_CHECKING:
+    from nerfstudio.data.dataparsers.base_dataparser import DataParserConfig
+
+REMEDY = (
+    "Are images and poses those that the splat was trained on, and is its frame right? --frame world is that of the "
+    "input data; --frame training that of ns-export, for which --data-parser must be as it was in training."
+)
+LARGEST_LOGIT = 30.0
+"""Of an opacity; what is beyond is 0 or 1 in single precision."""
+SMALLEST_LOG_SCALE = -30.0
+"""Flat Gaussians have a logarithm of minus infinity."""
+
+
+def run_of_ply(
+    ply: Path, data: Path, parser: DataParserConfig, options: PlyOptions, place: NewRunOptions
+) -> PlainSplat:
+    """What a run of proto-saga with the Gaussians of a PLY is made of.
+
+    Args:
+        ply: splat in the coordinates that the options say.
+        data: images and poses.
+        parser: how to read them, and their masks.
+        options: what the PLY does not say.
+        place: where the run shall lie.
+
+    Raises:
+        ProtoSagaError: the file is missing, damaged, no splat, or holds no Gaussian.
+    """
+    splat = drawable(read_ply(ply), ply)
+    model = ProtoSagaModelConfig(
+        sh_degree=splat.degree,
+        rasterize_mode=_rasterize_mode(ply) if options.rasterize_mode == "auto" else options.rasterize_mode,
+        background_color=options.background_color,
+    )
+
+    def states(world_to_training: Similarity) -> Mapping[str, ModelState]:
+        ways = {"world": world_to_training, "training": Similarity.identity()}
+        chosen = ways if options.frame == "auto" else {options.frame: ways[options.frame]}
+        return {name: _state(transform_splat(splat, way)) for name, way in chosen.items()}
+
+    return PlainSplat(ply, REMEDY, new_run(model, parser, data, place), 0, states)
+
+
+def _rasterize_mode(ply: Path) -> Literal["classic", "antialiased"]:
+    if not says_antialiased(ply):
+        return "classic"
+    CONSOLE.print(f"{escape(str(ply))} says that it was trained with antialiasing, and is shown with it.")
+    return "antialiased"
+
+
+def drawable(splat: Splat, source: Path) -> Splat:
+    """The splat as a model can have it: finite, each Gaussian with an orientation, and with colours that it can say.
+
+    Raises:
+        ProtoSagaError: no Gaussian is left.
+    """
+    opacities = splat.opacity_logits.clamp(-LARGEST_LOGIT, LARGEST_LOGIT)
+    splat = replace(splat, opacity_logits=opacities, log_scales=splat.log_scales.clamp_min(SMALLEST_LOG_SCALE))
+    whole = splat.is_finite() & (splat.quats != 0).any(dim=1)  # rows of zeros are what some exporters pad files with
+    if not whole.any():
+        raise ProtoSagaError(f"{source} holds no whole Gaussian ({len(splat)} in all). Make it again.")
+    if not whole.all():
+        CONSOLE.print(
+            f"{int((~whole).sum())} Gaussians of {source} are NaN, infinite or without orientation, and left out."
+        )
+    splat = splat.select(whole)
+    return splat if splat.degree > 0 or splat.has_plain_colors() else splat.padded(1)
+
+
+def _state(splat: Splat) -> ModelState:
+    return {f"{GAUSSIAN_PREFIX}{name}": value for name, value in splat.to_parameters().items()}

@@ -1,0 +1,246 @@
+"""One rasterization of colour and embedding together (Eqs. 2 and 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from proto_saga_ns.rasterize import rasterization, spherical_harmonics
+from proto_saga_ns.rasterize.rasterization import rasterization_with_votes
+from proto_saga_ns.rasterize.sparse_channels import GaussianVotes, RenderedVotes
+
+if TYPE_CHECKING:
+    from nerfstudio.cameras.cameras import Cameras
+
+
+@dataclass(frozen=True)
+class Gaussians:
+    """N Gaussians as the rasterizer takes them, activations applied.
+
+    Attributes:
+        means: world frame.
+        quats: w, x, y, z; of any length.
+        scales: standard deviations along the axes, world units.
+        opacities: in [0, 1].
+        colors: SH coefficients, or one row of colours in [0, 1] where the scene has no spherical harmonics.
+        embeddings: D numbers each.
+        votes: for labels (``rasterize/votes.py``); None if they are not to be rendered.
+        pieces: membership of C pieces (``scene/shown_level.py``); None if they are not to be rendered.
+    """
+
+    means: Float[Tensor, "N 3"]
+    quats: Float[Tensor, "N 4"]
+    scales: Float[Tensor, "N 3"]
+    opacities: Float[Tensor, " N"]
+    colors: Float[Tensor, "N K 3"]
+    embeddings: Float[Tensor, "N D"]
+    votes: GaussianVotes | None = None
+    pieces: Float[Tensor, "N C"] | None = None
+
+    @classmethod
+    def from_parameters(cls, parameters: Mapping[str, Tensor]) -> Gaussians:
+        """From splatfacto's parameters (log scales, opacity logits, SH in two parts) and ``embeddings``."""
+        constant, rest = parameters["features_dc"][:, None, :], parameters["features_rest"]
+        has_sh = rest.shape[1] > 0
+        return cls(
+            means=parameters["means"],
+            quats=parameters["quats"],
+            scales=parameters["scales"].exp(),
+            opacities=parameters["opacities"].sigmoid().squeeze(-1),
+            colors=torch.cat([constant, rest], dim=1) if has_sh else constant.sigmoid(),
+            embeddings=parameters["embeddings"],
+        )
+
+    @property
+    def geometry(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Means, quats, scales, opacities."""
+        return self.means, self.quats, self.scales, self.opacities
+
+    @property
+    def labelling(self) -> Float[Tensor, "N D+C"]:
+        """Embeddings and pieces."""
+        return self.embeddings if self.pieces is None else torch.cat([self.embeddings, self.pieces], dim=-1)
+
+    def without_geometry_gradient(self) -> Gaussians:
+        """The same Gaussians; gradients reach their embeddings (and colours) only."""
+        return replace(
+            self,
+            means=self.means.detach(),
+            quats=self.quats.detach(),
+            scales=self.scales.detach(),
+            opacities=self.opacities.detach(),
+        )
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """One view.
+
+    Attributes:
+        rgb: colours over black, before any background, not clamped.
+        features: embeddings, alpha-blended.
+        alpha: accumulated opacity.
+        depth: expected depth along the camera's z axis; the largest depth where nothing was hit; None if not asked for.
+        votes: alpha-blended; None if not asked for.
+        pieces: alpha-blended; None if not asked for.
+    """
+
+    rgb: Float[Tensor, "H W 3"]
+    features: Float[Tensor, "H W D"]
+    alpha: Float[Tensor, "H W 1"]
+    depth: Float[Tensor, "H W 1"] | None = None
+    votes: RenderedVotes | None = None
+    pieces: Float[Tensor, "H W C"] | None = None
+
+    def over(self, background: Float[Tensor, "#H #W 3"]) -> Float[Tensor, "H W 3"]:
+        """Colours in [0, 1] before a background."""
+        return (self.rgb + (1 - self.alpha) * background).clamp(0, 1)
+
+
+def view_dependent_colors(
+    gaussians: Gaussians, viewmats: Float[Tensor, "1 4 4"], sh_degree: int | None
+) -> Float[Tensor, "N 3"]:
+    """Colours of the Gaussians as seen from the camera's centre; ``sh_degree`` None means plain colours."""
+    if sh_degree is None:
+        return gaussians.colors[:, 0]
+    rotation, translation = viewmats[0, :3, :3], viewmats[0, :3, 3]
+    directions = gaussians.means - (-rotation.T @ translation)
+    return (spherical_harmonics(sh_degree, directions, gaussians.colors) + 0.5).clamp_min(0.0)
+
+
+def render(
+    gaussians: Gaussians,
+    view: CameraView,
+    *,
+    sh_degree: int | None,
+    with_depth: bool,
+    antialiased: bool = False,
+    absgrad: bool = False,
+    share_geometry_gradient: bool = True,
+) -> tuple[Rendered, dict[str, Any]]:
+    """Render colours, embeddings, opacity and perhaps depth of one view.
+
+    Args:
+        gaussians: what to render.
+        view: from where.
+        sh_degree: spherical harmonics in use; None for plain colours.
+        with_depth: whether to render the expected depth as well.
+        antialiased: gsplat's rasterize_mode.
+        absgrad: whether ``info["means2d"]`` shall get ``absgrad`` in the backward pass.
+        share_geometry_gradient: whether gradients of the features reach the geometry. If not, the embeddings are
+            rasterized a second time with everything else detached.
+
+    Returns:
+        The view, and the rasterizer's info (of the pass that moves the geometry).
+    """
+    if len(gaussians.means) == 0:
+        return _nothing(gaussians, view), {}
+    options = _options(view, antialiased)
+    colors = view_dependent_colors(gaussians, view.viewmats, sh_degree)
+    together = torch.cat([colors, gaussians.labelling], dim=-1) if share_geometry_gradient else colors
+    mode = "RGB+ED" if with_depth else "RGB"
+    image, alpha, info, votes = rasterization_with_votes(
+        gaussians.votes, together, **_geometry(gaussians), render_mode=mode, absgrad=absgrad, **options
+    )
+    alpha, channels = alpha[0], colors.shape[-1]
+    # Split, not sliced: the gradient of a slice is a whole image, mostly of zeros.
+    rgb, labelling, depths = image[0].split([channels, together.shape[-1] - channels, int(with_depth)], dim=-1)
+    if not share_geometry_gradient:
+        still = gaussians.without_geometry_gradient()
+        labelling = rasterization(**_geometry(still), colors=still.labelling, **options)[0][0]
+    depth = _filled_depth(depths, alpha) if with_depth else None
+    features, pieces = _taken_apart(labelling, gaussians)
+    return Rendered(rgb, features, alpha, depth, votes, pieces), info
+
+
+def _options(view: CameraView, antialiased: bool) -> dict[str, Any]:
+    return {
+        "viewmats": view.viewmats,
+        "Ks": view.intrinsics,
+        "width": view.width,
+        "height": view.height,
+        "packed": False,
+        "rasterize_mode": "antialiased" if antialiased else "classic",
+    }
+
+
+def _nothing(gaussians: Gaussians, view: CameraView) -> Rendered:
+    """What a crop box without Gaussians shows."""
+    blank = gaussians.means.new_zeros(view.height, view.width, 1)
+    features, pieces = _taken_apart(blank.expand(-1, -1, gaussians.labelling.shape[-1]), gaussians)
+    votes = None if gaussians.votes is None else blank.expand(-1, -1, gaussians.votes.count)
+    return Rendered(blank.expand(-1, -1, 3), features, blank, blank, votes, pieces)
+
+
+def _taken_apart(labelling: Tensor, gaussians: Gaussians) -> tuple[Tensor, Tensor | None]:
+    """Features and pieces."""
+    if gaussians.pieces is None:
+        return labelling, None
+    features, pieces = labelling.split([gaussians.embeddings.shape[-1], gaussians.pieces.shape[-1]], dim=-1)
+    return features, pieces
+
+
+def _geometry(gaussians: Gaussians) -> dict[str, Tensor]:
+    return {name: getattr(gaussians, name) for name in ("means", "quats", "scales", "opacities")}
+
+
+def _filled_depth(depth: Tensor, alpha: Tensor) -> Tensor:
+    return torch.where(alpha > 0, depth, depth.detach().max())
+
+
+@dataclass(frozen=True)
+class CameraView:
+    """A batch of one pinhole view.
+
+    Attributes:
+        viewmats: (1, 4, 4) world to camera, OpenCV axes (x right, y down, z forward).
+        intrinsics: (1, 3, 3), in pixels of the image below.
+        width: image width in pixels.
+        height: image height in pixels.
+    """
+
+    viewmats: Float[Tensor, "1 4 4"]
+    intrinsics: Float[Tensor, "1 3 3"]
+    width: int
+    height: int
+
+
+def world_to_camera(camera_to_worlds: Float[Tensor, "C 3 4"]) -> Float[Tensor, "C 4 4"]:
+    """Invert nerfstudio's poses (OpenGL axes: y up, z backward) into OpenCV world-to-camera matrices."""
+    flip = camera_to_worlds.new_tensor([1.0, -1.0, -1.0])
+    rotation = (camera_to_worlds[:, :3, :3] * flip).transpose(1, 2)
+    translation = -rotation @ camera_to_worlds[:, :3, 3:4]
+    last_row = camera_to_worlds.new_tensor([0.0, 0.0, 0.0, 1.0]).expand(len(rotation), 1, 4)
+    return torch.cat([torch.cat([rotation, translation], dim=2), last_row], dim=1)
+
+
+def camera_view(
+    camera: Cameras, camera_to_worlds: Float[Tensor, "1 3 4"], downscale: int, device: torch.device
+) -> CameraView:
+    """The view of one camera at ``1 / downscale`` of its resolution.
+
+    Args:
+        camera: one camera, for its intrinsics.
+        camera_to_worlds: its pose, perhaps corrected by the camera optimizer.
+        downscale: integer factor of the resolution schedule.
+        device: where the matrices shall live.
+    """
+    intrinsics = camera.get_intrinsics_matrices().to(device)
+    scale = intrinsics.new_tensor([1 / downscale, 1 / downscale, 1.0])[:, None]
+    width, height = int(camera.width.item()) // downscale, int(camera.height.item()) // downscale
+    # A path that a person has written may be of whole numbers.
+    poses = camera_to_worlds.to(device, intrinsics.dtype)
+    return CameraView(world_to_camera(poses), intrinsics * scale, width, height)
+
+
+def downscaled_labels(label_map: Int[Tensor, "H W"], factor: int) -> Int[Tensor, "h w"]:
+    """Every ``factor``-th label, from cell centres, in the size that splatfacto's image downscaling gives."""
+    if factor == 1:
+        return label_map
+    height, width = (size // factor * factor for size in label_map.shape)
+    return label_map[factor // 2 : height : factor, factor // 2 : width : factor]

@@ -1,0 +1,138 @@
+"""Votes of the Gaussians for labels, blended into a view.
+
+They are what one channel for each label would be. But a Gaussian votes for few labels, and few occur in one place: the
+CPU kernels blend no more than that, in the same pass as the other channels. Elsewhere they are channels.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float, Float32, Int32, Int64
+from torch import Tensor
+
+from proto_saga_ns.kernels import sparse_channels as kernels
+from proto_saga_ns.kernels.library import pointers
+from proto_saga_ns.rasterize.arguments import TILE
+from proto_saga_ns.rasterize.tiles import Tiles
+
+PIXELS = TILE * TILE
+BLOCK = 4
+"""Pixels along a side of what the kernels blend at once; see csrc/tile.h."""
+
+
+@dataclass(frozen=True, eq=False)
+class GaussianVotes:
+    """Votes of N Gaussians for T labels.
+
+    Attributes:
+        rows: which label, in [0, T); -1 for none.
+        shares: how much.
+        count: T.
+    """
+
+    rows: Int32[Tensor, "N F"]
+    shares: Float32[Tensor, "N F"]
+    count: int
+
+    def __post_init__(self) -> None:
+        if self.rows.shape != self.shares.shape or self.rows.ndim != 2:
+            raise ValueError(f"rows are {tuple(self.rows.shape)}, shares {tuple(self.shares.shape)}")
+
+    def of(self, chosen: Bool[Tensor, " N"] | slice) -> GaussianVotes:
+        """Those of some of the Gaussians."""
+        if isinstance(chosen, slice) and chosen == slice(None):
+            return self
+        return GaussianVotes(self.rows[chosen], self.shares[chosen], self.count)
+
+    def placed(self, tiles: Tiles) -> Voting:
+        """The same where the kernels find them, with room for what comes of them in a view."""
+        return Voting(GaussianVotes(self.rows.contiguous(), self.shares.contiguous(), self.count), tiles)
+
+    @cached_property
+    def channels(self) -> Float32[Tensor, "N T"]:
+        """The same with a number for each label."""
+        columns = self.rows.long().masked_fill(self.rows < 0, self.count)  # one more column, for none
+        every = self.shares.new_zeros(len(self.rows), self.count + 1)
+        return every.scatter_add_(1, columns, self.shares)[:, :-1].contiguous()
+
+
+@dataclass(frozen=True, eq=False)
+class TileVotes:
+    """Votes that the CPU kernels blended into a view, for the labels that occur in each tile; see csrc/votes.h.
+
+    Attributes:
+        starts: number of labels in the tiles before.
+        labels: rows of a classifier, in [0, T), tile by tile.
+        values: one for each pixel of the tile and label of it, block by block.
+        count: T.
+        width: of the view in pixels.
+        height: of the view in pixels.
+    """
+
+    starts: Int64[Tensor, " tiles+1"]
+    labels: Int32[Tensor, " L"]
+    values: Float32[Tensor, " V"]
+    count: int
+    width: int
+    height: int
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """H, W, T."""
+        return self.height, self.width, self.count
+
+    def dense(self) -> Float32[Tensor, "H W T"]:
+        """A number for each pixel and label."""
+        columns, rows = -(-self.width // TILE), -(-self.height // TILE)
+        every = torch.zeros(rows * columns, PIXELS, self.count)
+        numbers = self.starts.diff()
+        tiles = torch.arange(len(numbers)).repeat_interleave(numbers)
+        # Values lie as (block, label, lane) in each tile: where does each label's block begin?
+        blocks = torch.arange(PIXELS // BLOCK**2)
+        first = (torch.arange(len(tiles)) - self.starts[tiles]) + PIXELS // BLOCK**2 * self.starts[tiles]
+        places = first[:, None] + blocks * numbers[tiles][:, None]
+        values = self.values.view(-1, BLOCK**2)[places].flatten(1)
+        every[tiles[:, None], torch.arange(PIXELS), self.labels.long()[:, None]] = values
+        across = TILE // BLOCK
+        tiled = every.view(rows, columns, across, across, BLOCK, BLOCK, self.count)
+        image = tiled.permute(0, 2, 4, 1, 3, 5, 6).reshape(rows * TILE, columns * TILE, self.count)
+        return image[: self.height, : self.width]
+
+    def __getitem__(self, place: tuple[int, int]) -> Float32[Tensor, " T"]:
+        """Votes in one pixel (row, column)."""
+        row, column = place
+        tile = row // TILE * -(-self.width // TILE) + column // TILE
+        start, end = self.starts[tile : tile + 2].tolist()
+        block = row % TILE // BLOCK * (TILE // BLOCK) + column % TILE // BLOCK
+        lane = row % BLOCK * BLOCK + column % BLOCK
+        first = PIXELS * start + BLOCK**2 * block * (end - start) + lane
+        found = self.values.new_zeros(self.count)
+        found[self.labels[start:end].long()] = self.values[first :: BLOCK**2][: end - start]
+        return found
+
+
+class Voting:
+    """Votes on their way into a view: ``blended`` is to be written to."""
+
+    def __init__(self, votes: GaussianVotes, tiles: Tiles) -> None:
+        self._votes = votes
+        self._struct = kernels.votes_struct(votes.rows, votes.shares, votes.count)
+        starts = kernels.place(self._struct, tiles.offsets, tiles.entries, tiles.width, tiles.height)
+        total = int(starts[-1])
+        labels, values = torch.empty(total, dtype=torch.int32), torch.empty(PIXELS * total)
+        self.blended = TileVotes(starts, labels, values, votes.count, tiles.width, tiles.height)
+
+    @property
+    def arguments(self) -> tuple[Any, Any]:
+        """Pointers for the kernel: what to blend, and where to."""
+        found = self.blended
+        return ctypes.byref(self._struct), pointers(found.starts, found.labels, found.values)
+
+
+RenderedVotes = Float[Tensor, "H W T"] | TileVotes
+"""What comes of votes in a view."""

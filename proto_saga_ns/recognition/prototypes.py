@@ -1,0 +1,253 @@
+"""Features averaged over masks, and the segmentation of a view by the nearest prototype (Sec. 3.3).
+
+Row ``t - 1`` of a (T, D) matrix of prototypes belongs to label ``t``; label 0 is no instance.
+
+All masks of all training views, each with its mean feature and its part: what prototypes are made of.
+
+A part is what association found to be one thing; it has one prototype. Instances consist of parts: of one, until a
+person merges some. Prototypes are a function of this table, so that moving masks to another part gives exactly the
+prototypes that pooling all views again would give, without rendering anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import torch
+from jaxtyping import Float, Int, Int32, Int64
+from torch import Tensor
+from torch.nn import functional as F
+
+from proto_saga_ns.recognition.cosine_softmax import DEFAULT_TAU, nearest
+
+DEFAULT_MIN_ALPHA = 0.5
+
+MIN_LENGTH = 1e-12
+"""Shorter features and prototypes have no direction."""
+NO_VIEW = -1
+"""View of a row that is no mask: a clicked point, or a prototype that was found in another way than by masks."""
+
+
+def view_prototypes(
+    features: Float[Tensor, "H W D"], labels: Int[Tensor, "H W"], num_instances: int
+) -> tuple[Float[Tensor, "T D"], Int64[Tensor, " T"]]:
+    """Mean feature over the pixels of each instance in one view (Eq. 17).
+
+    Args:
+        features: rendered feature map.
+        labels: consistent label map of the view, 0 = unlabelled; moved to the features' device.
+        num_instances: T; labels lie in [0, T].
+
+    Returns:
+        The means, zero for an instance without pixels, and the number of pixels of each instance.
+
+    Raises:
+        ValueError: sizes differ or a label is out of range.
+    """
+    sums, counts = _sum_by_label(features, labels, num_instances)
+    return (sums / counts.clamp_min(1)[:, None]).to(features.dtype), counts
+
+
+@torch.no_grad()
+def classify(
+    features: Float[Tensor, "H W D"],
+    prototypes: Float[Tensor, "T D"],
+    alpha: Float[Tensor, "H W"],
+    tau: float = DEFAULT_TAU,
+    min_alpha: float = DEFAULT_MIN_ALPHA,
+    groups: Int[Tensor, " T"] | None = None,
+) -> tuple[Int32[Tensor, "H W"], Float[Tensor, "H W"]]:
+    """Give each pixel the instance whose prototype has the highest cosine with its feature (Eq. 19).
+
+    Memory beyond the results is bounded, whatever the number of instances.
+
+    Args:
+        features: rendered feature map, any scale.
+        prototypes: any scale; a zero one has no direction and never wins. Moved to the features' device.
+        alpha: accumulated opacity in [0, 1].
+        tau: temperature of the cosine softmax.
+        min_alpha: pixels below it get label 0.
+        groups: prototypes with the same number are of one instance; None if each is of another.
+
+    Returns:
+        Labels in [0, T], and the softmax probability of the winner's group. Both are 0 where alpha is too small or
+        the feature is zero or not finite.
+    """
+    flat = features.reshape(-1, features.shape[-1])
+    prototypes = prototypes.to(flat)
+    ids = torch.nonzero(prototypes.norm(dim=1) > MIN_LENGTH)[:, 0]
+    if len(ids) == 0:
+        return torch.zeros_like(alpha, dtype=torch.int32), torch.zeros_like(alpha)
+    groups = None if groups is None else groups.to(ids)[ids]
+    rows, confidence = nearest(flat, F.normalize(prototypes[ids], dim=1), tau, groups)
+    labels = (ids + 1).to(torch.int32)[rows.long()]
+    unrecognised = (alpha.reshape(-1).to(flat.device) < min_alpha) | (rows < 0)
+    labels, confidence = (value.masked_fill(unrecognised, 0) for value in (labels, confidence))
+    return labels.view(alpha.shape), confidence.view(alpha.shape)
+
+
+def probabilities(
+    features: Float[Tensor, "*shape D"], prototypes: Float[Tensor, "T D"], tau: float = DEFAULT_TAU
+) -> Float[Tensor, "*shape T"]:
+    """Probability of each label (Eq. 19); 0 for a zero prototype, and 0 for all where a feature has no direction."""
+    prototypes = prototypes.to(features)
+    unit = F.normalize(features.nan_to_num(), dim=-1)
+    logits = unit @ (tau * F.normalize(prototypes, dim=1)).T
+    known = prototypes.norm(dim=1) > MIN_LENGTH
+    found = logits.masked_fill(~known, -torch.inf).softmax(dim=-1).nan_to_num()
+    return found * (unit.norm(dim=-1, keepdim=True) > 0.5)
+
+
+def _sum_by_label(
+    features: Float[Tensor, "H W D"], labels: Int[Tensor, "H W"], num_instances: int
+) -> tuple[Float[Tensor, "T D"], Int64[Tensor, " T"]]:
+    """Sums in double precision: a mask may have a million pixels, and a GPU adds them in any order."""
+    if labels.shape != features.shape[:2]:
+        raise ValueError(f"labels are {tuple(labels.shape)}, the feature map is {tuple(features.shape[:2])}")
+    index = torch.as_tensor(labels, device=features.device).reshape(-1).long()
+    if index.numel() and not 0 <= int(index.min()) <= int(index.max()) <= num_instances:
+        raise ValueError(f"labels run from {index.min()} to {index.max()}, expected 0 to {num_instances}")
+    flat = features.reshape(-1, features.shape[-1]).double()
+    sums = flat.new_zeros(num_instances + 1, flat.shape[1]).index_add_(0, index, flat)
+    counts = torch.bincount(index, minlength=num_instances + 1)
+    return sums[1:], counts[1:]
+
+
+@dataclass(frozen=True)
+class MaskTable:
+    """M masks, and perhaps rows that are none (``NO_VIEW``), on the CPU.
+
+    Attributes:
+        view: index into ``view_names``, or ``NO_VIEW``.
+        label: in the label map of that view, from 1; 0 for a row without view.
+        pixels: of the mask.
+        features: mean rendered feature over these pixels (Eq. 17, for one mask).
+        part: scene-wide id, 0 = none.
+        view_names: image stems of the training views.
+    """
+
+    view: Int32[Tensor, " M"]
+    label: Int32[Tensor, " M"]
+    pixels: Int64[Tensor, " M"]
+    features: Float[Tensor, "M D"]
+    part: Int32[Tensor, " M"]
+    view_names: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        lengths = {len(column) for column in (self.view, self.label, self.pixels, self.features, self.part)}
+        if len(lengths) > 1:
+            raise ValueError(f"columns of different lengths: {sorted(lengths)}")
+        if len(self.part) and int(self.part.min()) < 0:
+            raise ValueError("part ids are never negative")
+        if len(self.view) and not NO_VIEW <= int(self.view.min()) <= int(self.view.max()) < len(self.view_names):
+            raise ValueError(f"views run from {self.view.min()} to {self.view.max()}, there are {len(self.view_names)}")
+
+    @classmethod
+    def of_views(cls, views: Iterable[MaskedView], dim: int) -> MaskTable:
+        """The masks of all views that have pixels; ``dim`` is D, for the case that there are none."""
+        tables, names = [], []
+        for number, view in enumerate(views):
+            names.append(view.name)
+            labels = torch.nonzero(view.pixels)[:, 0]
+            part = torch.as_tensor(view.part_of_mask)[labels + 1].to(torch.int32)
+            label = (labels + 1).to(torch.int32)
+            columns = (torch.full_like(part, number), label, view.pixels[labels], view.features[labels].float(), part)
+            tables.append(columns)
+        empty = cls.without_views(torch.zeros(0, dim), ())
+        return cls(*(torch.cat(c) for c in zip(empty._columns(), *tables, strict=True)), view_names=tuple(names))
+
+    @classmethod
+    def without_views(cls, features: Float[Tensor, "P D"], parts: Iterable[int]) -> MaskTable:
+        """Rows that are no masks: a feature for each of ``parts``."""
+        part = torch.tensor(list(parts), dtype=torch.int32)
+        zero = torch.zeros_like(part)
+        return cls(zero + NO_VIEW, zero, zero.long(), features.detach().float().cpu(), part)
+
+    def _columns(self) -> tuple[Tensor, ...]:
+        return self.view, self.label, self.pixels, self.features, self.part
+
+    def __add__(self, other: MaskTable) -> MaskTable:
+        """The rows of both; ``other`` has no views of its own."""
+        if other.view_names:
+            raise ValueError("only rows without view can be added")
+        columns = zip(self._columns(), other._columns(), strict=True)
+        return MaskTable(*(torch.cat(column) for column in columns), view_names=self.view_names)
+
+    def with_parts(self, part: Int[Tensor, " M"]) -> MaskTable:
+        """The same masks in other parts."""
+        return replace(self, part=part.to(torch.int32))
+
+    @cached_property
+    def ids(self) -> tuple[int, ...]:
+        """Parts that have a row, ascending."""
+        return tuple(sorted({*self.part.tolist()} - {0}))
+
+    @cached_property
+    def view_prototypes(self) -> tuple[Int64[Tensor, " S"], Float[Tensor, "S D"]]:
+        """v_k(t) of every view that contains a part: row of ``ids``, and mean over pixels (Eq. 17)."""
+        keep = self.part > 0
+        rows = torch.searchsorted(torch.tensor(self.ids, dtype=torch.int32), self.part[keep].contiguous())
+        # A row without view stands for a view of its own.
+        alone = NO_VIEW - torch.arange(len(rows))
+        view = torch.where(self.view[keep] == NO_VIEW, alone, self.view[keep].long())
+        pairs, group = torch.stack([rows, view], dim=1).unique(dim=0, return_inverse=True)
+        weights = self.pixels[keep].clamp_min(1).double()
+        totals = torch.zeros(len(pairs), dtype=torch.float64).index_add_(0, group, weights)
+        sums = torch.zeros(len(pairs), self.features.shape[1], dtype=torch.float64)
+        sums.index_add_(0, group, self.features[keep].double() * weights[:, None])
+        return pairs[:, 0], (sums / totals[:, None]).float()
+
+    @cached_property
+    def prototypes(self) -> Float[Tensor, "P D"]:
+        """Mean over the views that contain the part (Eq. 18), in the order of ``ids``."""
+        rows, means = self.view_prototypes
+        sums = torch.zeros(len(self.ids), means.shape[1], dtype=torch.float64).index_add_(0, rows, means.double())
+        return (sums / torch.bincount(rows, minlength=len(self.ids)).clamp_min(1)[:, None]).float()
+
+    def size(self, parts: Iterable[int]) -> tuple[int, int]:
+        """Pixels over all views, and number of views, of some parts together.
+
+        Raises:
+            KeyError: no such part.
+        """
+        pixels, views = zip((0, frozenset()), *(self._sizes[part] for part in {*parts}), strict=True)
+        return sum(pixels), len(frozenset().union(*views))
+
+    @cached_property
+    def _sizes(self) -> dict[int, tuple[int, frozenset[int]]]:
+        """Pixels and views of each part."""
+        pixels, views = dict.fromkeys(self.ids, 0), {part: set() for part in self.ids}
+        for part, count, view in zip(self.part.tolist(), self.pixels.tolist(), self.view.tolist(), strict=True):
+            if part:
+                pixels[part] += count
+                views[part].add(view)
+        return {part: (pixels[part], frozenset(views[part] - {NO_VIEW})) for part in self.ids}
+
+    def part_of_mask(self) -> dict[str, Int32[Tensor, " L+1"]]:
+        """For each view by name, the part of each label; entry 0 is 0."""
+        tables = {}
+        for number, name in enumerate(self.view_names):
+            mine = self.view == number
+            largest = int(self.label[mine].max()) if bool(mine.any()) else 0
+            tables[name] = torch.zeros(largest + 1, dtype=torch.int32)
+            tables[name][self.label[mine].long()] = self.part[mine]
+        return tables
+
+
+@dataclass(frozen=True)
+class MaskedView:
+    """The masks 1..L of one view.
+
+    Attributes:
+        name: image stem.
+        features: mean feature of each mask.
+        pixels: of each mask.
+        part_of_mask: part of each label, entry 0 for label 0.
+    """
+
+    name: str
+    features: Float[Tensor, "L D"]
+    pixels: Int64[Tensor, " L"]
+    part_of_mask: Int[Tensor, " L+1"]
