@@ -149,7 +149,7 @@ def instances_table(
     """Content of ``instances.json``: that of the scene, and of each instance its file, Gaussians and boxes.
 
     Args:
-        scene: ``SegmentedScene.to_json()``, or the same of another level (``scene/shown_things.py``).
+        scene: ``SegmentedScene.to_json()``, or the same of another level (``scene/shown_instances.py``).
         labelled: the exported splat.
         files: names of the files that were written, by instance id; 0 is the rest.
         boxes: by instance id.

@@ -2,7 +2,7 @@
 
 Two things are shown as one if they lie in one mask in more than a share of the views that show both. At the level of
 objects that share is theta, the one by which the instances were found; a lower share joins instances to groups, a
-higher one takes instances apart into pieces. A granularity in [0, 1] stands for the share: 0.5 is theta, 0 is no view
+higher one takes instances apart into parts. A granularity in [0, 1] stands for the share: 0.5 is theta, 0 is no view
 at all, 1 is every view, and between these it is linear.
 """
 
@@ -50,16 +50,16 @@ class Levels:
     """The hierarchy that association leaves beside its instances.
 
     Attributes:
-        pieces: an instance with pieces has two or more; the largest has the instance's id, the others have ids that no
+        parts: an instance with parts has two or more; the largest has the instance's id, the others have ids that no
             instance has. All that belong to one instance join in the end.
         groups: joins of instances.
-        piece_of_gaussian: the piece of each Gaussian; 0 for Gaussians of instances without pieces. On the CPU.
+        part_of_gaussian: the part of each Gaussian; 0 for Gaussians of instances without parts. On the CPU.
         theta: share of views of the objects, above 0 and below 1.
     """
 
-    pieces: Joins
+    parts: Joins
     groups: Joins
-    piece_of_gaussian: Int32[Tensor, " N"]
+    part_of_gaussian: Int32[Tensor, " N"]
     theta: float
 
     def __post_init__(self) -> None:
@@ -68,8 +68,8 @@ class Levels:
 
     @property
     def largest_id(self) -> int:
-        """Of instances and pieces that join; 0 if none does."""
-        return max((int(ids.max()) for ids in (self.pieces.ids, self.groups.ids) if len(ids)), default=0)
+        """Of instances and parts that join; 0 if none does."""
+        return max((int(ids.max()) for ids in (self.parts.ids, self.groups.ids) if len(ids)), default=0)
 
     def share(self, granularity: float) -> float:
         """Of the views that show two things, those that must show them in one mask for them to be one."""
@@ -77,12 +77,12 @@ class Levels:
             return self.theta * granularity / OBJECTS
         return self.theta + (1 - self.theta) * (granularity - OBJECTS) / (1 - OBJECTS)
 
-    def joined_pieces(self, granularity: float) -> dict[int, int]:
-        """What each piece is shown as: all as their instance up to the objects' level, fewer and fewer above it."""
-        shown = {number: number for number in (*self.pieces.ids.tolist(), *self.pieces.into.tolist())}
+    def joined_parts(self, granularity: float) -> dict[int, int]:
+        """What each part is shown as: all as their instance up to the objects' level, fewer and fewer above it."""
+        shown = {number: number for number in (*self.parts.ids.tolist(), *self.parts.into.tolist())}
         least = self.share(granularity) if granularity > OBJECTS else -1.0
-        for gone, kept in self.pieces.above(least):
-            shown |= {piece: shown[kept] for piece, seen in shown.items() if seen == gone}
+        for gone, kept in self.parts.above(least):
+            shown |= {part: shown[kept] for part, seen in shown.items() if seen == gone}
         return shown
 
     def joined_groups(self, granularity: float) -> list[tuple[int, int]]:

@@ -2,10 +2,10 @@
 
 Row ``t - 1`` of a (T, D) matrix of prototypes belongs to label ``t``; label 0 is no instance.
 
-All masks of all training views, each with its mean feature and its part: what prototypes are made of.
+All masks of all training views, each with its mean feature and its member: what prototypes are made of.
 
-A part is what association found to be one thing; it has one prototype. Instances consist of parts: of one, until a
-person merges some. Prototypes are a function of this table, so that moving masks to another part gives exactly the
+A member is what association found to be one thing; it has one prototype. Instances consist of members: of one, until a
+person merges some. Prototypes are a function of this table, so that moving masks to another member gives exactly the
 prototypes that pooling all views again would give, without rendering anything.
 """
 
@@ -124,7 +124,7 @@ class MaskTable:
         label: in the label map of that view, from 1; 0 for a row without view.
         pixels: of the mask.
         features: mean rendered feature over these pixels (Eq. 17, for one mask).
-        part: scene-wide id, 0 = none.
+        member: scene-wide id, 0 = none.
         view_names: image stems of the training views.
     """
 
@@ -132,15 +132,15 @@ class MaskTable:
     label: Int32[Tensor, " M"]
     pixels: Int64[Tensor, " M"]
     features: Float[Tensor, "M D"]
-    part: Int32[Tensor, " M"]
+    member: Int32[Tensor, " M"]
     view_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        lengths = {len(column) for column in (self.view, self.label, self.pixels, self.features, self.part)}
+        lengths = {len(column) for column in (self.view, self.label, self.pixels, self.features, self.member)}
         if len(lengths) > 1:
             raise ValueError(f"columns of different lengths: {sorted(lengths)}")
-        if len(self.part) and int(self.part.min()) < 0:
-            raise ValueError("part ids are never negative")
+        if len(self.member) and int(self.member.min()) < 0:
+            raise ValueError("member ids are never negative")
         if len(self.view) and not NO_VIEW <= int(self.view.min()) <= int(self.view.max()) < len(self.view_names):
             raise ValueError(f"views run from {self.view.min()} to {self.view.max()}, there are {len(self.view_names)}")
 
@@ -151,22 +151,28 @@ class MaskTable:
         for number, view in enumerate(views):
             names.append(view.name)
             labels = torch.nonzero(view.pixels)[:, 0]
-            part = torch.as_tensor(view.part_of_mask)[labels + 1].to(torch.int32)
+            member = torch.as_tensor(view.member_of_mask)[labels + 1].to(torch.int32)
             label = (labels + 1).to(torch.int32)
-            columns = (torch.full_like(part, number), label, view.pixels[labels], view.features[labels].float(), part)
+            columns = (
+                torch.full_like(member, number),
+                label,
+                view.pixels[labels],
+                view.features[labels].float(),
+                member,
+            )
             tables.append(columns)
         empty = cls.without_views(torch.zeros(0, dim), ())
         return cls(*(torch.cat(c) for c in zip(empty._columns(), *tables, strict=True)), view_names=tuple(names))
 
     @classmethod
-    def without_views(cls, features: Float[Tensor, "P D"], parts: Iterable[int]) -> MaskTable:
-        """Rows that are no masks: a feature for each of ``parts``."""
-        part = torch.tensor(list(parts), dtype=torch.int32)
-        zero = torch.zeros_like(part)
-        return cls(zero + NO_VIEW, zero, zero.long(), features.detach().float().cpu(), part)
+    def without_views(cls, features: Float[Tensor, "P D"], members: Iterable[int]) -> MaskTable:
+        """Rows that are no masks: a feature for each of ``members``."""
+        member = torch.tensor(list(members), dtype=torch.int32)
+        zero = torch.zeros_like(member)
+        return cls(zero + NO_VIEW, zero, zero.long(), features.detach().float().cpu(), member)
 
     def _columns(self) -> tuple[Tensor, ...]:
-        return self.view, self.label, self.pixels, self.features, self.part
+        return self.view, self.label, self.pixels, self.features, self.member
 
     def __add__(self, other: MaskTable) -> MaskTable:
         """The rows of both; ``other`` has no views of its own."""
@@ -175,20 +181,20 @@ class MaskTable:
         columns = zip(self._columns(), other._columns(), strict=True)
         return MaskTable(*(torch.cat(column) for column in columns), view_names=self.view_names)
 
-    def with_parts(self, part: Int[Tensor, " M"]) -> MaskTable:
-        """The same masks in other parts."""
-        return replace(self, part=part.to(torch.int32))
+    def with_members(self, member: Int[Tensor, " M"]) -> MaskTable:
+        """The same masks in other members."""
+        return replace(self, member=member.to(torch.int32))
 
     @cached_property
     def ids(self) -> tuple[int, ...]:
-        """Parts that have a row, ascending."""
-        return tuple(sorted({*self.part.tolist()} - {0}))
+        """Members that have a row, ascending."""
+        return tuple(sorted({*self.member.tolist()} - {0}))
 
     @cached_property
     def view_prototypes(self) -> tuple[Int64[Tensor, " S"], Float[Tensor, "S D"]]:
-        """v_k(t) of every view that contains a part: row of ``ids``, and mean over pixels (Eq. 17)."""
-        keep = self.part > 0
-        rows = torch.searchsorted(torch.tensor(self.ids, dtype=torch.int32), self.part[keep].contiguous())
+        """v_k(t) of every view that contains a member: row of ``ids``, and mean over pixels (Eq. 17)."""
+        keep = self.member > 0
+        rows = torch.searchsorted(torch.tensor(self.ids, dtype=torch.int32), self.member[keep].contiguous())
         # A row without view stands for a view of its own.
         alone = NO_VIEW - torch.arange(len(rows))
         view = torch.where(self.view[keep] == NO_VIEW, alone, self.view[keep].long())
@@ -201,38 +207,38 @@ class MaskTable:
 
     @cached_property
     def prototypes(self) -> Float[Tensor, "P D"]:
-        """Mean over the views that contain the part (Eq. 18), in the order of ``ids``."""
+        """Mean over the views that contain the member (Eq. 18), in the order of ``ids``."""
         rows, means = self.view_prototypes
         sums = torch.zeros(len(self.ids), means.shape[1], dtype=torch.float64).index_add_(0, rows, means.double())
         return (sums / torch.bincount(rows, minlength=len(self.ids)).clamp_min(1)[:, None]).float()
 
-    def size(self, parts: Iterable[int]) -> tuple[int, int]:
-        """Pixels over all views, and number of views, of some parts together.
+    def size(self, members: Iterable[int]) -> tuple[int, int]:
+        """Pixels over all views, and number of views, of some members together.
 
         Raises:
-            KeyError: no such part.
+            KeyError: no such member.
         """
-        pixels, views = zip((0, frozenset()), *(self._sizes[part] for part in {*parts}), strict=True)
+        pixels, views = zip((0, frozenset()), *(self._sizes[member] for member in {*members}), strict=True)
         return sum(pixels), len(frozenset().union(*views))
 
     @cached_property
     def _sizes(self) -> dict[int, tuple[int, frozenset[int]]]:
-        """Pixels and views of each part."""
-        pixels, views = dict.fromkeys(self.ids, 0), {part: set() for part in self.ids}
-        for part, count, view in zip(self.part.tolist(), self.pixels.tolist(), self.view.tolist(), strict=True):
-            if part:
-                pixels[part] += count
-                views[part].add(view)
-        return {part: (pixels[part], frozenset(views[part] - {NO_VIEW})) for part in self.ids}
+        """Pixels and views of each member."""
+        pixels, views = dict.fromkeys(self.ids, 0), {member: set() for member in self.ids}
+        for member, count, view in zip(self.member.tolist(), self.pixels.tolist(), self.view.tolist(), strict=True):
+            if member:
+                pixels[member] += count
+                views[member].add(view)
+        return {member: (pixels[member], frozenset(views[member] - {NO_VIEW})) for member in self.ids}
 
-    def part_of_mask(self) -> dict[str, Int32[Tensor, " L+1"]]:
-        """For each view by name, the part of each label; entry 0 is 0."""
+    def member_of_mask(self) -> dict[str, Int32[Tensor, " L+1"]]:
+        """For each view by name, the member of each label; entry 0 is 0."""
         tables = {}
         for number, name in enumerate(self.view_names):
             mine = self.view == number
             largest = int(self.label[mine].max()) if bool(mine.any()) else 0
             tables[name] = torch.zeros(largest + 1, dtype=torch.int32)
-            tables[name][self.label[mine].long()] = self.part[mine]
+            tables[name][self.label[mine].long()] = self.member[mine]
         return tables
 
 
@@ -244,10 +250,10 @@ class MaskedView:
         name: image stem.
         features: mean feature of each mask.
         pixels: of each mask.
-        part_of_mask: part of each label, entry 0 for label 0.
+        member_of_mask: member of each label, entry 0 for label 0.
     """
 
     name: str
     features: Float[Tensor, "L D"]
     pixels: Int64[Tensor, " L"]
-    part_of_mask: Int[Tensor, " L+1"]
+    member_of_mask: Int[Tensor, " L+1"]

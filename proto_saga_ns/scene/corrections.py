@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from proto_saga_ns.recognition.gaussian_instances import GaussianInstances
-from proto_saga_ns.scene.cuts import cut_between, cut_parts
+from proto_saga_ns.scene.cuts import cut_between, cut_members
 from proto_saga_ns.scene.segmented_scene import Instance, SegmentedScene
 
 NEIGHBOURS = 8
@@ -27,7 +27,7 @@ def renamed(scene: SegmentedScene, instance_id: int, name: str) -> SegmentedScen
     Raises:
         KeyError: no such instance.
     """
-    scene.parts(instance_id)
+    scene.members(instance_id)
     given = "" if name.strip() == Instance(instance_id).name else name.strip()
     if given == scene.names.get(instance_id, ""):
         return scene
@@ -77,9 +77,9 @@ def split(
 ) -> tuple[SegmentedScene, int]:
     """One instance as two, told apart by the features of a point of each.
 
-    The two together are exactly where the instance was. If the points lie in different parts, what was merged falls
-    apart again, each part to the point that its masks are nearer to. If both lie in the same part, that is cut in two
-    (``scene/cuts.py``), and its Gaussians with it.
+    The two together are exactly where the instance was. If the points lie in different members, what was merged falls
+    apart again, each member to the point that its masks are nearer to. If both lie in the same member, that is cut in
+    two (``scene/cuts.py``), and its Gaussians with it.
 
     Args:
         scene: what to correct.
@@ -96,20 +96,20 @@ def split(
         ValueError: a point shows something else, or both look the same to the model; one without trained embeddings
             takes apart only what was merged.
     """
-    parts = scene.parts(instance_id)
+    members = scene.members(instance_id)
     points = F.normalize(seeds.detach().float().cpu(), dim=1)
     first, second = scene.recognise(points, torch.ones(2), votes)[0].tolist()
-    if not {first, second}.issubset(parts):
+    if not {first, second}.issubset(members):
         raise ValueError("one of the points shows something else")
     if first == second and not points.any():
         raise ValueError("the embedding was never trained, so that only what was merged can be taken apart again")
     if points.any() and float((points[0] - points[1]).norm()) < INDISTINGUISHABLE:
         raise ValueError("the two points have the same feature")
-    sides = {part: _nearer_point(scene, part, points) for part in parts} | {first: 0, second: 1}
+    sides = {member: _nearer_point(scene, member, points) for member in members} | {first: 0, second: 1}
     if first == second:
-        new_part = scene.largest_id + 1
-        scene = _with_cut(scene, first, new_part, points, embeddings)
-        sides |= {first: 0, new_part: 1}
+        new_member = scene.largest_id + 1
+        scene = _with_cut(scene, first, new_member, points, embeddings)
+        sides |= {first: 0, new_member: 1}
     return _separated(scene, instance_id, sides)
 
 
@@ -159,7 +159,7 @@ def absorbed(scene: SegmentedScene, into: Mapping[int, int]) -> SegmentedScene:
     if not into:
         return scene
     for number in {*into, *into.values()}:
-        scene.parts(number)
+        scene.members(number)
     return _joined(scene, {fragment: _end_of_chain(into, fragment) for fragment in into}, {})
 
 
@@ -185,38 +185,40 @@ def _neighbour(tree: KDTree, ids: np.ndarray, instance: int) -> int:
 
 def _joined(scene: SegmentedScene, into: Mapping[int, int], names: Mapping[int, str]) -> SegmentedScene:
     """Instances moved into others, which may get names."""
-    owners = {part: into.get(owner, owner) for part in scene.part_ids for owner in [scene.owners.get(part, part)]}
+    owners = {
+        member: into.get(owner, owner) for member in scene.member_ids for owner in [scene.owners.get(member, member)]
+    }
     left = {number: name for number, name in scene.names.items() if number not in into}
     return _with_owners(scene, owners, {**left, **names})
 
 
 def _separated(scene: SegmentedScene, instance_id: int, sides: Mapping[int, int]) -> tuple[SegmentedScene, int]:
-    """Parts of one instance on two sides as two instances; the side with the part of the instance's id keeps it."""
-    leaving = [part for part, side in sides.items() if side != sides[instance_id]]
-    new_id = max(leaving, key=lambda part: (scene.size([part]), -part))
+    """Members of one instance on two sides as two instances; the side with the member of the instance's id keeps it."""
+    leaving = [member for member, side in sides.items() if side != sides[instance_id]]
+    new_id = max(leaving, key=lambda member: (scene.size([member]), -member))
     owners = {**scene.owners, **dict.fromkeys(sides, instance_id), **dict.fromkeys(leaving, new_id)}
     return _with_owners(scene, owners, dict(scene.names)), new_id
 
 
 def _with_owners(scene: SegmentedScene, owners: Mapping[int, int], names: Mapping[int, str]) -> SegmentedScene:
-    owners = {part: owner for part, owner in owners.items() if part != owner}
+    owners = {member: owner for member, owner in owners.items() if member != owner}
     changed = replace(scene, owners=owners, names=names)
     return replace(changed, display=scene.display.limited_to(changed.ids))
 
 
-def _nearer_point(scene: SegmentedScene, part: int, points: Float[Tensor, "2 D"]) -> int:
-    """Which of two points the masks of a part are nearer to; 0 if it has none."""
-    mine = scene.cut_masks.part == part
+def _nearer_point(scene: SegmentedScene, member: int, points: Float[Tensor, "2 D"]) -> int:
+    """Which of two points the masks of a member are nearer to; 0 if it has none."""
+    mine = scene.cut_masks.member == member
     mean = scene.masks.features[mine].T @ scene.masks.pixels[mine].float()
     return int(mean @ (points[1] - points[0]) > 0)
 
 
 def _with_cut(
-    scene: SegmentedScene, part: int, new_part: int, points: Float[Tensor, "2 D"], embeddings: Float[Tensor, "N D"]
+    scene: SegmentedScene, member: int, new_member: int, points: Float[Tensor, "2 D"], embeddings: Float[Tensor, "N D"]
 ) -> SegmentedScene:
-    mine = scene.cut_masks.part == part
-    cut = cut_between(part, new_part, points, scene.masks.features[mine], scene.masks.pixels[mine])
+    mine = scene.cut_masks.member == member
+    cut = cut_between(member, new_member, points, scene.masks.features[mine], scene.masks.pixels[mine])
     gaussians = scene.gaussians
     if gaussians is not None and len(gaussians.ids) == len(embeddings):
-        gaussians = replace(gaussians, ids=cut_parts([cut], gaussians.ids, embeddings.detach().cpu()))
+        gaussians = replace(gaussians, ids=cut_members([cut], gaussians.ids, embeddings.detach().cpu()))
     return replace(scene, cuts=(*scene.cuts, cut), gaussians=gaussians)

@@ -1,4 +1,4 @@
-"""Parts that a person has taken apart further than the masks did."""
+"""Members that a person has taken apart further than the masks did."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ ROUNDS = 10
 
 @dataclass(frozen=True)
 class Cut:
-    """A part in two, by the direction of features; recognising the part itself is left as it is.
+    """A member in two, by the direction of features; recognising the member itself is left as it is.
 
     Attributes:
-        part: what is cut; it keeps what is nearer to the first direction.
-        new_part: what is nearer to the second.
+        member: what is cut; it keeps what is nearer to the first direction.
+        new_member: what is nearer to the second.
         directions: of unit length.
     """
 
-    part: int
-    new_part: int
+    member: int
+    new_member: int
     directions: Float[Tensor, "2 D"]
 
     def is_beyond(self, features: Float[Tensor, "*shape D"]) -> Bool[Tensor, "*shape"]:
@@ -33,37 +33,37 @@ class Cut:
         return features @ (second - first) > 0
 
 
-def cut_parts(
-    cuts: Iterable[Cut], parts: Int[Tensor, "*shape"], features: Float[Tensor, "*shape D"]
+def cut_members(
+    cuts: Iterable[Cut], members: Int[Tensor, "*shape"], features: Float[Tensor, "*shape D"]
 ) -> Int[Tensor, "*shape"]:
-    """Parts as they are after all cuts, in their order."""
+    """Members as they are after all cuts, in their order."""
     for cut in cuts:
-        parts = parts.masked_fill((parts == cut.part) & cut.is_beyond(features), cut.new_part)
-    return parts
+        members = members.masked_fill((members == cut.member) & cut.is_beyond(features), cut.new_member)
+    return members
 
 
 def cut_between(
-    part: int,
-    new_part: int,
+    member: int,
+    new_member: int,
     points: Float[Tensor, "2 D"],
     features: Float[Tensor, "M D"],
     pixels: Int64[Tensor, " M"],
 ) -> Cut:
-    """The cut that keeps two points apart and follows the masks of the part.
+    """The cut that keeps two points apart and follows the masks of the member.
 
     The directions are two-means of the masks' directions, weighted by pixels, where each point weighs as much as all
     masks on its side: so they cannot wander off to other things than were clicked. Should the masks still put both
     points on one side, the directions are the points themselves.
 
     Args:
-        part: to be cut.
-        new_part: id of the second point's side.
+        member: to be cut.
+        new_member: id of the second point's side.
         points: unit features.
-        features: of the masks of the part; there may be none.
+        features: of the masks of the member; there may be none.
         pixels: of these masks.
     """
-    found = Cut(part, new_part, _two_means(points, F.normalize(features, dim=1), pixels.clamp_min(1).float()))
-    return found if found.is_beyond(points).tolist() == [False, True] else Cut(part, new_part, points)
+    found = Cut(member, new_member, _two_means(points, F.normalize(features, dim=1), pixels.clamp_min(1).float()))
+    return found if found.is_beyond(points).tolist() == [False, True] else Cut(member, new_member, points)
 
 
 def _two_means(

@@ -32,7 +32,7 @@ class Display:
         outline: width in pixels of the line around selected instances; 0 draws none.
         overlay_opacity: of the instance colours in ``segmentation_overlay``, in [0, 1].
         min_confidence: pixels recognised with less are shown as unlabelled, in [0, 1].
-        granularity: in [0, 1]; of the colours of instances. 0.5 tells objects apart, less groups, more pieces
+        granularity: in [0, 1]; of the colours of instances. 0.5 tells objects apart, less groups, more parts
             (``levels.py``).
     """
 

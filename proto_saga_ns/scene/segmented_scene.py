@@ -20,11 +20,11 @@ from proto_saga_ns.recognition.gaussian_instances import GaussianInstances
 from proto_saga_ns.recognition.levels import Levels
 from proto_saga_ns.recognition.prototypes import DEFAULT_MIN_ALPHA, MaskTable, classify, probabilities
 from proto_saga_ns.recognition.votes import BESIDE_MASKS, Votes, classify_with_votes, joint_probabilities
-from proto_saga_ns.scene.cuts import Cut, cut_parts
+from proto_saga_ns.scene.cuts import Cut, cut_members
 from proto_saga_ns.scene.display import Display
 from proto_saga_ns.scene.embedding_colors import EmbeddingColors
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 """Of the saved scene; to be raised when its meaning changes."""
 
 
@@ -32,20 +32,20 @@ FORMAT_VERSION = 2
 class SegmentedScene:
     """A scene taken apart. Answers on the device of what it is asked about.
 
-    Everything is kept for parts (see ``mask_table``); ``owners`` says which instance a part belongs to. So instances
-    can be merged without any change of what the model recognises: a merged instance is where its parts were.
+    Everything is kept for members (see ``MaskTable``); ``owners`` says which instance a member belongs to. So instances
+    can be merged without any change of what the model recognises: a merged instance is where its members were.
 
     Attributes:
-        masks: all masks with their features and parts.
+        masks: all masks with their features and members.
         embedding_colors: map from features to colours.
-        gaussians: the part of each Gaussian; None if that was never decided.
-        votes: for parts, as they were before cuts; None if nothing but prototypes recognises them.
-        levels: what parts consist of and which go together, as association left it; None if it found no such thing.
-        cuts: parts that a person has taken apart further; each adds a part.
-        owners: the instance of a part; a part that is not in here is an instance of its own, with its own id. The id
-            of an instance is that of one of its parts.
+        gaussians: the member of each Gaussian; None if that was never decided.
+        votes: for members, as they were before cuts; None if nothing but prototypes recognises them.
+        levels: what members consist of and which go together, as association left it; None if it found no such thing.
+        cuts: members that a person has taken apart further; each adds a member.
+        owners: the instance of a member; a member that is not in here is an instance of its own, with its own id. The
+            id of an instance is that of one of its members.
         names: of instances that were given one, by id.
-        agreement: of parts with their masks (``mask_agreement``); empty if that was never counted.
+        agreement: of members with their masks (``recognition/agreement.py``); empty if that was never counted.
         display: what is shown, and how.
         tau: temperature of the confidence.
         min_alpha: pixels with less accumulated opacity stay unlabelled.
@@ -67,56 +67,56 @@ class SegmentedScene:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        heads = {part for part in self.part_ids if part not in self.owners}
-        if not heads.issuperset(self.owners.values()) or not {*self.owners}.issubset(self.part_ids):
-            raise ValueError("the id of an instance is that of one of its parts")
+        heads = {member for member in self.member_ids if member not in self.owners}
+        if not heads.issuperset(self.owners.values()) or not {*self.owners}.issubset(self.member_ids):
+            raise ValueError("the id of an instance is that of one of its members")
         if self.masks.features.shape[1:] != self.embedding_colors.mean.shape:
             raise ValueError("masks and colours are for features of different lengths")
 
     @property
     def prototypes(self) -> Float[Tensor, "P D"]:
-        """Row i belongs to part ``masks.ids[i]``, as it was before it was cut."""
+        """Row i belongs to member ``masks.ids[i]``, as it was before it was cut."""
         return self.masks.prototypes
 
     @cached_property
-    def part_ids(self) -> tuple[int, ...]:
-        """All parts, ascending."""
-        return tuple(sorted({*self.masks.ids, *(cut.new_part for cut in self.cuts)}))
+    def member_ids(self) -> tuple[int, ...]:
+        """All members, ascending."""
+        return tuple(sorted({*self.masks.ids, *(cut.new_member for cut in self.cuts)}))
 
     @property
     def largest_id(self) -> int:
-        """Of all parts, and of the pieces that they consist of; 0 if there is none."""
-        return max((*self.part_ids, 0 if self.levels is None else self.levels.largest_id), default=0)
+        """Of all members, and of the parts that they consist of; 0 if there is none."""
+        return max((*self.member_ids, 0 if self.levels is None else self.levels.largest_id), default=0)
 
     @cached_property
     def cut_masks(self) -> MaskTable:
-        """The masks, each in the part where the cuts put it. Its prototypes recognise nothing."""
+        """The masks, each in the member where the cuts put it. Its prototypes recognise nothing."""
         if not self.cuts:
             return self.masks
-        return self.masks.with_parts(cut_parts(self.cuts, self.masks.part, self.masks.features))
+        return self.masks.with_members(cut_members(self.cuts, self.masks.member, self.masks.features))
 
     @cached_property
     def ids(self) -> tuple[int, ...]:
         """Instance ids, ascending."""
-        return tuple(sorted(self._parts))
+        return tuple(sorted(self._members))
 
     @cached_property
-    def _parts(self) -> dict[int, tuple[int, ...]]:
-        parts: dict[int, tuple[int, ...]] = {}
-        for part in self.part_ids:
-            owner = self.owners.get(part, part)
-            parts[owner] = (*parts.get(owner, ()), part)
-        return parts
+    def _members(self) -> dict[int, tuple[int, ...]]:
+        members: dict[int, tuple[int, ...]] = {}
+        for member in self.member_ids:
+            owner = self.owners.get(member, member)
+            members[owner] = (*members.get(owner, ()), member)
+        return members
 
-    def parts(self, instance_id: int) -> tuple[int, ...]:
-        """The parts of an instance, ascending.
+    def members(self, instance_id: int) -> tuple[int, ...]:
+        """The members of an instance, ascending.
 
         Raises:
             KeyError: no such instance.
         """
-        if instance_id not in self._parts:
+        if instance_id not in self._members:
             raise KeyError(f"no instance {instance_id}")
-        return self._parts[instance_id]
+        return self._members[instance_id]
 
     @cached_property
     def instances(self) -> tuple[Instance, ...]:
@@ -124,7 +124,7 @@ class SegmentedScene:
         counts = self._gaussian_counts()
         return tuple(
             Instance(
-                *(number, self.names.get(number, ""), *self.size(self.parts(number)), counts.get(number, 0)),
+                *(number, self.names.get(number, ""), *self.size(self.members(number)), counts.get(number, 0)),
                 self._agreement_of(number),
             )
             for number in self.ids
@@ -132,12 +132,14 @@ class SegmentedScene:
 
     def _agreement_of(self, instance_id: int) -> float | None:
         """None of what was merged or cut: a person knows better than the masks."""
-        is_corrected = self.parts(instance_id) != (instance_id,) or any(cut.part == instance_id for cut in self.cuts)
+        is_corrected = self.members(instance_id) != (instance_id,) or any(
+            cut.member == instance_id for cut in self.cuts
+        )
         return None if is_corrected else self.agreement.get(instance_id)
 
-    def size(self, parts: Iterable[int]) -> tuple[int, int]:
-        """Pixels over all views, and number of views, of the masks of some parts."""
-        return self.cut_masks.size(part for part in parts if part in self.cut_masks.ids)
+    def size(self, members: Iterable[int]) -> tuple[int, int]:
+        """Pixels over all views, and number of views, of the masks of some members."""
+        return self.cut_masks.size(member for member in members if member in self.cut_masks.ids)
 
     def _gaussian_counts(self) -> dict[int, int]:
         if self.gaussians is None:
@@ -151,13 +153,13 @@ class SegmentedScene:
         Raises:
             KeyError: no such instance.
         """
-        self.parts(instance_id)
+        self.members(instance_id)
         return self.instances[self.ids.index(instance_id)]
 
     @cached_property
     def mask_instances(self) -> dict[str, list[int]]:
         """For each training view by name, the instance of each label of its label map; entry 0 is 0."""
-        return {name: self.owners_of(parts).tolist() for name, parts in self.cut_masks.part_of_mask().items()}
+        return {name: self.owners_of(members).tolist() for name, members in self.cut_masks.member_of_mask().items()}
 
     def is_of(self, num_gaussians: int) -> bool:
         """Whether what it says about Gaussians, if anything, is about so many. Else training went on since."""
@@ -181,12 +183,12 @@ class SegmentedScene:
     def segment(
         self, features: Float[Tensor, "H W D"], alpha: Float[Tensor, "H W"], votes: RenderedVotes | None = None
     ) -> tuple[Int32[Tensor, "H W"], Float[Tensor, "H W"]]:
-        """Instance ids of a rendered view and their probability, summed over the parts that were merged.
+        """Instance ids of a rendered view and their probability, summed over the members that were merged.
 
         By prototypes (Eq. 19), or with rendered votes by both. Labels and probability are 0 where none was found.
         """
-        parts, confidence = self.recognise(features, alpha, votes)
-        return self.owners_of(parts), confidence
+        members, confidence = self.recognise(features, alpha, votes)
+        return self.owners_of(members), confidence
 
     def recognise(
         self,
@@ -194,26 +196,27 @@ class SegmentedScene:
         alpha: Float[Tensor, "*shape"],
         votes: RenderedVotes | Float[Tensor, "*shape P"] | None = None,
     ) -> tuple[Int32[Tensor, "*shape"], Float[Tensor, "*shape"]]:
-        """The same for parts instead of instances."""
-        owners = torch.tensor([self.owners.get(part, part) for part in self.masks.ids])
+        """The same for members instead of instances."""
+        owners = torch.tensor([self.owners.get(member, member) for member in self.masks.ids])
         settings = (self.prototypes, alpha, self.tau, self.min_alpha, owners)
         if votes is None:
             rows, confidence = classify(features, *settings)
         else:
             rows, confidence = classify_with_votes(features, votes, *settings, self._prototype_weight)
-        parts = cut_parts(self.cuts, self._lookup((0, *self.masks.ids), rows), features)
-        if self._cut_across_instances:  # then the parts of an instance are not the same in every pixel
-            own = self.owners_of(parts)[..., None] == torch.tensor(self.ids, device=parts.device)
+        members = cut_members(self.cuts, self._lookup((0, *self.masks.ids), rows), features)
+        if self._cut_across_instances:  # then the members of an instance are not the same in every pixel
+            own = self.owners_of(members)[..., None] == torch.tensor(self.ids, device=members.device)
             confidence = (self.probabilities(features, alpha, votes) * own).sum(dim=-1)
-        return parts, confidence
+        return members, confidence
 
     @cached_property
     def _cut_across_instances(self) -> bool:
-        """Whether a cut leaves its part to two instances of which one has more parts."""
+        """Whether a cut leaves its member to two instances of which one has more members."""
         sides = [
-            (self.owners.get(cut.part, cut.part), self.owners.get(cut.new_part, cut.new_part)) for cut in self.cuts
+            (self.owners.get(cut.member, cut.member), self.owners.get(cut.new_member, cut.new_member))
+            for cut in self.cuts
         ]
-        return any(a != b and len(self.parts(a)) + len(self.parts(b)) > 2 for a, b in sides)
+        return any(a != b and len(self.members(a)) + len(self.members(b)) > 2 for a, b in sides)
 
     @torch.no_grad()
     def probabilities(
@@ -231,20 +234,20 @@ class SegmentedScene:
             found = probabilities(features, prototypes, self.tau)
         else:
             found = joint_probabilities(features, votes, prototypes, self._prototype_weight * self.tau)
-        parts = dict(zip(self.masks.ids, found.unbind(dim=-1), strict=True))
+        members = dict(zip(self.masks.ids, found.unbind(dim=-1), strict=True))
         for cut in self.cuts:
             beyond = cut.is_beyond(features)
-            parts[cut.new_part] = parts[cut.part] * beyond
-            parts[cut.part] = parts[cut.part] * ~beyond
+            members[cut.new_member] = members[cut.member] * beyond
+            members[cut.member] = members[cut.member] * ~beyond
         nothing = torch.zeros_like(alpha)
-        together = [sum((parts[part] for part in self.parts(number)), nothing) for number in self.ids]
+        together = [sum((members[member] for member in self.members(number)), nothing) for number in self.ids]
         seen = (alpha >= self.min_alpha)[..., None]
         return torch.stack(together, dim=-1) * seen if together else features.new_zeros(*alpha.shape, 0)
 
-    def owners_of(self, parts: Int32[Tensor, "*shape"]) -> Int32[Tensor, "*shape"]:
-        """The instances of a map of parts."""
-        largest = max(self.part_ids, default=0)
-        return self._lookup(tuple(self.owners.get(part, part) for part in range(largest + 1)), parts)
+    def owners_of(self, members: Int32[Tensor, "*shape"]) -> Int32[Tensor, "*shape"]:
+        """The instances of a map of members."""
+        largest = max(self.member_ids, default=0)
+        return self._lookup(tuple(self.owners.get(member, member) for member in range(largest + 1)), members)
 
     @staticmethod
     def _lookup(table: tuple[int, ...], rows: Int32[Tensor, "*shape"]) -> Int32[Tensor, "*shape"]:
@@ -258,16 +261,16 @@ class SegmentedScene:
         As it was decided, or if the Gaussians are others now (training went on) or nobody ever decided, the nearest
         prototype of each one's own embedding.
         """
-        found = self.parts_of(embeddings)
+        found = self.members_of(embeddings)
         return replace(found, ids=self.owners_of(found.ids))
 
-    def parts_of(self, embeddings: Float[Tensor, "N D"]) -> GaussianInstances:
-        """The same for parts instead of instances."""
+    def members_of(self, embeddings: Float[Tensor, "N D"]) -> GaussianInstances:
+        """The same for members instead of instances."""
         if self.gaussians is not None and len(self.gaussians.ids) == len(embeddings):
             return self.gaussians
         alpha = torch.ones(1, len(embeddings), device=embeddings.device)
-        parts, confidence = self.recognise(embeddings.detach()[None], alpha)
-        return GaussianInstances(parts[0].cpu(), confidence[0].cpu())
+        members, confidence = self.recognise(embeddings.detach()[None], alpha)
+        return GaussianInstances(members[0].cpu(), confidence[0].cpu())
 
     def colorize(self, labels: Int[Tensor, "H W"]) -> Float[Tensor, "H W 3"]:
         """Colours in [0, 1] of a map of instance ids, black where it is 0, on the map's device."""
@@ -302,7 +305,8 @@ class Instance:
         n_views: training views that contain it.
         n_gaussians: Gaussians that belong to it, hardly seen ones too; 0 if that is not known.
         agreement: share of the training views that show it in which its pixels and its masks agree, in [0, 1]
-            (``mask_agreement``); None if that was never counted, or a person has made the instance what it is.
+            (``recognition/agreement.py``); None if that was never counted, or a person has made the instance what it
+            is.
     """
 
     id: int

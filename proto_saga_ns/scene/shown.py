@@ -1,4 +1,4 @@
-"""A scene at another level than that of its objects: groups of instances, or the pieces that they consist of.
+"""A scene at another level than that of its objects: groups of instances, or the parts that they consist of.
 
 A way of looking: instances, names, selections and corrections stay what they are. What a person has joined stays
 together as a group does, and what a person has cut apart (``scene/cuts.py``) is not taken apart further.
@@ -52,7 +52,7 @@ def at_granularity(scene: SegmentedScene, granularity: float, num_gaussians: int
         ProtoSagaError: another level is asked for than that of the objects, and there is none, or none of these
             Gaussians.
     """
-    known = None if granularity == OBJECTS else len(levels_of(scene).piece_of_gaussian)
+    known = None if granularity == OBJECTS else len(levels_of(scene).part_of_gaussian)
     if granularity > OBJECTS and num_gaussians not in (None, known):
         raise ProtoSagaError(
             f"The parts of this segmentation are of {known} Gaussians, and now there are {num_gaussians}: training "
@@ -81,10 +81,10 @@ def group_heads(scene: SegmentedScene) -> dict[int, int]:
     heads = {number: number for number in scene.ids}
     if scene.levels is None:
         return heads
-    owner = {part: scene.owners.get(part, part) for part in scene.part_ids}
+    owner = {member: scene.owners.get(member, member) for member in scene.member_ids}
     joins = [(a, b) for a, b in scene.levels.joined_groups(scene.display.granularity) if a in owner and b in owner]
-    seen = {part for join in joins for part in join}
-    joins += [(cut.part, cut.new_part) for cut in scene.cuts if cut.part in seen]  # lies in the same masks
+    seen = {member for join in joins for member in join}
+    joins += [(cut.member, cut.new_member) for cut in scene.cuts if cut.member in seen]  # lies in the same masks
     rank = {instance.id: (-instance.pixels, instance.id) for instance in scene.instances}
     for a, b in joins:
         pair = {heads[owner[a]], heads[owner[b]]}
@@ -93,64 +93,66 @@ def group_heads(scene: SegmentedScene) -> dict[int, int]:
     return heads
 
 
-def shown_pieces(scene: SegmentedScene, num_gaussians: int) -> dict[int, int]:
-    """What each piece is shown as at this level: the part that it belongs to, or a piece of its own.
+def shown_parts(scene: SegmentedScene, num_gaussians: int) -> dict[int, int]:
+    """What each part is shown as at this level: the member that it belongs to, or a part of its own.
 
     None but the former if the Gaussians are others now (training went on), as with votes.
     """
     levels, granularity = scene.levels, scene.display.granularity
-    if levels is None or granularity <= OBJECTS or len(levels.piece_of_gaussian) != num_gaussians:
+    if levels is None or granularity <= OBJECTS or len(levels.part_of_gaussian) != num_gaussians:
         return {}
-    part_of = levels.joined_pieces(OBJECTS)
-    left_alone = {cut.part for cut in scene.cuts}
-    shown = levels.joined_pieces(granularity)
-    return {piece: shown[piece] for piece, part in part_of.items() if part not in left_alone}
+    member_of = levels.joined_parts(OBJECTS)
+    left_alone = {cut.member for cut in scene.cuts}
+    shown = levels.joined_parts(granularity)
+    return {part: shown[part] for part, member in member_of.items() if member not in left_alone}
 
 
-def piece_channels(
+def part_channels(
     scene: SegmentedScene, num_gaussians: int, device: torch.device | str = "cpu"
 ) -> Float[Tensor, "N C"] | None:
-    """One channel to render for each piece that is shown apart, or whose part has such pieces; None if there is none.
+    """One channel to render for each part that is shown apart, or whose member has such parts; None if there is none.
 
-    A Gaussian is 1 in the channel of its piece. ``shown_ids`` takes what is rendered.
+    A Gaussian is 1 in the channel of its part. ``shown_ids`` takes what is rendered.
     """
-    shown = shown_pieces(scene, num_gaussians)
+    shown = shown_parts(scene, num_gaussians)
     if not shown:  # as in every picture at the level of the objects
         return None
     columns = [number for _, numbers in _choices(scene, shown) for number in numbers]
     if scene.levels is None or not columns:
         return None
     table = torch.full((max(shown) + 1,), len(columns), dtype=torch.long)  # one more column, for all others
-    for piece, number in shown.items():
-        table[piece] = columns.index(number) if number in columns else len(columns)
-    column = _looked_up(table, scene.levels.piece_of_gaussian, len(columns)).to(device)
+    for part, number in shown.items():
+        table[part] = columns.index(number) if number in columns else len(columns)
+    column = _looked_up(table, scene.levels.part_of_gaussian, len(columns)).to(device)
     channels = torch.zeros(num_gaussians, len(columns) + 1, device=device)
     return channels.scatter_(1, column[:, None], 1.0)[:, :-1].contiguous()
 
 
 def shown_ids(
-    scene: SegmentedScene, parts: Int32[Tensor, "*shape"], pieces: Float[Tensor, "*shape C"] | None
+    scene: SegmentedScene, members: Int32[Tensor, "*shape"], parts: Float[Tensor, "*shape C"] | None
 ) -> Int32[Tensor, "*shape"]:
-    """The ids of a map of parts at this level; 0 stays 0.
+    """The ids of a map of members at this level; 0 stays 0.
 
-    A group has the id of its largest instance, the largest piece of an instance that of the instance, all others ids of
+    A group has the id of its largest instance, the largest part of an instance that of the instance, all others ids of
     their own. Finer maps are those of the objects, with more borders; coarser ones have fewer.
 
     Args:
         scene: with the granularity in its display.
-        parts: as ``scene.recognise`` gives them.
-        pieces: ``piece_channels``, rendered; None if there are none.
+        members: as ``scene.recognise`` gives them.
+        parts: ``part_channels``, rendered; None if there are none.
     """
     heads = group_heads(scene)
-    owners = [heads.get(scene.owners.get(part, part), part) for part in range(max(scene.part_ids, default=0) + 1)]
-    labels = torch.tensor(owners, dtype=torch.int32, device=parts.device)[parts.long()]
-    if pieces is None or scene.levels is None:
+    owners = [
+        heads.get(scene.owners.get(member, member), member) for member in range(max(scene.member_ids, default=0) + 1)
+    ]
+    labels = torch.tensor(owners, dtype=torch.int32, device=members.device)[members.long()]
+    if parts is None or scene.levels is None:
         return labels
     start = 0
-    for part, numbers in _choices(scene, shown_pieces(scene, len(scene.levels.piece_of_gaussian))):
-        mine = parts == part
-        best = pieces[mine][:, start : start + len(numbers)].argmax(dim=-1)
-        known = torch.tensor((owners[part], *numbers[1:]), dtype=torch.int32, device=parts.device)
+    for member, numbers in _choices(scene, shown_parts(scene, len(scene.levels.part_of_gaussian))):
+        mine = members == member
+        best = parts[mine][:, start : start + len(numbers)].argmax(dim=-1)
+        known = torch.tensor((owners[member], *numbers[1:]), dtype=torch.int32, device=members.device)
         labels = labels.masked_scatter(mine, known[best])
         start += len(numbers)
     return labels
@@ -166,89 +168,89 @@ def joined_as_shown(scene: SegmentedScene) -> SegmentedScene:
 
 def count_shown(scene: SegmentedScene) -> int:
     """How many things are told apart at this level."""
-    return len({*group_heads(scene).values()}) + sum(map(len, pieces_apart(scene).values()))
+    return len({*group_heads(scene).values()}) + sum(map(len, parts_apart(scene).values()))
 
 
-def pieces_apart(scene: SegmentedScene) -> dict[int, tuple[int, ...]]:
-    """Instances that are shown in pieces at this level, and the ids of all but the largest, which has their own id."""
-    shown = {} if scene.levels is None else shown_pieces(scene, len(scene.levels.piece_of_gaussian))
+def parts_apart(scene: SegmentedScene) -> dict[int, tuple[int, ...]]:
+    """Instances that are shown in parts at this level, and the ids of all but the largest, which has their own id."""
+    shown = {} if scene.levels is None else shown_parts(scene, len(scene.levels.part_of_gaussian))
     apart: dict[int, tuple[int, ...]] = {}
-    for part, numbers in _choices(scene, shown):
-        owner = scene.owners.get(part, part)
+    for member, numbers in _choices(scene, shown):
+        owner = scene.owners.get(member, member)
         apart[owner] = tuple(sorted((*apart.get(owner, ()), *numbers[1:])))
     return apart
 
 
 def _choices(scene: SegmentedScene, shown: dict[int, int]) -> list[tuple[int, list[int]]]:
-    """Parts with several pieces at this level, and what these are shown as, the part itself first."""
-    part_of = {} if scene.levels is None else scene.levels.joined_pieces(OBJECTS)
+    """Members with several parts at this level, and what these are shown as, the member itself first."""
+    member_of = {} if scene.levels is None else scene.levels.joined_parts(OBJECTS)
     numbers: dict[int, set[int]] = {}
-    for piece, number in shown.items():
-        numbers.setdefault(part_of[piece], set()).add(number)
-    # A part has the smallest id of its pieces: instances are numbered first.
-    return [(part, sorted(found)) for part, found in sorted(numbers.items()) if len(found) > 1]
+    for part, number in shown.items():
+        numbers.setdefault(member_of[part], set()).add(number)
+    # A member has the smallest id of its parts: instances are numbered first.
+    return [(member, sorted(found)) for member, found in sorted(numbers.items()) if len(found) > 1]
 
 
-def _looked_up(table: Tensor, pieces: Int32[Tensor, " N"], otherwise: int) -> Tensor:
-    table[0] = otherwise  # a Gaussian without piece
-    inside = pieces < len(table)
-    return torch.where(inside, table[torch.where(inside, pieces, 0).long()], otherwise)
+def _looked_up(table: Tensor, parts: Int32[Tensor, " N"], otherwise: int) -> Tensor:
+    table[0] = otherwise  # a Gaussian without part
+    inside = parts < len(table)
+    return torch.where(inside, table[torch.where(inside, parts, 0).long()], otherwise)
 
 
 def instances_at_level(
     scene: SegmentedScene, embeddings: Float[Tensor, "N D"], means: Float[Tensor, "N 3"]
 ) -> GaussianInstances:
     """What each Gaussian of a model is shown as; its confidence is that of the object."""
-    found = scene.parts_of(embeddings)
+    found = scene.members_of(embeddings)
     return replace(found, ids=shown_gaussians(scene, found.ids, means))
 
 
 def shown_gaussians(
-    scene: SegmentedScene, parts: Int32[Tensor, " N"], means: Float[Tensor, "N 3"] | None = None
+    scene: SegmentedScene, members: Int32[Tensor, " N"], means: Float[Tensor, "N 3"] | None = None
 ) -> Int32[Tensor, " N"]:
     """The ids of Gaussians, by the rule of ``shown_ids``: as in a map that each of them paints alone.
 
-    But a Gaussian may belong to a part and have no piece of it: that of another part, or none. Alone it would paint the
-    largest piece. With ``means`` it goes, at every level, with the nearest Gaussian of its part that has a piece of it:
-    in a rendered map that one paints the same pixels, and decides.
+    But a Gaussian may belong to a member and have no part of it: that of another member, or none. Alone it would paint
+    the largest part. With ``means`` it goes, at every level, with the nearest Gaussian of its member that has a part of
+    it: in a rendered map that one paints the same pixels, and decides.
 
     Args:
         scene: with the granularity in its display.
-        parts: of the Gaussians, as ``scene.parts_of`` gives them; on the CPU.
+        members: of the Gaussians, as ``scene.members_of`` gives them; on the CPU.
         means: their centres; one that is NaN or infinite counts as a place like any other.
     """
-    labels = shown_ids(scene, parts, None)
-    shown = shown_pieces(scene, len(parts))
+    labels = shown_ids(scene, members, None)
+    shown = shown_parts(scene, len(members))
     if scene.levels is None or not shown:
         return labels
-    part_of = scene.levels.joined_pieces(OBJECTS)
+    member_of = scene.levels.joined_parts(OBJECTS)
     table = torch.zeros(max(shown) + 2, 2, dtype=torch.int32)
-    for piece, number in shown.items():
-        table[piece] = torch.tensor((part_of[piece], number), dtype=torch.int32)
-    rows = table[scene.levels.piece_of_gaussian.clamp(max=len(table) - 1).long()]
+    for part, number in shown.items():
+        table[part] = torch.tensor((member_of[part], number), dtype=torch.int32)
+    rows = table[scene.levels.part_of_gaussian.clamp(max=len(table) - 1).long()]
     if means is not None:
-        rows = rows[_nearest_with_piece(parts, rows[:, 0], means)]
-    part, number = rows.unbind(dim=1)
-    return torch.where((part == parts) & (number != part), number, labels)
+        rows = rows[_nearest_with_part(members, rows[:, 0], means)]
+    member, number = rows.unbind(dim=1)
+    return torch.where((member == members) & (number != member), number, labels)
 
 
-def _nearest_with_piece(
-    parts: Int32[Tensor, " N"], part_of_piece: Int32[Tensor, " N"], means: Float[Tensor, "N 3"]
+def _nearest_with_part(
+    members: Int32[Tensor, " N"], member_of_part: Int32[Tensor, " N"], means: Float[Tensor, "N 3"]
 ) -> Int64[Tensor, " N"]:
-    """For each Gaussian itself, or, if its piece is of another part, the nearest one of its part with a piece of it."""
-    nearest = torch.arange(len(parts))
+    """For each Gaussian itself, or, if its part is of another member, the nearest of its member with a part of it."""
+    nearest = torch.arange(len(members))
     places = means.detach().cpu().double().nan_to_num().clamp(-1e30, 1e30)
-    for part in part_of_piece.unique().tolist():
-        mine, agreed = parts == part, part_of_piece == part
+    for member in member_of_part.unique().tolist():
+        mine, agreed = members == member, member_of_part == member
         sure, stray = (torch.nonzero(mask)[:, 0] for mask in (mine & agreed, mine & ~agreed))
-        if part and len(sure) and len(stray):
+        if member and len(sure) and len(stray):
             found = KDTree(places[sure].numpy()).query(places[stray].numpy())[1]
             nearest[stray] = sure[torch.from_numpy(found)]
     return nearest
 
 
 @dataclass(frozen=True)
-class Thing:
+class ShownInstance:
     """A group of objects, an object, or a part of one.
 
     Attributes:
@@ -276,30 +278,30 @@ class Thing:
         return {**asdict(self), "objects": list(self.objects), "color": color}
 
 
-def shown_things(scene: SegmentedScene, shown: Int32[Tensor, " N"]) -> tuple[Thing, ...]:
+def shown_instances(scene: SegmentedScene, shown: Int32[Tensor, " N"]) -> tuple[ShownInstance, ...]:
     """All that is told apart at the level of the scene's display, in the order of the ids.
 
     Args:
         scene: with the granularity in its display.
         shown: what each Gaussian is shown as (``shown_gaussians``).
     """
-    groups, apart = all_groups(scene), pieces_apart(scene)
+    groups, apart = all_groups(scene), parts_apart(scene)
     counts = Counter(shown.tolist())
     things = []
     for instance in joined_as_shown(scene).instances:
         if instance.id not in apart:
-            things.append(Thing(**asdict(instance), objects=groups[instance.id]))
+            things.append(ShownInstance(**asdict(instance), objects=groups[instance.id]))
             continue
-        for number, piece in enumerate((instance.id, *apart[instance.id]), start=1):
+        for number, part in enumerate((instance.id, *apart[instance.id]), start=1):
             name = f"{instance.name} part {number}"
-            things.append(Thing(piece, name, None, None, counts[piece], None, (instance.id,)))
+            things.append(ShownInstance(part, name, None, None, counts[part], None, (instance.id,)))
     return tuple(sorted(things, key=lambda thing: thing.id))
 
 
 def table_at_level(scene: SegmentedScene, shown: Int32[Tensor, " N"]) -> dict[str, Any]:
-    """Content of ``instances.json`` for what ``shown_things`` gives; that of ``to_json`` at the level of objects."""
+    """Content of ``instances.json`` for what ``shown_instances`` gives; that of ``to_json`` at the level of objects."""
     table, granularity = scene.to_json(), scene.display.granularity
     if granularity == OBJECTS:
         return table
     level = {"level": told_apart(granularity), "granularity": granularity}
-    return {**table, **level, "instances": [thing.to_json() for thing in shown_things(scene, shown)]}
+    return {**table, **level, "instances": [thing.to_json() for thing in shown_instances(scene, shown)]}

@@ -20,9 +20,15 @@ from proto_saga_ns.scene.embedding_colors import EmbeddingColors
 from proto_saga_ns.scene.segmented_scene import FORMAT_VERSION, SegmentedScene
 
 _COLORS = tuple(f.name for f in fields(EmbeddingColors))
-_MASKS = ("view", "label", "pixels", "features", "part")
+_MASKS = ("view", "label", "pixels", "features", "member")
 _JOINS = tuple(f.name for f in fields(Joins))
-_TABLES = ("pieces", "groups")
+_TABLES = ("parts", "groups")
+_OLD_NAMES = {
+    "masks.part": "masks.member",
+    "levels.piece_of_gaussian": "levels.part_of_gaussian",
+    **{f"levels.pieces.{name}": f"levels.parts.{name}" for name in _JOINS},
+}
+"""Of tensors in format 2."""
 
 
 def scene_to_state(scene: SegmentedScene) -> dict[str, Tensor | str]:
@@ -41,7 +47,7 @@ def scene_to_state(scene: SegmentedScene) -> dict[str, Tensor | str]:
         "tau": scene.tau,
         "min_alpha": scene.min_alpha,
         "options": dict(scene.options),
-        "cuts": [(cut.part, cut.new_part) for cut in scene.cuts],
+        "cuts": [(cut.member, cut.new_member) for cut in scene.cuts],
         "owners": sorted(scene.owners.items()),
         "names": sorted(scene.names.items()),
         "agreement": sorted(scene.agreement.items()),
@@ -63,7 +69,9 @@ def scene_from_state(state: Mapping[str, Any]) -> SegmentedScene:
     """
     try:
         text = json.loads(state["json"])
-        if text["version"] != FORMAT_VERSION:
+        if text["version"] == 2:
+            state = {_OLD_NAMES.get(name, name): value for name, value in state.items()}
+        elif text["version"] != FORMAT_VERSION:
             raise ProtoSagaError(
                 f"The segmented scene in the checkpoint has format {text['version']}, this version reads "
                 f"{FORMAT_VERSION}. Install the version that wrote it, or run `proto-saga associate` again."
@@ -75,10 +83,10 @@ def scene_from_state(state: Mapping[str, Any]) -> SegmentedScene:
             votes=_votes(state, text),
             levels=_levels(state, text),
             cuts=tuple(Cut(a, b, state[f"cuts.{number}"]) for number, (a, b) in enumerate(text["cuts"])),
-            owners={int(part): int(owner) for part, owner in text["owners"]},
+            owners={int(member): int(owner) for member, owner in text["owners"]},
             names={int(number): str(name) for number, name in text["names"]},
             # Scenes that were saved before this was counted have none.
-            agreement={int(part): float(share) for part, share in text.get("agreement", ())},
+            agreement={int(member): float(share) for member, share in text.get("agreement", ())},
             display=_display(text["display"]),
             **{key: text[key] for key in ("tau", "min_alpha", "options")},
         )
@@ -109,12 +117,12 @@ def _display(content: Mapping[str, Any]) -> Display:
 
 def _levels_to_state(levels: Levels) -> dict[str, Tensor]:
     tables = {f"levels.{kind}.{name}": getattr(getattr(levels, kind), name) for kind in _TABLES for name in _JOINS}
-    return {**tables, "levels.piece_of_gaussian": levels.piece_of_gaussian}
+    return {**tables, "levels.part_of_gaussian": levels.part_of_gaussian}
 
 
 def _levels(state: Mapping[str, Any], text: Mapping[str, Any]) -> Levels | None:
     """None if they were not kept yet when the scene was saved."""
-    if "levels.piece_of_gaussian" not in state:
+    if "levels.part_of_gaussian" not in state:
         return None
-    pieces, groups = (Joins(*(state[f"levels.{kind}.{name}"] for name in _JOINS)) for kind in _TABLES)
-    return Levels(pieces, groups, state["levels.piece_of_gaussian"], text["levels_theta"])
+    parts, groups = (Joins(*(state[f"levels.{kind}.{name}"] for name in _JOINS)) for kind in _TABLES)
+    return Levels(parts, groups, state["levels.part_of_gaussian"], text["levels_theta"])

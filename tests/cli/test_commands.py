@@ -133,7 +133,7 @@ def test_associate_by_consensus_saves_votes_that_segment(copy_of_run: TrainedRun
     assert process.returncode == 0, process.stderr
     found = json.loads(figures.read_text())
     assert found["mIoU"] > 60 and found["precision"] > 85 and found["recall"] > 85
-    assert scene.levels is not None and len(scene.levels.piece_of_gaussian) == len(scene.votes)
+    assert scene.levels is not None and len(scene.levels.part_of_gaussian) == len(scene.votes)
     written = ("proto-saga", "segment", "--load-config", config, "--granularity")
     for level in ("0", "part"):
         process = run(*written, level, "--output-dir", tmp_path / level)

@@ -37,7 +37,7 @@ def loaded(trained_run: TrainedRun) -> Run:
 
 @pytest.fixture
 def scene(loaded: Run, monkeypatch: pytest.MonkeyPatch) -> SegmentedScene:
-    """What every command finds: two instances that go together, and one in two pieces."""
+    """What every command finds: two instances that go together, and one in two parts."""
     found = with_levels(loaded.scene)
     monkeypatch.setattr(loaded.model, "scene", found)
     monkeypatch.setattr(proto_saga_ns.plugin.run, "load_run", lambda *_: loaded)
@@ -78,20 +78,20 @@ def gaussians(folder: Path) -> dict[int, Rows]:
 
 
 def joins_of(scene: SegmentedScene) -> tuple[int, int, int, int]:
-    """The head of the group and its other member, the instance in pieces and its smaller piece."""
+    """The head of the group and its other member, the instance in parts and its smaller part."""
     assert scene.levels is not None
-    (member, head), (piece, whole) = (
-        (int(joins.ids[0]), int(joins.into[0])) for joins in (scene.levels.groups, scene.levels.pieces)
+    (member, head), (part, whole) = (
+        (int(joins.ids[0]), int(joins.into[0])) for joins in (scene.levels.groups, scene.levels.parts)
     )
-    return head, member, whole, piece
+    return head, member, whole, part
 
 
 def test_exports_are_nested(scene: SegmentedScene, export: Callable[..., Path]) -> None:
-    head, member, whole, piece = joins_of(scene)
+    head, member, whole, part = joins_of(scene)
     groups, objects, parts = (gaussians(export(level, granularity=level)) for level in ("group", "object", "part"))
-    assert groups.keys() == objects.keys() - {member} and parts.keys() == objects.keys() | {piece}
+    assert groups.keys() == objects.keys() - {member} and parts.keys() == objects.keys() | {part}
     assert groups[head] == objects[head] | objects[member]
-    assert parts[whole] | parts[piece] == objects[whole] and not parts[whole] & parts[piece]
+    assert parts[whole] | parts[part] == objects[whole] and not parts[whole] & parts[part]
     assert all(groups[number] == objects[number] for number in groups if number != head)
     assert all(parts[number] == objects[number] for number in objects if number != whole)
 
@@ -105,8 +105,8 @@ def test_all_files_of_an_export_are_of_one_level(
     words: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    head, member, whole, piece = joins_of(scene)
-    removed = head if words == "groups" else piece
+    head, member, whole, part = joins_of(scene)
+    removed = head if words == "groups" else part
     what = ("instances", "rest", "labelled", "colors", "boxes")
     folder = export("out", granularity=level, what=what, label_maps=True, coco=True, split="test", remove=(removed,))
     assert f"instance files, {words} (granularity" in " ".join(capsys.readouterr().out.split())
@@ -126,7 +126,7 @@ def test_all_files_of_an_export_are_of_one_level(
     if words == "groups":
         assert entries[head]["objects"] == sorted([head, member]) and member not in entries
     else:
-        assert entries[piece]["name"] == f"instance {whole} part 2" and entries[piece]["objects"] == [whole]
+        assert entries[part]["name"] == f"instance {whole} part 2" and entries[part]["objects"] == [whole]
     Segment(trained_run.config, folder / "segmented", "test", level).run()
     written = table(folder / "segmented")["instances"]
     assert written == [{name: entry[name] for name in written[0]} for entry in entries.values()]
@@ -155,17 +155,17 @@ def test_objects_are_written_as_if_there_were_no_levels(
 def test_levels_and_ids_that_are_not_there_write_nothing(
     scene: SegmentedScene, loaded: Run, export: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _, member, _, piece = joins_of(scene)
+    _, member, _, part = joins_of(scene)
     for options, words in (
         ({"granularity": 1.5}, "group, object, part"),
         ({"granularity": "group", "instances": (member,)}, rf"no instance {member} at the level of groups"),
         ({"granularity": "group", "remove": (member,)}, "--remove: the scene has no"),
-        ({"granularity": "object", "instances": (piece,)}, rf"no instance {piece}\. It has"),
+        ({"granularity": "object", "instances": (part,)}, rf"no instance {part}\. It has"),
     ):
         with pytest.raises(ProtoSagaError, match=words):
             export("out", **options)
     assert scene.levels is not None
-    levels = replace(scene.levels, piece_of_gaussian=scene.levels.piece_of_gaussian[1:])
+    levels = replace(scene.levels, part_of_gaussian=scene.levels.part_of_gaussian[1:])
     for known, words in (
         (replace(scene, levels=levels), "training went on"),
         (replace(scene, levels=None), "no parts"),

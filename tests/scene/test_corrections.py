@@ -45,7 +45,7 @@ def test_merging_joins_ids_and_changes_nothing_that_is_recognised(
     assert torch.equal(joined, labels.where(~torch.isin(labels, torch.tensor(ids)), torch.tensor(kept).int()))
     touched = joined == kept
     torch.testing.assert_close(confidence[~touched], new_confidence[~touched])
-    assert bool((new_confidence >= confidence - 1e-6).all()), "it may be any of the parts"
+    assert bool((new_confidence >= confidence - 1e-6).all()), "it may be any of the members"
     assert torch.equal(after.prototypes, before.prototypes)
     instance, old = after.instance(kept), [before.instance(number) for number in ids]
     assert instance.pixels == sum(each.pixels for each in old)
@@ -63,9 +63,9 @@ def test_merging_in_any_order_and_grouping_gives_the_same_instances(seed: int, i
     for number in ids[1:]:
         (so_far,) = {one_by_one.owners.get(ids[0], ids[0])}
         one_by_one = merged(one_by_one, (number, so_far))
-    groups = [{*scene.parts(number)} for scene in (at_once, one_by_one) for number in scene.ids]
+    groups = [{*scene.members(number)} for scene in (at_once, one_by_one) for number in scene.ids]
     assert groups.count({*ids}) == 2
-    assert all(groups.count({part}) == 2 for part in {*range(1, PARTS + 1)} - {*ids})
+    assert all(groups.count({member}) == 2 for member in {*range(1, PARTS + 1)} - {*ids})
     assert_consistent(one_by_one)
 
 
@@ -133,10 +133,10 @@ def test_a_point_of_each_splits_what_was_merged(lengths: list[float], order: lis
 
 
 @given(seeds, st.integers(1, 20), st.booleans())
-@example(387, 1, False)  # the part that gives the id goes to the side of the part that is new
+@example(387, 1, False)  # the member that gives the id goes to the side of the member that is new
 @settings(deadline=None, max_examples=60)
 def test_both_points_are_afterwards_recognised_as_the_two(seed: int, scale: int, with_votes: bool) -> None:
-    """Whatever points of an instance they are, and however many parts it has."""
+    """Whatever points of an instance they are, and however many members it has."""
     scene = merged(random_scene(seed, PARTS), (1, 2, 3))
     features, alpha = random_features(seed, 40, 10), torch.ones(40, 10)
     votes = random_votes_in_view(seed, PARTS, 40, 10) if with_votes else None
@@ -172,23 +172,23 @@ def assert_same_masks_and_gaussians_but_divided(
 
 
 def two_things_in_one(seed: int) -> tuple[SegmentedScene, Tensor]:
-    """A part whose masks and Gaussians are plainly of two kinds, and the kind of each Gaussian."""
+    """A member whose masks and Gaussians are plainly of two kinds, and the kind of each Gaussian."""
     scene = random_scene(seed, 3, views=6)
     generator = torch.Generator().manual_seed(seed)
-    kind = torch.arange(len(scene.masks.part)) % 2
-    features = torch.eye(DIM)[scene.masks.part.long() + 2 * kind] + 0.1 * torch.randn(
+    kind = torch.arange(len(scene.masks.member)) % 2
+    features = torch.eye(DIM)[scene.masks.member.long() + 2 * kind] + 0.1 * torch.randn(
         scene.masks.features.shape, generator=generator
     )
-    part = torch.where(scene.masks.part == 3, 1, scene.masks.part)
-    return replace(scene, masks=replace(scene.masks, features=features, part=part)), kind
+    member = torch.where(scene.masks.member == 3, 1, scene.masks.member)
+    return replace(scene, masks=replace(scene.masks, features=features, member=member)), kind
 
 
 @given(seeds)
 @settings(deadline=None, max_examples=20)
-def test_a_part_of_two_kinds_of_masks_is_split_into_these(seed: int) -> None:
+def test_a_member_of_two_kinds_of_masks_is_split_into_these(seed: int) -> None:
     scene, _ = two_things_in_one(seed)
     assert scene.gaussians is not None
-    mine = scene.masks.part == 1
+    mine = scene.masks.member == 1
     side = scene.masks.features[mine].argmax(dim=1)
     kinds = side.unique()
     assume(len(kinds) >= 2)
@@ -196,7 +196,7 @@ def test_a_part_of_two_kinds_of_masks_is_split_into_these(seed: int) -> None:
     embeddings = torch.eye(DIM)[kinds[torch.arange(60) % 2]]
     assume(scene.recognise(clicks, torch.ones(2))[0].tolist() == [1, 1])  # else nobody could have clicked there
     after, new_id = split(scene, 1, clicks, embeddings)
-    of_mask = after.cut_masks.part[mine]
+    of_mask = after.cut_masks.member[mine]
     for kind, number in ((kinds[0], 1), (kinds[1], new_id)):
         assert bool((of_mask[side == kind] == number).all())
     assert after.gaussians is not None
@@ -208,7 +208,7 @@ def test_a_part_of_two_kinds_of_masks_is_split_into_these(seed: int) -> None:
 
 def test_split_and_merged_again_looks_as_before_to_everybody_but_the_new_prototype() -> None:
     scene = random_scene(3, PARTS)
-    pair = scene.masks.features[scene.masks.part == 2][:2]
+    pair = scene.masks.features[scene.masks.member == 2][:2]
     after, new_id = split(scene, 2, pair, EMBEDDINGS)
     again = merged(after, (2, new_id))
     (kept,) = {*again.ids} & {2, new_id}
@@ -232,7 +232,7 @@ def test_points_that_cannot_be_told_apart_are_refused() -> None:
 
 def test_other_gaussians_than_were_decided_are_left_alone_by_a_split() -> None:
     scene = random_scene()
-    pair = scene.masks.features[scene.masks.part == 2][:2]
+    pair = scene.masks.features[scene.masks.member == 2][:2]
     for known in (scene, replace(scene, gaussians=None)):
         after, _ = split(known, 2, pair, EMBEDDINGS[:50])
         assert after.gaussians is known.gaussians

@@ -38,29 +38,30 @@ def check_scene(scene: SegmentedScene) -> None:
     """Save, load and look at a scene in all ways."""
     loaded = through_a_checkpoint(scene)
     assert same_segmentation(loaded, scene) and loaded.display == scene.display
-    owner = {part: number for number in scene.ids for part in scene.parts(number)}
-    assert sorted(owner) == [*scene.part_ids] and all(owner[number] == number for number in scene.ids)
+    owner = {member: number for number in scene.ids for member in scene.members(number)}
+    assert sorted(owner) == [*scene.member_ids] and all(owner[number] == number for number in scene.ids)
     assert {*scene.names} <= {*scene.ids} and all(scene.names.values())
     display = scene.display
     assert {*display.selected} <= {*scene.ids} and {*display.hidden} <= {0, *scene.ids}
     assert not {*display.selected} & {*display.hidden}
-    parts = scene.cut_masks.part_of_mask()
-    assert scene.mask_instances == {name: [owner.get(int(part), 0) for part in parts[name]] for name in parts}
+    members = scene.cut_masks.member_of_mask()
+    assert scene.mask_instances == {name: [owner.get(int(member), 0) for member in members[name]] for name in members}
     labels, _ = scene.segment(FEATURES, ALPHA)
     nearest = torch.cosine_similarity(FEATURES[..., None, :], scene.prototypes, dim=-1).argmax(dim=-1)
     found = [
-        [slow_part(scene, row, FEATURES[y, x]) for x, row in enumerate(line)] for y, line in enumerate(nearest.tolist())
+        [slow_member(scene, row, FEATURES[y, x]) for x, row in enumerate(line)]
+        for y, line in enumerate(nearest.tolist())
     ]
-    assert labels.tolist() == [[owner[part] for part in line] for line in found]
+    assert labels.tolist() == [[owner[member] for member in line] for line in found]
 
 
-def slow_part(scene: SegmentedScene, row: int, feature: Tensor) -> int:
-    """The part that a prototype stands for, or what was cut off it, whichever direction is nearer."""
-    part = scene.masks.ids[row]
+def slow_member(scene: SegmentedScene, row: int, feature: Tensor) -> int:
+    """The member that a prototype stands for, or what was cut off it, whichever direction is nearer."""
+    member = scene.masks.ids[row]
     for cut in scene.cuts:
-        if cut.part == part and float(feature @ cut.directions[1]) > float(feature @ cut.directions[0]):
-            part = cut.new_part
-    return part
+        if cut.member == member and float(feature @ cut.directions[1]) > float(feature @ cut.directions[0]):
+            member = cut.new_member
+    return member
 
 
 @dataclass
@@ -129,10 +130,10 @@ class Session:
     def split(self, draw: random.Random) -> None:
         """Between two masks of an instance, as two clicked points would be."""
         number = draw.choice(self.scene.ids)
-        mine = torch.isin(self.scene.cut_masks.part, torch.tensor(self.scene.parts(number)))
+        mine = torch.isin(self.scene.cut_masks.member, torch.tensor(self.scene.members(number)))
         seeds = draw.choices([*self.scene.masks.features[mine]], k=2)
         shown = self.scene.recognise(torch.stack(seeds), torch.ones(2))[0].tolist()
-        if not {*shown} <= {*self.scene.parts(number)}:
+        if not {*shown} <= {*self.scene.members(number)}:
             with pytest.raises(ValueError, match="something else"):
                 self._correct(lambda scene: split(scene, number, torch.stack(seeds), EMBEDDINGS)[0])
         elif torch.equal(*seeds):
@@ -202,7 +203,7 @@ class EditorMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.session = Session(random_scene(3, parts=6))
+        self.session = Session(random_scene(3, members=6))
 
     @rule(name=st.sampled_from(ACTIONS), draw=draws)
     def press(self, name: str, draw: random.Random) -> None:
@@ -231,7 +232,7 @@ TestEditorMachine.settings = settings(max_examples=12, stateful_step_count=30, d
 
 
 def test_a_thousand_random_actions_leave_a_scene_that_saves_loads_and_undoes_to_the_start() -> None:
-    draw, session = random.Random(0), Session(random_scene(1, parts=12))
+    draw, session = random.Random(0), Session(random_scene(1, members=12))
     corrections = 0
     for step in range(1000):
         name = draw.choice([action for action in ACTIONS if action != "reload"])

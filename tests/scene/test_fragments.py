@@ -18,11 +18,11 @@ seeds = st.integers(0, 1000)
 
 
 def test_fragments_of_fragments_go_all_the_way() -> None:
-    scene = random_scene(parts=PARTS)
+    scene = random_scene(members=PARTS)
     after = absorbed(scene, {1: 2, 2: 3, 5: 3})
-    assert after.ids == (3, 4, 6) and after.parts(3) == (1, 2, 3, 5)
+    assert after.ids == (3, 4, 6) and after.members(3) == (1, 2, 3, 5)
     assert absorbed(scene, {}) is scene
-    assert absorbed(after, {4: 3}).parts(3) == (1, 2, 3, 4, 5)
+    assert absorbed(after, {4: 3}).members(3) == (1, 2, 3, 4, 5)
     assert_consistent(after)
 
 

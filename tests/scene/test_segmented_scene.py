@@ -42,57 +42,57 @@ def test_labels_are_instance_ids_also_when_they_have_gaps() -> None:
         assert bool((confidence[0, :3] > 0.99).all())
 
 
-def grouped(seed: int, parts: int) -> dict[int, int]:
+def grouped(seed: int, members: int) -> dict[int, int]:
     """Random owners, each the owner of itself."""
     draw = np.random.default_rng(seed)
-    heads = sorted(draw.choice(np.arange(1, parts + 1), draw.integers(1, parts + 1), replace=False).tolist())
-    return {part: int(draw.choice(heads)) for part in range(1, parts + 1) if part not in heads}
+    heads = sorted(draw.choice(np.arange(1, members + 1), draw.integers(1, members + 1), replace=False).tolist())
+    return {member: int(draw.choice(heads)) for member in range(1, members + 1) if member not in heads}
 
 
 @given(st.integers(0, 1000), st.integers(1, 8), st.booleans())
 @settings(deadline=None, max_examples=40)
-def test_owners_change_names_of_what_is_recognised_and_nothing_else(seed: int, parts: int, with_votes: bool) -> None:
-    scene, owners = random_scene(seed, parts), grouped(seed, parts)
+def test_owners_change_names_of_what_is_recognised_and_nothing_else(seed: int, members: int, with_votes: bool) -> None:
+    scene, owners = random_scene(seed, members), grouped(seed, members)
     owned = replace(scene, owners=owners)
     features, alpha = random_features(seed), torch.rand(8, 9, generator=torch.Generator().manual_seed(seed))
-    votes = random_votes_in_view(seed, parts) if with_votes else None
+    votes = random_votes_in_view(seed, members) if with_votes else None
     labels, confidence = scene.segment(features, alpha, votes)
     joined, of_instances = owned.segment(features, alpha, votes)
     assert joined.tolist() == [[owners.get(label, label) for label in row] for row in labels.tolist()]
     assert bool((of_instances >= confidence - 1e-6).all())
     assert scene.gaussians is not None
-    of_gaussians = [owners.get(part, part) for part in scene.gaussians.ids.tolist()]
+    of_gaussians = [owners.get(member, member) for member in scene.gaussians.ids.tolist()]
     assert owned.instances_of(torch.zeros(60, DIM)).ids.tolist() == of_gaussians
     for name, of_labels in scene.mask_instances.items():
-        assert owned.mask_instances[name] == [owners.get(part, part) for part in of_labels]
+        assert owned.mask_instances[name] == [owners.get(member, member) for member in of_labels]
 
 
 @given(st.integers(0, 1000), st.integers(1, 8))
 @settings(deadline=None, max_examples=30)
-def test_an_instance_is_the_sum_of_its_parts(seed: int, parts: int) -> None:
-    scene = random_scene(seed, parts, owners=grouped(seed, parts))
+def test_an_instance_is_the_sum_of_its_members(seed: int, members: int) -> None:
+    scene = random_scene(seed, members, owners=grouped(seed, members))
     assert scene.gaussians is not None
-    assert scene.ids == tuple(sorted({scene.owners.get(part, part) for part in range(1, parts + 1)}))
+    assert scene.ids == tuple(sorted({scene.owners.get(member, member) for member in range(1, members + 1)}))
     assert [instance.id for instance in scene.instances] == [*scene.ids]
-    assert sorted(part for number in scene.ids for part in scene.parts(number)) == [*range(1, parts + 1)]
+    assert sorted(member for number in scene.ids for member in scene.members(number)) == [*range(1, members + 1)]
     for instance in scene.instances:
-        mine = torch.isin(scene.cut_masks.part, torch.tensor(scene.parts(instance.id)))
+        mine = torch.isin(scene.cut_masks.member, torch.tensor(scene.members(instance.id)))
         assert instance == scene.instance(instance.id)
-        assert instance.id in scene.parts(instance.id)
+        assert instance.id in scene.members(instance.id)
         assert instance.pixels == int(scene.masks.pixels[mine].sum())
         assert instance.n_views == len(scene.masks.view[mine].unique())
-        owned = torch.isin(scene.gaussians.ids, torch.tensor(scene.parts(instance.id)))
+        owned = torch.isin(scene.gaussians.ids, torch.tensor(scene.members(instance.id)))
         assert instance.n_gaussians == int(owned.sum())
-    for unknown in (0, parts + 1):
+    for unknown in (0, members + 1):
         with pytest.raises(KeyError):
-            scene.parts(unknown)
+            scene.members(unknown)
         with pytest.raises(KeyError):
             scene.instance(unknown)
 
 
 @pytest.mark.parametrize("owners", [{1: 99}, {99: 1}, {1: 2, 2: 3}, {1: 1}, {1: 2, 2: 1}])
-def test_owners_that_are_no_parts_of_themselves_are_refused(owners: dict[int, int]) -> None:
-    with pytest.raises(ValueError, match="one of its parts"):
+def test_owners_that_are_no_members_of_themselves_are_refused(owners: dict[int, int]) -> None:
+    with pytest.raises(ValueError, match="one of its members"):
         random_scene(owners=owners)
 
 
@@ -119,12 +119,12 @@ def test_gaussians_keep_what_was_decided_until_they_are_others() -> None:
 
 @given(st.integers(0, 1000), st.integers(1, 8), st.booleans(), st.integers(0, 2))
 @settings(deadline=None, max_examples=60)
-def test_the_probability_of_the_winner_is_its_confidence(seed: int, parts: int, with_votes: bool, cuts: int) -> None:
+def test_the_probability_of_the_winner_is_its_confidence(seed: int, members: int, with_votes: bool, cuts: int) -> None:
     draw = torch.Generator().manual_seed(seed)
-    made = tuple(Cut(1, parts + 1 + index, torch.randn(2, DIM, generator=draw)) for index in range(cuts))
-    scene = replace(random_scene(seed, parts), cuts=made, owners=grouped(seed, parts + cuts))
+    made = tuple(Cut(1, members + 1 + index, torch.randn(2, DIM, generator=draw)) for index in range(cuts))
+    scene = replace(random_scene(seed, members), cuts=made, owners=grouped(seed, members + cuts))
     alpha = torch.rand(8, 9, generator=torch.Generator().manual_seed(seed))
-    view = (random_features(seed), alpha, random_votes_in_view(seed, parts) if with_votes else None)
+    view = (random_features(seed), alpha, random_votes_in_view(seed, members) if with_votes else None)
     labels, confidence = scene.segment(*view)
     found = scene.probabilities(*view)
     columns = torch.searchsorted(torch.tensor([0, *scene.ids]), labels.long())

@@ -13,7 +13,7 @@ from proto_saga_ns.scene.shown import (
     at_granularity,
     instances_at_level,
     levels_of,
-    piece_channels,
+    part_channels,
     shown_gaussians,
     shown_ids,
 )
@@ -27,7 +27,7 @@ def centres(seed: int) -> Tensor:
     return torch.randn(GAUSSIANS, 3, generator=torch.Generator().manual_seed(seed))
 
 
-def parts_of(scene: SegmentedScene) -> Tensor:
+def members_of(scene: SegmentedScene) -> Tensor:
     assert scene.gaussians is not None
     return scene.gaussians.ids
 
@@ -39,25 +39,25 @@ def test_a_gaussian_is_shown_as_a_map_shows_what_it_paints_alone(
 ) -> None:
     scene = at_granularity(scene_with_levels(seed), granularity)
     scene = corrected(scene, seed) if with_corrections else scene
-    painted = shown_ids(scene, parts_of(scene), piece_channels(scene, GAUSSIANS))
-    assert torch.equal(shown_gaussians(scene, parts_of(scene)), painted)
+    painted = shown_ids(scene, members_of(scene), part_channels(scene, GAUSSIANS))
+    assert torch.equal(shown_gaussians(scene, members_of(scene)), painted)
 
 
 @settings(max_examples=60, deadline=None)
 @given(SEEDS, st.floats(OBJECTS, 1, exclude_min=True), st.booleans())
-def test_where_its_piece_is_of_another_part_it_goes_with_the_nearest_that_has_one(
+def test_where_its_part_is_of_another_member_it_goes_with_the_nearest_that_has_one(
     seed: int, granularity: float, with_corrections: bool
 ) -> None:
     scene = at_granularity(scene_with_levels(seed), granularity)
     scene = corrected(scene, seed) if with_corrections else scene
-    parts, means, levels = parts_of(scene), centres(seed), levels_of(scene)
-    part_of = levels.joined_pieces(OBJECTS)
-    owner_of_piece = torch.tensor([part_of.get(piece, 0) for piece in levels.piece_of_gaussian.tolist()])
-    sure = torch.nonzero((owner_of_piece == parts) & (parts > 0))[:, 0]
-    without, found = shown_gaussians(scene, parts), shown_gaussians(scene, parts, means)
-    for gaussian, part in enumerate(parts.tolist()):
-        mine = sure[parts[sure] == part]
-        if part and part in part_of and len(mine):
+    members, means, levels = members_of(scene), centres(seed), levels_of(scene)
+    member_of = levels.joined_parts(OBJECTS)
+    owner_of_part = torch.tensor([member_of.get(part, 0) for part in levels.part_of_gaussian.tolist()])
+    sure = torch.nonzero((owner_of_part == members) & (members > 0))[:, 0]
+    without, found = shown_gaussians(scene, members), shown_gaussians(scene, members, means)
+    for gaussian, member in enumerate(members.tolist()):
+        mine = sure[members[sure] == member]
+        if member and member in member_of and len(mine):
             nearest = mine[(means[mine] - means[gaussian]).norm(dim=1).argmin()]
             assert found[gaussian] == without[nearest]
         else:
@@ -78,12 +78,12 @@ def test_gaussians_of_a_finer_level_lie_in_those_of_a_coarser(
 
     coarser, finer = (at(value) for value in sorted(granularities))
     assert only_merges(finer, coarser)
-    assert torch.equal(finer == 0, parts_of(scene) == 0)
-    assert torch.equal(at(OBJECTS), scene.owners_of(parts_of(scene)))
+    assert torch.equal(finer == 0, members_of(scene) == 0)
+    assert torch.equal(at(OBJECTS), scene.owners_of(members_of(scene)))
 
 
 def test_centres_that_are_no_number_do_no_harm() -> None:
     scene, means = at_granularity(scene_with_levels(1), 1.0), centres(1)
     means[0], means[1, 2], means[2, 0] = torch.nan, torch.inf, -torch.inf
-    shown = shown_gaussians(scene, parts_of(scene), means)
-    assert only_merges(shown, scene.owners_of(parts_of(scene)))
+    shown = shown_gaussians(scene, members_of(scene), means)
+    assert only_merges(shown, scene.owners_of(members_of(scene)))

@@ -22,7 +22,7 @@ from proto_saga_ns.scene.shown import (
     group_of,
     joined_as_shown,
     levels_of,
-    piece_channels,
+    part_channels,
     shown_ids,
 )
 from tests.scene.scenes import GAUSSIANS, corrected, only_merges, random_features, random_scene, scene_with_levels
@@ -38,10 +38,10 @@ def shown_in_view(scene: SegmentedScene, seed: int) -> tuple[Tensor, Tensor]:
     known = scene.votes_of(GAUSSIANS)
     assert known is not None
     votes = known.channels
-    parts, _ = scene.recognise(features, torch.ones(8, 9), votes.view(8, 9, -1))
-    channels = piece_channels(scene, GAUSSIANS)
-    pieces = None if channels is None else channels.view(8, 9, -1)
-    return shown_ids(scene, parts, pieces), scene.owners_of(parts)
+    members, _ = scene.recognise(features, torch.ones(8, 9), votes.view(8, 9, -1))
+    channels = part_channels(scene, GAUSSIANS)
+    parts = None if channels is None else channels.view(8, 9, -1)
+    return shown_ids(scene, members, parts), scene.owners_of(members)
 
 
 @settings(max_examples=60, deadline=None)
@@ -64,7 +64,7 @@ def test_the_middle_is_the_objects_themselves(seed: int, with_corrections: bool)
     scene = scene_with_levels(seed)
     if with_corrections:
         scene = corrected(scene, seed)
-    assert piece_channels(scene, GAUSSIANS) is None
+    assert part_channels(scene, GAUSSIANS) is None
     labels, objects = shown_in_view(scene, seed)
     assert (labels == objects).all() and count_shown(scene) == len(scene.ids)
     assert at_granularity(scene, OBJECTS) is scene
@@ -72,10 +72,10 @@ def test_the_middle_is_the_objects_themselves(seed: int, with_corrections: bool)
 
 @settings(max_examples=30, deadline=None)
 @given(SEEDS)
-def test_the_ends_are_all_pieces_and_all_groups(seed: int) -> None:
+def test_the_ends_are_all_parts_and_all_groups(seed: int) -> None:
     scene = scene_with_levels(seed)
     levels = levels_of(scene)
-    assert count_shown(at_granularity(scene, 1.0)) == len(scene.ids) + len(levels.pieces.ids)
+    assert count_shown(at_granularity(scene, 1.0)) == len(scene.ids) + len(levels.parts.ids)
     seen = int((levels.groups.share > 0).sum())
     assert count_shown(at_granularity(scene, 0.0)) == len(scene.ids) - seen
 
@@ -107,7 +107,7 @@ def test_joined_as_shown_the_objects_are_the_groups(seed: int, granularity: floa
     assert torch.equal(made, shown) and torch.equal(again, shown) and only_merges(objects, made)
 
 
-def test_pieces_of_other_gaussians_are_refused_where_they_are_asked_for() -> None:
+def test_parts_of_other_gaussians_are_refused_where_they_are_asked_for() -> None:
     scene = scene_with_levels(0)
     with pytest.raises(ProtoSagaError, match=r"of 72 Gaussians.*now there are 73.*associate"):
         at_granularity(scene, 0.6, GAUSSIANS + 1)
@@ -123,11 +123,11 @@ def test_what_a_person_cut_is_not_taken_apart_further() -> None:
         levels = levels_of(scene)
         for cut in scene.cuts:
             fine = at_granularity(scene, 1.0)
-            assert cut.new_part > levels.largest_id
-            found += cut.part in levels.pieces.into.tolist()
-            channels = piece_channels(fine, GAUSSIANS)
+            assert cut.new_member > levels.largest_id
+            found += cut.member in levels.parts.into.tolist()
+            channels = part_channels(fine, GAUSSIANS)
             if channels is not None:
-                assert not channels[levels.piece_of_gaussian == cut.part].any()
+                assert not channels[levels.part_of_gaussian == cut.member].any()
     assert found
 
 
@@ -141,10 +141,10 @@ def test_looking_is_no_correction_and_undoing_keeps_it() -> None:
     assert editor.scene.display.granularity == 0.2 and editor.scene.ids == scene.ids
 
 
-def test_other_gaussians_have_no_pieces() -> None:
+def test_other_gaussians_have_no_parts() -> None:
     scene = at_granularity(scene_with_levels(0), 1.0)
-    assert piece_channels(scene, GAUSSIANS) is not None
-    assert piece_channels(scene, GAUSSIANS + 1) is None
+    assert part_channels(scene, GAUSSIANS) is not None
+    assert part_channels(scene, GAUSSIANS + 1) is None
 
 
 def test_a_scene_without_levels_shows_objects_only() -> None:
@@ -154,7 +154,7 @@ def test_a_scene_without_levels_shows_objects_only() -> None:
         with pytest.raises(ProtoSagaError, match=r"no parts and groups.*consensus"):
             at_granularity(scene, granularity)
     looked = replace(scene, display=replace(scene.display, granularity=0.1))
-    assert count_shown(looked) == len(scene.ids) and piece_channels(looked, 60) is None
+    assert count_shown(looked) == len(scene.ids) and part_channels(looked, 60) is None
 
 
 @pytest.mark.parametrize("wrong", [-0.1, 1.1, float("nan")])

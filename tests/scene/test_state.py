@@ -113,6 +113,21 @@ def with_text(change: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
     return {**state, "json": json.dumps(text)}
 
 
+OLD_NAMES = {"masks.member": "masks.part", "levels.part_of_gaussian": "levels.piece_of_gaussian"}
+
+
+def test_scenes_of_format_2_are_read() -> None:
+    """Where members were called parts, and parts pieces."""
+    scene = random_scene(5, gaussians=7, votes=random_votes(5, 7), levels=random_levels(5, 7))
+    state = scene_to_state(scene)
+    renamed = {OLD_NAMES.get(k, k).replace("levels.parts.", "levels.pieces."): v for k, v in state.items()}
+    assert not {"masks.member", "levels.parts.ids"} & {*renamed}
+    text = json.loads(str(state["json"])) | {"version": 2}
+    old = scene_from_state({**renamed, "json": json.dumps(text)})
+    assert same_segmentation(old, scene) and old.levels is not None and scene.levels is not None
+    assert torch.equal(old.levels.part_of_gaussian, scene.levels.part_of_gaussian)
+
+
 @pytest.mark.parametrize("version", [1, 99, "2", None])
 def test_a_scene_of_another_version_is_refused(version: object) -> None:
     with pytest.raises(ProtoSagaError, match=f"format {version}.*associate"):
@@ -157,13 +172,13 @@ def test_a_text_that_lacks_something_is_refused(key: str) -> None:
         {"json": "null"},
         {"json": b"\xff"},
         {"json": None},
-        {"masks.part": torch.zeros(3, dtype=torch.int32)},
+        {"masks.member": torch.zeros(3, dtype=torch.int32)},
         {"masks.features": None},
         {"masks.features": torch.zeros(60)},
         {"masks.features": torch.zeros(60, 7)},
         {"masks.view": torch.full((60,), 7, dtype=torch.int32)},
-        {"masks.part": "text"},
-        {"masks.part": torch.full((60,), -1, dtype=torch.int32)},
+        {"masks.member": "text"},
+        {"masks.member": torch.full((60,), -1, dtype=torch.int32)},
         {"colors.mean": torch.zeros(2)},
         {"colors.mean": 3},
         {"gaussians.confidence": torch.zeros(59)},

@@ -1,13 +1,13 @@
 """The levels below and above the instances: what they consist of, and which of them go together.
 
-What instances consist of: pieces along the borders by which masks take them apart again and again.
+What instances consist of: parts along the borders by which masks take them apart again and again.
 
 Masks that take an object apart at random places leave atoms that are near each other together, and further ones apart,
 without a border anywhere. Where an object has parts, atoms of one part hold together far better than atoms of two.
 
 Agglomeration by the share of views in which things lie in one mask.
 
-``agglomeration`` asks for what holds against a theta; here there is none: of two links that is the stronger of which a
+``agreement.py`` asks for what holds against a theta; here there is none: of two links that is the stronger of which a
 larger share of views speaks. A link of a new cluster lies between those of its halves, so the strongest link of each
 row stays valid until one of its ends is merged.
 """
@@ -28,15 +28,15 @@ from proto_saga_ns.association.consensus.instances import Instances
 from proto_saga_ns.association.options import ConsensusOptions
 from proto_saga_ns.recognition.levels import Joins, Levels
 
-NO_PIECE = 0
+NO_PART = 0
 MIN_SIZE = 0.03
-"""Of an instance: a smaller piece is no piece."""
+"""Of an instance: a smaller part is no part."""
 CONTRAST = 2.0
-"""How many times as often pieces must come apart as what is inside of them."""
+"""How many times as often parts must come apart as what is inside of them."""
 DOUBT = 0.04
 """How often what never came apart is taken to come apart, since there were few views."""
 
-Piece = list[int]
+Part = list[int]
 NEVER = -1.0
 """Share of things that no view shows together."""
 
@@ -49,7 +49,7 @@ def find_levels(
     theta: float,
     options: ConsensusOptions,
 ) -> Levels:
-    """Pieces and groups of instances, for which as many views must speak as for an instance at the least.
+    """Parts and groups of instances, for which as many views must speak as for an instance at the least.
 
     Args:
         views: (K, L + 1) weights of atoms in labels, in units.
@@ -62,28 +62,28 @@ def find_levels(
     required = options.required_support(len(views))
     masks = own_masks(views, instance_of_atom, instances, options.pure)
     weights = sum((view.sum(axis=1) for view in views), np.zeros(atoms.count, dtype=np.int64))
-    of_atom, pieces = _all_pieces(masks, weights, instance_of_atom, len(instances.support), required)
-    of_atom = np.append(of_atom, np.int32(NO_PIECE))  # one more, for Gaussians without atom
+    of_atom, parts = _all_parts(masks, weights, instance_of_atom, len(instances.support), required)
+    of_atom = np.append(of_atom, np.int32(NO_PART))  # one more, for Gaussians without atom
     of_gaussian = of_atom[np.where(atoms.of_gaussian == NO_ATOM, atoms.count, atoms.of_gaussian)]
     groups = find_groups(views, instance_of_atom, len(instances.support), required)
-    return Levels(pieces, groups, torch.from_numpy(of_gaussian), theta)
+    return Levels(parts, groups, torch.from_numpy(of_gaussian), theta)
 
 
-def _all_pieces(
+def _all_parts(
     masks: Sequence[Int[np.ndarray, " K"]],
     weights: Int[np.ndarray, " K"],
     instance_of_atom: Int[np.ndarray, " K"],
     count: int,
     required: int,
 ) -> tuple[Int[np.ndarray, " K"], Joins]:
-    """The piece of each atom, 0 where its instance has none; and all joins, the largest share first."""
-    of_atom = np.full(len(weights), NO_PIECE, dtype=np.int32)
+    """The part of each atom, 0 where its instance has none; and all joins, the largest share first."""
+    of_atom = np.full(len(weights), NO_PART, dtype=np.int32)
     rows, free = [], count + 1
     for instance in range(1, count + 1):
         mine = np.flatnonzero(instance_of_atom == instance)
-        numbers, joins = find_pieces([view[mine] for view in masks], weights[mine], required)
+        numbers, joins = find_parts([view[mine] for view in masks], weights[mine], required)
         if joins:
-            of_atom[mine] = piece_ids(numbers, instance, free)
+            of_atom[mine] = part_ids(numbers, instance, free)
             ids = [instance, *range(free, free + len(joins))]
             rows += [(ids[gone], ids[kept], share) for gone, kept, share in joins]
             free += len(joins)
@@ -128,14 +128,14 @@ def own_masks(
     return found
 
 
-def find_pieces(
+def find_parts(
     masks: Sequence[Int[np.ndarray, " A"]], weights: Int[np.ndarray, " A"], required: int
 ) -> tuple[Int[np.ndarray, " A"], list[tuple[int, int, float]]]:
-    """The pieces of one instance.
+    """The parts of one instance.
 
-    Clusters that are merged by shares are two pieces if they lie in different masks of the instance in ``required``
+    Clusters that are merged by shares are two parts if they lie in different masks of the instance in ``required``
     views, in the mean over their atoms, and come apart ``CONTRAST`` times as often as what is inside of each. What
-    comes off without being a piece goes to the piece that it holds together with best.
+    comes off without being a part goes to the part that it holds together with best.
 
     Args:
         masks: of the instance's atoms in each view; 0 for atoms that are not observed in a mask of the instance.
@@ -143,15 +143,15 @@ def find_pieces(
         required: number of views.
 
     Returns:
-        The piece of each atom, 0 being the largest; and how they join: piece, what it joins, share of views.
+        The part of each atom, 0 being the largest; and how they join: part, what it joins, share of views.
     """
     same, both = count_agreement(masks, len(weights))
-    pieces = _pieces(agglomerate_shares(same, both), same, both, weights, required)
-    pieces.sort(key=lambda piece: (-int(weights[piece].sum()), min(piece)))
+    parts = _parts(agglomerate_shares(same, both), same, both, weights, required)
+    parts.sort(key=lambda part: (-int(weights[part].sum()), min(part)))
     of_atom = np.zeros(len(weights), dtype=np.int64)
-    for number, piece in enumerate(pieces):
-        of_atom[piece] = number
-    inside = np.eye(len(pieces), dtype=np.int64)[of_atom]
+    for number, part in enumerate(parts):
+        of_atom[part] = number
+    inside = np.eye(len(parts), dtype=np.int64)[of_atom]
     tree = agglomerate_shares(*(inside.T @ counts.astype(np.int64) @ inside for counts in (same, both)))
     joins = zip(tree.gone.tolist(), tree.kept.tolist(), np.maximum(tree.share, 0.0).tolist(), strict=True)
     return of_atom, list(joins)
@@ -159,59 +159,59 @@ def find_pieces(
 
 @dataclass
 class _Cluster:
-    """Pieces, and views added up over the pairs of atoms inside of each: in one mask, and both seen."""
+    """Parts, and views added up over the pairs of atoms inside of each: in one mask, and both seen."""
 
-    pieces: list[Piece]
+    parts: list[Part]
     same: float = 0.0
     both: float = 0.0
 
     @property
     def looseness(self) -> float:
-        """How often what is inside of one piece comes apart."""
+        """How often what is inside of one part comes apart."""
         return 1 - self.same / self.both + DOUBT if self.both else DOUBT
 
 
-def _pieces(
+def _parts(
     tree: ShareTree,
     same: Int[np.ndarray, "A A"],
     both: Int[np.ndarray, "A A"],
     weights: Int[np.ndarray, " A"],
     required: int,
-) -> list[Piece]:
+) -> list[Part]:
     """Cluster after cluster, with a border between the two or not."""
     clusters = {leaf: _Cluster([[leaf]]) for leaf in range(len(weights))}
     least = MIN_SIZE * float(weights.sum())
     columns = (column.tolist() for column in (tree.kept, tree.gone, tree.same, tree.both))
     for kept, gone, together, seen in zip(*columns, strict=True):
-        pair = sorted((clusters[kept], clusters.pop(gone)), key=lambda cluster: len(cluster.pieces))
+        pair = sorted((clusters[kept], clusters.pop(gone)), key=lambda cluster: len(cluster.parts))
         few, many = pair
-        small = min(sum(weights[piece].sum() for piece in cluster.pieces) for cluster in pair) < least
-        if len(few.pieces) > 1 or (not small and _is_border(few, many, together, seen, required)):
-            clusters[kept] = _Cluster(many.pieces + few.pieces, few.same + many.same, few.both + many.both)
+        small = min(sum(weights[part].sum() for part in cluster.parts) for cluster in pair) < least
+        if len(few.parts) > 1 or (not small and _is_border(few, many, together, seen, required)):
+            clusters[kept] = _Cluster(many.parts + few.parts, few.same + many.same, few.both + many.both)
         else:
             clusters[kept] = _absorbed(few, many, same, both)
-    return [piece for cluster in clusters.values() for piece in cluster.pieces]
+    return [part for cluster in clusters.values() for part in cluster.parts]
 
 
 def _is_border(one: _Cluster, other: _Cluster, same: float, both: float, required: int) -> bool:
-    pairs = sum(map(len, one.pieces)) * sum(map(len, other.pieces))
+    pairs = sum(map(len, one.parts)) * sum(map(len, other.parts))
     looseness = max(one.looseness, other.looseness)
     return both - same >= required * pairs and both - same >= CONTRAST * looseness * both
 
 
 def _absorbed(one: _Cluster, other: _Cluster, same: Int[np.ndarray, "A A"], both: Int[np.ndarray, "A A"]) -> _Cluster:
-    """The only piece of ``one`` added to the piece of ``other`` that it holds together with best."""
-    (piece,) = one.pieces
+    """The only part of ``one`` added to the part of ``other`` that it holds together with best."""
+    (part,) = one.parts
     sums = np.array(
-        [[counts[np.ix_(piece, rest)].sum(dtype=np.float64) for rest in other.pieces] for counts in (same, both)]
+        [[counts[np.ix_(part, rest)].sum(dtype=np.float64) for rest in other.parts] for counts in (same, both)]
     )
     best = int(shares(*sums).argmax())
-    pieces = [rest + piece if number == best else rest for number, rest in enumerate(other.pieces)]
-    return _Cluster(pieces, one.same + other.same + sums[0, best], one.both + other.both + sums[1, best])
+    parts = [rest + part if number == best else rest for number, rest in enumerate(other.parts)]
+    return _Cluster(parts, one.same + other.same + sums[0, best], one.both + other.both + sums[1, best])
 
 
-def piece_ids(of_atom: Int[np.ndarray, " A"], instance: int, first: int) -> Int32[np.ndarray, " A"]:
-    """Ids of pieces: the largest is called like the instance, the others from ``first`` on."""
+def part_ids(of_atom: Int[np.ndarray, " A"], instance: int, first: int) -> Int32[np.ndarray, " A"]:
+    """Ids of parts: the largest is called like the instance, the others from ``first`` on."""
     return np.where(of_atom == 0, instance, of_atom + first - 1).astype(np.int32)
 
 

@@ -104,7 +104,7 @@ def as_views_show_it(
     votes = scene.votes
     if votes is not None and not model.is_untrained:
         votes = Votes.largest(counted.counts, len(model.means), votes.top, prototype_weight=BESIDE_VIEWS)
-    agreement = {} if instance_of_mask is None else {part: agreeing.share(part) for part in scene.masks.ids}
+    agreement = {} if instance_of_mask is None else {member: agreeing.share(member) for member in scene.masks.ids}
     return replace(scene, gaussians=counted.elect(), votes=votes, agreement=agreement)
 
 
@@ -184,15 +184,15 @@ def _by_consensus(model: ProtoSagaModel, views: TrainingViews, options: Consensu
     return found.association()
 
 
-def pool_features(views: TrainingViews, part_of_mask: Sequence[Int32[np.ndarray, " L+1"]]) -> MaskTable:
+def pool_features(views: TrainingViews, member_of_mask: Sequence[Int32[np.ndarray, " L+1"]]) -> MaskTable:
     """Masked average pooling of the feature maps of all training views (Eq. 17), for every mask."""
 
     def pooled() -> Iterator[MaskedView]:
         for index in _progress(range(len(views)), "Averaging features"):
-            parts = torch.from_numpy(part_of_mask[index])
+            members = torch.from_numpy(member_of_mask[index])
             features = views.features(index)
-            means, pixels = view_prototypes(features, views.label_map(index), len(parts) - 1)
-            yield MaskedView(views.names[index], means.cpu(), pixels.cpu(), parts)
+            means, pixels = view_prototypes(features, views.label_map(index), len(members) - 1)
+            yield MaskedView(views.names[index], means.cpu(), pixels.cpu(), members)
 
     return MaskTable.of_views(pooled(), views.embedding_dim)
 

@@ -71,7 +71,7 @@ def shown_labels(scene: SegmentedScene, visible: Rendered) -> tuple[Int32[Tensor
 def segment_at_level(
     scene: SegmentedScene, rendered: Rendered
 ) -> tuple[Int32[Tensor, "H W"], Float[Tensor, "H W"], Int32[Tensor, "H W"]]:
-    """Instance ids, their probability, and the ids of groups, instances or pieces, as the scene's display asks.
+    """Instance ids, their probability, and the ids of groups, instances or parts, as the scene's display asks.
 
     All three are 0 in the same places. At the level of the objects the first and the last are the same.
     """
@@ -79,8 +79,8 @@ def segment_at_level(
     if scene.display.granularity == OBJECTS or scene.levels is None:
         labels, confidence = scene.segment(*seen)
         return labels, confidence, labels
-    parts, confidence = scene.recognise(*seen)
-    return scene.owners_of(parts), confidence, shown_ids(scene, parts, rendered.pieces)
+    members, confidence = scene.recognise(*seen)
+    return scene.owners_of(members), confidence, shown_ids(scene, members, rendered.parts)
 
 
 def _shown(

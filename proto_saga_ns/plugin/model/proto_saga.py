@@ -25,7 +25,7 @@ from proto_saga_ns.plugin.model.outputs import embedding_outputs, segmentation_o
 from proto_saga_ns.plugin.model.render import CameraView, Gaussians, Rendered, camera_view, downscaled_labels, render
 from proto_saga_ns.recognition.cosine_softmax import cross_entropy
 from proto_saga_ns.scene import EmbeddingColors, SegmentedScene
-from proto_saga_ns.scene.shown import piece_channels
+from proto_saga_ns.scene.shown import part_channels
 from proto_saga_ns.scene.state import scene_from_state, scene_to_state
 
 
@@ -121,7 +121,7 @@ class ProtoSagaModel(SplatfactoModel):
     ) -> Gaussians:
         """What the rasterizer takes of the Gaussians that are inside the crop box, and perhaps only of some.
 
-        With a scene its votes are rendered, if it has any, and the pieces that its display tells apart.
+        With a scene its votes are rendered, if it has any, and the parts that its display tells apart.
         """
         chosen = slice(None) if keep is None else keep
         if cropped and self.crop_box is not None and not self.training:
@@ -131,11 +131,11 @@ class ProtoSagaModel(SplatfactoModel):
         if scene is None:
             return found
         votes = scene.votes_of(self.num_points, self.device)
-        pieces = piece_channels(scene, self.num_points, self.device)
+        parts = part_channels(scene, self.num_points, self.device)
         return replace(
             found,
             votes=None if votes is None else votes.of(chosen),
-            pieces=None if pieces is None else pieces[chosen],
+            parts=None if parts is None else parts[chosen],
         )
 
     def get_outputs(self, camera: Cameras) -> dict[str, Tensor]:  # type: ignore[override]

@@ -30,7 +30,7 @@ class Gaussians:
         colors: SH coefficients, or one row of colours in [0, 1] where the scene has no spherical harmonics.
         embeddings: D numbers each.
         votes: for labels (``rasterize/votes.py``); None if they are not to be rendered.
-        pieces: membership of C pieces (``scene/shown_level.py``); None if they are not to be rendered.
+        parts: membership of C parts (``scene/shown.py``); None if they are not to be rendered.
     """
 
     means: Float[Tensor, "N 3"]
@@ -40,7 +40,7 @@ class Gaussians:
     colors: Float[Tensor, "N K 3"]
     embeddings: Float[Tensor, "N D"]
     votes: GaussianVotes | None = None
-    pieces: Float[Tensor, "N C"] | None = None
+    parts: Float[Tensor, "N C"] | None = None
 
     @classmethod
     def from_parameters(cls, parameters: Mapping[str, Tensor]) -> Gaussians:
@@ -63,8 +63,8 @@ class Gaussians:
 
     @property
     def labelling(self) -> Float[Tensor, "N D+C"]:
-        """Embeddings and pieces."""
-        return self.embeddings if self.pieces is None else torch.cat([self.embeddings, self.pieces], dim=-1)
+        """Embeddings and parts."""
+        return self.embeddings if self.parts is None else torch.cat([self.embeddings, self.parts], dim=-1)
 
     def without_geometry_gradient(self) -> Gaussians:
         """The same Gaussians; gradients reach their embeddings (and colours) only."""
@@ -87,7 +87,7 @@ class Rendered:
         alpha: accumulated opacity.
         depth: expected depth along the camera's z axis; the largest depth where nothing was hit; None if not asked for.
         votes: alpha-blended; None if not asked for.
-        pieces: alpha-blended; None if not asked for.
+        parts: alpha-blended; None if not asked for.
     """
 
     rgb: Float[Tensor, "H W 3"]
@@ -95,7 +95,7 @@ class Rendered:
     alpha: Float[Tensor, "H W 1"]
     depth: Float[Tensor, "H W 1"] | None = None
     votes: RenderedVotes | None = None
-    pieces: Float[Tensor, "H W C"] | None = None
+    parts: Float[Tensor, "H W C"] | None = None
 
     def over(self, background: Float[Tensor, "#H #W 3"]) -> Float[Tensor, "H W 3"]:
         """Colours in [0, 1] before a background."""
@@ -154,8 +154,8 @@ def render(
         still = gaussians.without_geometry_gradient()
         labelling = rasterization(**_geometry(still), colors=still.labelling, **options)[0][0]
     depth = _filled_depth(depths, alpha) if with_depth else None
-    features, pieces = _taken_apart(labelling, gaussians)
-    return Rendered(rgb, features, alpha, depth, votes, pieces), info
+    features, parts = _taken_apart(labelling, gaussians)
+    return Rendered(rgb, features, alpha, depth, votes, parts), info
 
 
 def _options(view: CameraView, antialiased: bool) -> dict[str, Any]:
@@ -172,17 +172,17 @@ def _options(view: CameraView, antialiased: bool) -> dict[str, Any]:
 def _nothing(gaussians: Gaussians, view: CameraView) -> Rendered:
     """What a crop box without Gaussians shows."""
     blank = gaussians.means.new_zeros(view.height, view.width, 1)
-    features, pieces = _taken_apart(blank.expand(-1, -1, gaussians.labelling.shape[-1]), gaussians)
+    features, parts = _taken_apart(blank.expand(-1, -1, gaussians.labelling.shape[-1]), gaussians)
     votes = None if gaussians.votes is None else blank.expand(-1, -1, gaussians.votes.count)
-    return Rendered(blank.expand(-1, -1, 3), features, blank, blank, votes, pieces)
+    return Rendered(blank.expand(-1, -1, 3), features, blank, blank, votes, parts)
 
 
 def _taken_apart(labelling: Tensor, gaussians: Gaussians) -> tuple[Tensor, Tensor | None]:
-    """Features and pieces."""
-    if gaussians.pieces is None:
+    """Features and parts."""
+    if gaussians.parts is None:
         return labelling, None
-    features, pieces = labelling.split([gaussians.embeddings.shape[-1], gaussians.pieces.shape[-1]], dim=-1)
-    return features, pieces
+    features, parts = labelling.split([gaussians.embeddings.shape[-1], gaussians.parts.shape[-1]], dim=-1)
+    return features, parts
 
 
 def _geometry(gaussians: Gaussians) -> dict[str, Tensor]:

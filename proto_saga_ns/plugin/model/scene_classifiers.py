@@ -43,7 +43,7 @@ def classifier_masks(
         return _own_classifier(model, masks)
     if options.classifier == "trained":
         weights = F.normalize(_train(model, views, association, options).cpu(), dim=1)
-        return replace(masks, features=F.pad(weights, (0, 0, 1, 0))[masks.part.long()])
+        return replace(masks, features=F.pad(weights, (0, 0, 1, 0))[masks.member.long()])
     if options.classifier == "kmeans":
         clusters = kmeans_prototypes(masks.view_prototypes[1], association.num_instances, options.seed)
     else:

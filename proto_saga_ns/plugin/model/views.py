@@ -37,7 +37,7 @@ class SegmentedView:
 
     Attributes:
         rgb: rendered colours in [0, 1].
-        labels: instance ids (or those of groups or pieces), 0 where nothing was recognised.
+        labels: instance ids (or those of groups or parts), 0 where nothing was recognised.
         confidence: probability of the instance that won, 0 where the label is 0.
     """
 
@@ -139,7 +139,7 @@ def render_view(
 def segment_view(
     model: ProtoSagaModel, scene: SegmentedScene, camera: Cameras, granularity: float = OBJECTS
 ) -> SegmentedView:
-    """Segment one view of a model by a segmented scene: its objects, or with another granularity groups or pieces.
+    """Segment one view of a model by a segmented scene: its objects, or with another granularity groups or parts.
 
     Raises:
         ProtoSagaError: the scene has no other level than that of the objects, or no parts of the model's Gaussians.

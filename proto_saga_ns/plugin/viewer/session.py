@@ -72,10 +72,10 @@ class Session:
         return ""
 
     def look_at_level(self, granularity: float) -> str:
-        """Give each group, object or piece a colour of its own; what is selected, hidden or corrected stays.
+        """Give each group, object or part a colour of its own; what is selected, hidden or corrected stays.
 
         Raises:
-            ProtoSagaError: the scene has no groups and pieces.
+            ProtoSagaError: the scene has no groups and parts.
         """
         at_granularity(self.scene, granularity)
         self.show(granularity=granularity)

@@ -42,9 +42,9 @@ def assert_same_but_for_order(first: Consensus, second: Consensus, order: np.nda
     assert (first.votes.labels == second.votes.labels).all()
     assert (first.votes.shares == second.votes.shares).all()
     assert (first.tree.linkage == second.tree.linkage).all()
-    for mine, theirs in ((first.levels.pieces, second.levels.pieces), (first.levels.groups, second.levels.groups)):
+    for mine, theirs in ((first.levels.parts, second.levels.parts), (first.levels.groups, second.levels.groups)):
         assert same_tensors(mine, theirs)
-    assert torch.equal(first.levels.piece_of_gaussian, second.levels.piece_of_gaussian)
+    assert torch.equal(first.levels.part_of_gaussian, second.levels.part_of_gaussian)
 
 
 @settings(max_examples=25, deadline=None)

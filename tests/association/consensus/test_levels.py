@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.sparse import coo_array, csr_array
 
 from proto_saga_ns.association.consensus.agreement import count_agreement
-from proto_saga_ns.association.consensus.hierarchy import NEVER, agglomerate_shares, find_groups, find_pieces, own_masks
+from proto_saga_ns.association.consensus.hierarchy import NEVER, agglomerate_shares, find_groups, find_parts, own_masks
 from proto_saga_ns.association.options import ConsensusOptions
 from proto_saga_ns.rasterize.contributions import UNITS_PER_PIXEL
 from tests.association.consensus.worlds import instances_of_labels
@@ -80,8 +80,8 @@ def masks_of_parts(part_of_atom: np.ndarray, along_parts: float, at_random: floa
 def test_parts_that_masks_show_are_found(num_parts: int, seed: int) -> None:
     parts = np.repeat(np.arange(num_parts), 8)
     weights = np.repeat(np.arange(num_parts, 0, -1), 8)
-    pieces, joins = find_pieces(masks_of_parts(parts, 0.4, 0.05, seed), weights, required=3)
-    assert pieces.tolist() == parts.tolist()
+    parts, joins = find_parts(masks_of_parts(parts, 0.4, 0.05, seed), weights, required=3)
+    assert parts.tolist() == parts.tolist()
     assert sorted(gone for gone, _, _ in joins) == list(range(1, num_parts))
     assert all(kept < gone and 0.3 < share < 0.9 for gone, kept, share in joins)
     shares = [share for _, _, share in joins]
@@ -103,7 +103,7 @@ def masks_broken_along_lines(side: int, rate: float, seed: int) -> list[np.ndarr
 
 def test_masks_that_break_anywhere_make_no_parts() -> None:
     for seed in range(20):
-        assert not find_pieces(masks_broken_along_lines(7, 0.3, seed), np.ones(49, dtype=np.int64), required=3)[1]
+        assert not find_parts(masks_broken_along_lines(7, 0.3, seed), np.ones(49, dtype=np.int64), required=3)[1]
 
 
 @settings(max_examples=25, deadline=None)
@@ -112,18 +112,18 @@ def test_the_order_of_views_and_the_names_of_masks_mean_nothing(seed: int) -> No
     rng = np.random.default_rng(seed)
     parts, weights = np.repeat(np.arange(3), 6), rng.integers(1, 9, 18)
     masks = masks_of_parts(parts, 0.3, 0.2, seed)
-    pieces, joins = find_pieces(masks, weights, required=3)
+    parts, joins = find_parts(masks, weights, required=3)
     renamed = [np.append(0, 1 + rng.permutation(4))[view] for view in masks]
-    again, joins_again = find_pieces([renamed[index] for index in rng.permutation(VIEWS)], weights, required=3)
-    assert pieces.tolist() == again.tolist() and joins == joins_again
+    again, joins_again = find_parts([renamed[index] for index in rng.permutation(VIEWS)], weights, required=3)
+    assert parts.tolist() == again.tolist() and joins == joins_again
 
 
-def test_too_few_views_and_too_small_pieces_say_nothing() -> None:
+def test_too_few_views_and_too_small_parts_say_nothing() -> None:
     parts, weights = np.repeat([0, 1], 8), np.repeat([10, 1], 8)
     masks = [np.ones(16, dtype=np.int64)] * 20 + [1 + parts] * 3
-    assert len(find_pieces(masks, weights, required=3)[1]) == 1
-    assert len(find_pieces(masks, weights, required=4)[1]) == 0
-    assert len(find_pieces(masks, np.where(parts, 1, 100), required=3)[1]) == 0
+    assert len(find_parts(masks, weights, required=3)[1]) == 1
+    assert len(find_parts(masks, weights, required=4)[1]) == 0
+    assert len(find_parts(masks, np.where(parts, 1, 100), required=3)[1]) == 0
 
 
 def view_of(labels: np.ndarray) -> csr_array:

@@ -30,7 +30,7 @@ def of_a_later_version(scene: dict[str, Any]) -> dict[str, Any]:
 
 
 def damaged(scene: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in scene.items() if name != "masks.part"}
+    return {name: value for name, value in scene.items() if name != "masks.member"}
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ def test_groups_join_as_shown_in_one_step(run: Run, session: Session) -> None:
     shown = run.model.get_outputs_for_camera(viewer_camera(run))["segmentation"]
     assert not session.editor.can_undo
     assert session.join_as_shown() == f"Joined {count} objects to {count - 1}, as they were shown."
-    assert session.scene.parts(first) == tuple(sorted((first, second)))
+    assert session.scene.members(first) == tuple(sorted((first, second)))
     for granularity in (0.2, 0.5):
         session.look_at_level(granularity)
         assert torch.equal(run.model.get_outputs_for_camera(viewer_camera(run))["segmentation"], shown)

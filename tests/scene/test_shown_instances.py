@@ -18,7 +18,7 @@ from proto_saga_ns.scene.shown import (
     count_shown,
     group_heads,
     shown_gaussians,
-    shown_things,
+    shown_instances,
     table_at_level,
 )
 from tests.scene.scenes import scene_with_levels
@@ -37,7 +37,7 @@ def of_gaussians(scene: SegmentedScene) -> Tensor:
 def test_every_shown_id_is_one_thing(seed: int, granularity: float, with_merge: bool) -> None:
     scene = at_granularity(scene_with_levels(seed), granularity)
     scene = merged(scene, scene.ids[:2]) if with_merge else scene
-    things = shown_things(scene, of_gaussians(scene))
+    things = shown_instances(scene, of_gaussians(scene))
     ids = [thing.id for thing in things]
     assert sorted({*ids}) == ids and len(ids) == count_shown(scene)
     assert len({thing.name for thing in things}) == len(ids)
@@ -50,7 +50,7 @@ def test_every_shown_id_is_one_thing(seed: int, granularity: float, with_merge: 
 @given(SEEDS, st.floats(0, 1))
 def test_things_name_their_objects(seed: int, granularity: float) -> None:
     scene = at_granularity(scene_with_levels(seed), granularity)
-    heads, things = group_heads(scene), shown_things(scene, of_gaussians(scene))
+    heads, things = group_heads(scene), shown_instances(scene, of_gaussians(scene))
     assert {number for thing in things for number in thing.objects} == {*scene.ids}
     for thing in things:
         if granularity < OBJECTS:
@@ -66,12 +66,12 @@ def test_names_of_groups_and_parts() -> None:
     scene = scene_with_levels(0)
     assert scene.levels is not None
     joins = Joins.of([(6, 3, 0.9), (7, 3, 0.6)]), Joins.of([(2, 1, 0.3)])
-    scene = replace(scene, levels=Levels(*joins, scene.levels.piece_of_gaussian, theta=0.5))
+    scene = replace(scene, levels=Levels(*joins, scene.levels.part_of_gaussian, theta=0.5))
     scene = renamed(renamed(scene, 3, "red chair"), min((1, 2), key=lambda n: scene.instance(n).pixels), "desk")
 
     def names(granularity: float) -> dict[int, str]:
         looked = at_granularity(scene, granularity)
-        return {thing.id: thing.name for thing in shown_things(looked, of_gaussians(looked))}
+        return {thing.id: thing.name for thing in shown_instances(looked, of_gaussians(looked))}
 
     head = max((1, 2), key=lambda n: scene.instance(n).pixels)
     assert names(0.0) == {head: "desk", 3: "red chair", 4: "instance 4", 5: "instance 5"}
