@@ -15,7 +15,6 @@ from typing import Generic, TypeVar, overload
 import numpy as np
 from jaxtyping import Float, UInt8
 
-T = TypeVar("T")
 S = TypeVar("S")
 T = TypeVar("T")
 

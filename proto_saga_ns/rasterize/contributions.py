@@ -164,7 +164,7 @@ def _gradient(
     return torch.autograd.grad(image, colors, chosen)[0]
 
 
-def in_units(
+def count_in_units(
     found: Contributions,
 ) -> tuple[Int[np.ndarray, " E"], Int[np.ndarray, " E"], Int[np.ndarray, " E"]]:
     """Gaussians, labels and weights in 2^-20 pixels, above 0; weights under half a unit are nothing."""

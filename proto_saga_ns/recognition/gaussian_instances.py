@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Float, Int32
 from torch import Tensor
 
-from proto_saga_ns.rasterize.contributions import UNITS_PER_PIXEL, Contributions, in_units
+from proto_saga_ns.rasterize.contributions import UNITS_PER_PIXEL, Contributions, count_in_units
 
 ID_BITS = 32
 MIN_SEEN = 0.1
@@ -69,7 +69,7 @@ class InstanceVotes:
 
     def add(self, view: Contributions) -> None:
         """Take one view."""
-        gaussians, labels, units = in_units(view)
+        gaussians, labels, units = count_in_units(view)
         keys = (gaussians.astype(np.int64) << ID_BITS) + labels
         places = np.searchsorted(self._keys, keys)
         known = places < len(self._keys)

@@ -13,7 +13,7 @@ from scipy.sparse import csr_array
 from torch import Tensor
 
 from proto_saga_ns.association.claims import Progress, Views
-from proto_saga_ns.rasterize.contributions import Contributions, contributions, in_units
+from proto_saga_ns.rasterize.contributions import Contributions, contributions, count_in_units
 
 MAX_BYTES = 1 << 30
 """Enough for 200 views of a million Gaussians."""
@@ -38,7 +38,7 @@ class BlendedView:
     @classmethod
     def of(cls, found: Contributions, num_labels: int) -> BlendedView:
         """From the rasterizer's contributions."""
-        return cls(*in_units(found), num_labels)
+        return cls(*count_in_units(found), num_labels)
 
 
 class BlendedViews(Protocol):

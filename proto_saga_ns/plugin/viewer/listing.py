@@ -1,4 +1,4 @@
-"""The list of instances as text for the panel. The viewer reads Markdown with JSX in it, so names are made harmless."""
+"""The list of instances as text for the panel. The viewer reads Markdown with JSX in it, so names are escaped."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ DOUBT_MARK = "(?)"
 _SPECIAL = re.compile(r"^(?=import\b|export\b).|[\\`*_{}\[\]()#+\-.!|<>~&$\"']")
 
 
-def harmless(text: str) -> str:
+def escape_markdown(text: str) -> str:
     """Text that Markdown and JSX show as it is, on one line; a line that starts like a JavaScript module included."""
     return _SPECIAL.sub(lambda match: f"&#{ord(match[0])};", " ".join(text.split()))
 
@@ -46,13 +46,13 @@ def table(scene: SegmentedScene) -> str:
     head = ["| | name | pixels |", "|---|---|---|"]
     notes = [f"… and {more} smaller ones"] if more else []
     if any(instance.is_doubtful for instance in shown):
-        notes.append(harmless(f"{DOUBT_MARK} doubtful: {DOUBT}"))
+        notes.append(escape_markdown(f"{DOUBT_MARK} doubtful: {DOUBT}"))
     return "\n\n".join(["\n".join([*head, *rows]), *notes])
 
 
 def _row(instance: Instance, selected: Sequence[int], hidden: Sequence[int]) -> str:
     r, g, b = instance.color
-    name = harmless(choice(instance) + (f" {DOUBT_MARK}" if instance.is_doubtful else ""))
+    name = escape_markdown(choice(instance) + (f" {DOUBT_MARK}" if instance.is_doubtful else ""))
     shown = f"**{name}**" if instance.id in selected else f"~~{name}~~" if instance.id in hidden else name
     return f"| `#{r:02x}{g:02x}{b:02x}` | {shown} | {short_count(instance.pixels)} |"
 
@@ -65,7 +65,7 @@ def short_count(count: int) -> str:
     return str(count)
 
 
-def waiting(training: bool) -> str:
+def explain_empty_panel(training: bool) -> str:
     """One line for a scene without instances."""
     when = "They are found when training ends" if training else "Association has not run yet"
     return f"No instances yet. {when}; the button finds those of the masks as they are now."

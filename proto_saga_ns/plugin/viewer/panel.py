@@ -19,7 +19,15 @@ from nerfstudio.viewer.utils import get_camera
 from nerfstudio.viewer.viewer_elements import ViewerControl
 
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.plugin.viewer.listing import by_size, choice, chosen_id, harmless, summary, table, waiting
+from proto_saga_ns.plugin.viewer.listing import (
+    by_size,
+    choice,
+    chosen_id,
+    escape_markdown,
+    explain_empty_panel,
+    summary,
+    table,
+)
 from proto_saga_ns.plugin.viewer.looking import Spot
 from proto_saga_ns.plugin.viewer.session import Session
 from proto_saga_ns.plugin.viewer.widgets import OUTPUTS, SHOWING_SELECTION, Widgets, add_tab
@@ -166,7 +174,7 @@ class ObjectsPanel(ViewerControl):
 
     def _say(self, said: str) -> None:
         assert self._widgets is not None
-        self._widgets.message.content = harmless(said)
+        self._widgets.message.content = escape_markdown(said)
 
     def _refresh(self, said: str) -> None:
         """Bring all widgets up to the scene."""
@@ -188,7 +196,7 @@ class ObjectsPanel(ViewerControl):
     def _texts(self) -> tuple[str, str]:
         """The first line, and the list of instances."""
         if not self._session.has_scene:
-            return waiting(self.viewer.trainer is not None), ""
+            return explain_empty_panel(self.viewer.trainer is not None), ""
         editor = self._session.editor
         return summary(editor.scene, editor.unsaved, editor.display_changed), table(editor.scene)
 

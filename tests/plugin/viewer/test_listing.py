@@ -14,7 +14,7 @@ from proto_saga_ns.plugin.viewer.listing import (
     by_size,
     choice,
     chosen_id,
-    harmless,
+    escape_markdown,
     short_count,
     summary,
     table,
@@ -55,7 +55,7 @@ def scene_of(
 @example("export const a = 1")
 @example("import x")
 def test_nothing_in_a_name_means_anything_to_markdown_or_jsx(name: str) -> None:
-    text = harmless(name)
+    text = escape_markdown(name)
     assert html.unescape(text) == " ".join(name.split())
     assert not set(re.sub(r"&#\d+;", "", text)) & set("\\`*_{}[]()#+-.!|<>~&$\"'")
     assert not re.match(r"(import|export)\b", text)
