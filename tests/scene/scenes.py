@@ -176,7 +176,7 @@ def same_tensors(first: Any, second: Any) -> bool:
     )
 
 
-def corrected_member(scene: SegmentedScene) -> dict[str, object]:
+def corrected_state(scene: SegmentedScene) -> dict[str, object]:
     """All of a scene but what is displayed, as plain values."""
     state = scene_to_state(replace(scene, display=Display()))
     return {name: value.tolist() if isinstance(value, torch.Tensor) else value for name, value in state.items()}

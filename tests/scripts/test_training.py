@@ -34,7 +34,7 @@ def test_a_training_that_was_interrupted_is_not_taken_for_a_whole_one(
 ) -> None:
     """After Ctrl-C ns-train ends with code 0."""
     training = Training("proto-saga-lite", Path("dining"), tmp_path, "seed0", 0, steps=10)
-    monkeypatch.setattr("training.subprocess.run", lambda command, **_: subprocess.CompletedProcess(command, 0))
+    monkeypatch.setattr("common.training.subprocess.run", lambda command, **_: subprocess.CompletedProcess(command, 0))
     checkpoints = tmp_path / "dining" / "proto-saga-lite" / "seed0" / "nerfstudio_models"
     checkpoints.mkdir(parents=True)
     (checkpoints / "step-000000005.ckpt").touch()

@@ -38,6 +38,7 @@ def run(request: pytest.FixtureRequest, loaded: Run, banked_scene: SegmentedScen
     scene = loaded.scene
     loaded.model.scene = banked_scene if request.param == "prototypes" else scene
     yield loaded
+    loaded.pipeline.eval()
     loaded.model.scene = scene
 
 

@@ -22,7 +22,8 @@ def test_the_mode_stays_even_if_nothing_is_found(run: Run, monkeypatch: pytest.M
     """Masks that changed since training are an error of the user's."""
     run.pipeline.train()
     scene = run.model.scene
-    monkeypatch.setattr(type(run.model.view_classifiers), "labels_per_view", property(lambda _: [1, 2, 3]))
+    others = [count + 1 for count in run.model.view_classifiers.labels_per_view]
+    monkeypatch.setattr(type(run.model.view_classifiers), "labels_per_view", property(lambda _: others))
     with pytest.raises(ProtoSagaError, match="changed since training"):
         run.pipeline.associate()
     assert run.model.training and run.model.scene is scene

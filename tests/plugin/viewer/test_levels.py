@@ -13,13 +13,13 @@ from proto_saga_ns.plugin.run import Run
 from proto_saga_ns.plugin.viewer.listing import by_size
 from proto_saga_ns.plugin.viewer.session import Session
 from tests.plugin.viewer.conftest import selected, shown_ids, spot_showing, viewer_camera, viewer_view
-from tests.scene.scenes import corrected_part, with_levels
+from tests.scene.scenes import corrected_state, with_levels
 
 
 def test_granularity_is_a_way_of_looking(run: Run, session: Session) -> None:
     run.model.scene = with_levels(session.scene)
     first, second, third = (instance.id for instance in by_size(session.scene)[:3])
-    before = corrected_part(session.scene)
+    before = corrected_state(session.scene)
     objects = run.model.get_outputs_for_camera(viewer_camera(run))
     assert session.look_at_level(0.2).endswith(f"shown as {len(session.scene.ids) - 1} groups.")
     groups = run.model.get_outputs_for_camera(viewer_camera(run))
@@ -35,7 +35,7 @@ def test_granularity_is_a_way_of_looking(run: Run, session: Session) -> None:
     for shown, touched in ((groups, (first, second)), (parts, (third,))):
         different = (shown["segmentation"] != objects["segmentation"]).any(dim=-1).numpy()
         assert different.any() and set(labels[different].tolist()) <= set(touched)
-    assert corrected_part(session.scene) == before
+    assert corrected_state(session.scene) == before
 
 
 def test_a_click_selects_a_group_as_a_whole_and_merging_makes_it_last(run: Run, session: Session) -> None:
@@ -57,7 +57,7 @@ def test_a_click_selects_a_group_as_a_whole_and_merging_makes_it_last(run: Run, 
 def test_groups_join_as_shown_in_one_step(run: Run, session: Session) -> None:
     run.model.scene = with_levels(session.scene)
     first, second, _ = (instance.id for instance in by_size(session.scene)[:3])
-    before, count = corrected_part(session.scene), len(session.scene.ids)
+    before, count = corrected_state(session.scene), len(session.scene.ids)
     for granularity in (0.5, 1.0):
         session.look_at_level(granularity)
         with pytest.raises(ProtoSagaError, match="No objects are shown as one"):
@@ -72,7 +72,7 @@ def test_groups_join_as_shown_in_one_step(run: Run, session: Session) -> None:
         assert torch.equal(run.model.get_outputs_for_camera(viewer_camera(run))["segmentation"], shown)
     assert session.editor.unsaved == 1
     session.undo()
-    assert corrected_part(session.scene) == before and not session.editor.can_undo
+    assert corrected_state(session.scene) == before and not session.editor.can_undo
 
 
 def test_a_scene_without_levels_stays_at_its_objects(run: Run, session: Session) -> None:

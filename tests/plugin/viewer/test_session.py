@@ -16,7 +16,7 @@ from proto_saga_ns.plugin.viewer.listing import by_size
 from proto_saga_ns.plugin.viewer.session import Session
 from proto_saga_ns.scene.state import scene_from_state, scene_to_state
 from tests.plugin.viewer.conftest import selected, shown_ids, spot_showing, viewer_camera, viewer_view
-from tests.scene.scenes import corrected_part
+from tests.scene.scenes import corrected_state
 
 ACTIONS = 1000
 
@@ -87,7 +87,7 @@ def test_hidden_instances_leave_the_picture_and_come_back(run: Run, session: Ses
 
 
 def test_merging_recolours_and_undo_brings_everything_back(run: Run, session: Session) -> None:
-    before, start = corrected_part(session.scene), segment_view(run.model, session.scene, viewer_camera(run)).labels
+    before, start = corrected_state(session.scene), segment_view(run.model, session.scene, viewer_camera(run)).labels
     large, small = sorted(shown_ids(run)[:2], key=lambda n: -session.scene.instance(n).pixels)
     session.select([small, large])
     said = session.merge_selected()
@@ -96,7 +96,7 @@ def test_merging_recolours_and_undo_brings_everything_back(run: Run, session: Se
     labels = segment_view(run.model, session.scene, viewer_camera(run)).labels
     assert (labels == torch.from_numpy(start).masked_fill(torch.from_numpy(start) == small, large).numpy()).all()
     assert session.editor.unsaved == 1
-    assert session.undo() == "Undo done." and corrected_part(session.scene) == before
+    assert session.undo() == "Undo done." and corrected_state(session.scene) == before
     assert session.redo() == "Redo done." and small not in session.scene.ids
     assert session.redo() == "There is nothing to redo."
 
@@ -218,7 +218,7 @@ def test_a_scene_that_is_replaced_from_outside_is_noticed(run: Run, session: Ses
 
 def test_a_thousand_random_actions_leave_a_whole_scene(run: Run, session: Session) -> None:
     """Whatever they were, the scene saves and loads as it is, and undoing all leads back to the start."""
-    before, dice, view = corrected_part(session.scene), random.Random(0), viewer_view(run)
+    before, dice, view = corrected_state(session.scene), random.Random(0), viewer_view(run)
     some = [(dice.random(), dice.random()) for _ in range(40)]
     actions: list[Callable[[], object]] = [
         lambda: session.select(dice.sample(session.scene.ids, min(2, len(session.scene.ids))), dice.random() < 0.3),
@@ -255,7 +255,7 @@ def test_a_thousand_random_actions_leave_a_whole_scene(run: Run, session: Sessio
     assert done > ACTIONS / 2
     again = scene_from_state(scene_to_state(session.scene))
     assert again.display == session.scene.display and again.instances == session.scene.instances
-    assert corrected_part(again) == corrected_part(session.scene)
+    assert corrected_state(again) == corrected_state(session.scene)
     while session.editor.can_undo:
         session.undo()
-    assert corrected_part(session.scene) == before
+    assert corrected_state(session.scene) == before
