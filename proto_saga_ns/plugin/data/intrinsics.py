@@ -6,6 +6,9 @@ import math
 from pathlib import Path
 from typing import Any
 
+from nerfstudio.utils.rich_utils import CONSOLE
+from rich.markup import escape
+
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.labels.folder import image_size
 from proto_saga_ns.labels.images import read_pose_file, with_suffix
@@ -21,11 +24,13 @@ def read_with_intrinsics(path: Path) -> dict[str, Any]:
     camera_angle_y (one stands for both), the principal point in the centre. Numbers of a frame go before those of the
     file, which nerfstudio has the other way round.
 
+    An image that is named twice is taken once: else one of the two may train and the other test.
+
     Raises:
         ProtoSagaError: it cannot be read, or says no focal length.
     """
     content = read_pose_file(path)
-    frames = content["frames"]
+    frames = content["frames"] = _without_repeats(content["frames"], path)
     for names in (*((name,) for name in PINHOLE), DISTORTION):
         if any(name in frame for frame in frames for name in names):
             shared = {name: content.pop(name) for name in names if name in content}
@@ -33,6 +38,19 @@ def read_with_intrinsics(path: Path) -> dict[str, Any]:
     if any(name not in content for name in PINHOLE):
         _complete(content, path)
     return content
+
+
+def _without_repeats(frames: list[dict[str, Any]], path: Path) -> list[dict[str, Any]]:
+    by_image: dict[str, dict[str, Any]] = {}
+    for frame in frames:
+        by_image.setdefault(frame["file_path"], frame)
+    once = list(by_image.values())
+    if len(once) < len(frames):
+        CONSOLE.print(
+            f"[bold yellow]{len(frames) - len(once)} frames of {escape(str(path))} name an image that another names "
+            "too; the first of each counts."
+        )
+    return once
 
 
 def _complete(content: dict[str, Any], path: Path) -> None:

@@ -60,6 +60,17 @@ def test_numbers_of_a_frame_go_before_those_of_the_file(scene: TinyScene) -> Non
     assert cameras.distortion_params[0, 0] == 0.125 and not cameras.distortion_params[1:].any()
 
 
+def test_an_image_that_is_named_twice_is_taken_once(scene: TinyScene, capsys: pytest.CaptureFixture[str]) -> None:
+    """Else it may train and test."""
+    before = outputs_of(scene, eval_mode="interval", eval_interval=2)
+    assert "first of each" not in capsys.readouterr().out
+    edit(scene, lambda content: content.update(frames=[*content["frames"], *content["frames"][:2]]))
+    after = outputs_of(scene, eval_mode="interval", eval_interval=2)
+    assert after.image_filenames == before.image_filenames
+    assert torch.equal(after.cameras.camera_to_worlds, before.cameras.camera_to_worlds)
+    assert "2 frames of" in " ".join(capsys.readouterr().out.split())
+
+
 def test_no_focal_length_at_all_is_an_error(scene: TinyScene) -> None:
     edit(scene, lambda content: [content.pop(name) for name in ("fl_x", "fl_y")])
     with pytest.raises(ProtoSagaError, match=r"transforms\.json says no focal length of images/view_000\.png.*fl_x"):
