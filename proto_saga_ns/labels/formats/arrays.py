@@ -16,7 +16,7 @@ from PIL import Image
 
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.files import write_atomically
-from proto_saga_ns.labels.formats.base import Flatten, Views, by_image, check_shape, files_with, folder_of
+from proto_saga_ns.labels.formats.base import Flatten, Views, by_image, check_shape, find_files
 from proto_saga_ns.labels.label_map import MAX_ID, compact_labels
 from proto_saga_ns.labels.view_names import view_name
 
@@ -30,7 +30,7 @@ def read_tiffs(path: Path, images: Sequence[Path], flatten: Flatten) -> Views:
     Raises:
         ProtoSagaError: a file cannot be read, has colours or fractions, or does not fit its image.
     """
-    files = _files(path, ".tif", ".tiff")
+    _, files = find_files(path, images, (".tif", ".tiff"))
     for image, file in by_image(files, images, path, "a TIFF an image, such as {stem}.tif"):
         yield image, _labels(_read_tiff(file), file, image, flatten)
 
@@ -49,7 +49,7 @@ def read_arrays(path: Path, images: Sequence[Path], flatten: Flatten) -> Views:
     Raises:
         ProtoSagaError: a file cannot be read, holds another kind of array, or does not fit its image.
     """
-    files = _files(path, ".npy", ".npz")
+    _, files = find_files(path, images, (".npy", ".npz"))
     for image, file in by_image(files, images, path, "an array an image, such as {stem}.npy"):
         yield image, _labels(_read_array(file), file, image, flatten)
 
@@ -60,12 +60,6 @@ def write_arrays(path: Path, views: Views) -> None:
         buffer = io.BytesIO()
         np.save(buffer, labels.astype(np.int32))
         write_atomically(path / f"{view_name(image)}.npy", buffer.getvalue())
-
-
-def _files(path: Path, *suffixes: str) -> dict[str, Path]:
-    if not (files := files_with(suffixes, path)):
-        folder_of(path, suffix=suffixes[0])  # which says that there are none
-    return files
 
 
 def _read_tiff(file: Path) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,10 +34,28 @@ class Format:
     """(file or folder, views); each file is written atomically"""
 
 
-def files_with(suffixes: Collection[str], folder: Path) -> dict[str, Path]:
-    """The files of a folder, and of those in it, that end so, by name and in its order."""
-    found = (file for file in folder.rglob("*") if file.suffix.lower() in suffixes and file.is_file())
-    return files_by_name(folder, sorted(found))
+def entries(folder: Path, images: Sequence[Path]) -> Iterator[Path]:
+    """What lies in a folder, and in those sub-folders of it that the views have, in name order."""
+    places = {(folder / view_name(image)).parent for image in images} | {folder}
+    return (entry for place in sorted(places) if place.is_dir() for entry in sorted(place.iterdir()))
+
+
+def find_files(
+    path: Path, images: Sequence[Path], suffixes: Sequence[str], *names: str
+) -> tuple[Path, dict[str, Path]]:
+    """The first folder with files that end so, of the sub-folders of these names and ``path``; and the files by name.
+
+    Raises:
+        ProtoSagaError: there is no such folder.
+    """
+    for folder in (*(path / name for name in names), path):
+        found = [file for file in entries(folder, images) if file.suffix.lower() in suffixes and file.is_file()]
+        if found:
+            return folder, files_by_name(folder, found)
+    raise ProtoSagaError(
+        f"No masks: {path} holds no *{suffixes[0]} file"
+        + (f", nor does {' or '.join(names)}/ in it." if names else ".")
+    )
 
 
 def by_image(files: Mapping[str, Path], images: Sequence[Path], place: Path, expected: str) -> list[tuple[Path, Path]]:
@@ -61,20 +79,6 @@ def by_image(files: Mapping[str, Path], images: Sequence[Path], place: Path, exp
 
 def _pairs(images: Sequence[Path], found: Sequence[Path | None]) -> list[tuple[Path, Path]]:
     return [(image, file) for image, file in zip(images, found, strict=True) if file is not None]
-
-
-def folder_of(path: Path, *names: str, suffix: str) -> Path:
-    """``path``, or the first of its sub-folders of these names that holds such files.
-
-    Raises:
-        ProtoSagaError: there is no such folder.
-    """
-    for folder in (*(path / name for name in names), path):
-        if folder.is_dir() and files_with((suffix,), folder):
-            return folder
-    raise ProtoSagaError(
-        f"No masks: {path} holds no *{suffix} file" + (f", nor does {' or '.join(names)}/ in it." if names else ".")
-    )
 
 
 def load_json(path: Path, expected: str) -> Any:

@@ -17,7 +17,7 @@ from jaxtyping import Int, Int32, UInt8
 
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.files import write_atomically
-from proto_saga_ns.labels.formats.base import Flatten, Views, by_image, check_shape, files_with, folder_of
+from proto_saga_ns.labels.formats.base import Flatten, Views, by_image, check_shape, find_files
 from proto_saga_ns.labels.label_map import compact_labels
 from proto_saga_ns.labels.view_names import view_name
 
@@ -72,8 +72,8 @@ def object_labels(patches: Int[np.ndarray, "H W"], correlation: UInt8[np.ndarray
 
 
 def _read(path: Path, images: Sequence[Path]):
-    folder = folder_of(path, "sam", suffix=".npz")
-    for image, file in by_image(files_with((".npz",), folder), images, folder, "an NPZ an image, such as {stem}.npz"):
+    folder, files = find_files(path, images, (".npz",), "sam")
+    for image, file in by_image(files, images, folder, "an NPZ an image, such as {stem}.npz"):
         patches, correlation = _load(file)
         check_shape(file, patches, image)
         yield image, patches, correlation

@@ -17,7 +17,7 @@ from PIL import Image
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.files import write_atomically
 from proto_saga_ns.labels.folder import index_masks
-from proto_saga_ns.labels.formats.base import Flatten, Views, by_image, check_shape, files_with, folder_of
+from proto_saga_ns.labels.formats.base import Flatten, Views, by_image, check_shape, find_files
 from proto_saga_ns.labels.label_map import compact_labels, read_label_map, write_label_map
 from proto_saga_ns.labels.view_names import view_name
 
@@ -84,8 +84,8 @@ def _gaga_targets(folder: Path, views: Views) -> Views:
 
 
 def _read_pngs(path: Path, images: Sequence[Path], *folders: str) -> Views:
-    folder = folder_of(path, *folders, suffix=".png")
-    for image, file in by_image(files_with((".png",), folder), images, folder, "a PNG an image, such as {stem}.png"):
+    folder, files = find_files(path, images, (".png",), *folders)
+    for image, file in by_image(files, images, folder, "a PNG an image, such as {stem}.png"):
         yield image, _read(file, image)
 
 

@@ -17,7 +17,7 @@ from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.files import write_json
 from proto_saga_ns.labels.flatten import MaskPatch
 from proto_saga_ns.labels.folder import image_size
-from proto_saga_ns.labels.formats.base import Flatten, Views, by_image, check_shape, files_with, folder_of, load_json
+from proto_saga_ns.labels.formats.base import Flatten, Views, by_image, check_shape, find_files, load_json
 from proto_saga_ns.labels.formats.rle import encode_label_map, from_rle, patch_to_rle
 from proto_saga_ns.labels.view_names import view_name
 
@@ -30,8 +30,8 @@ def read_sam_json(path: Path, images: Sequence[Path], flatten: Flatten) -> Views
     Raises:
         ProtoSagaError: a file is unreadable or of another form, or masks have another size than their image.
     """
-    folder = folder_of(path, suffix=".json")
-    for image, file in by_image(files_with((".json",), folder), images, folder, "a JSON an image, such as {stem}.json"):
+    folder, files = find_files(path, images, (".json",))
+    for image, file in by_image(files, images, folder, "a JSON an image, such as {stem}.json"):
         labels = flatten(*_masks(file, image))
         check_shape(file, labels, image)
         yield image, labels

@@ -17,7 +17,7 @@ from PIL import Image
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.files import write_atomically
 from proto_saga_ns.labels.folder import image_size
-from proto_saga_ns.labels.formats.base import Flatten, Views, by_image, check_shape
+from proto_saga_ns.labels.formats.base import Flatten, Views, by_image, check_shape, entries
 from proto_saga_ns.labels.label_map import label_ids
 from proto_saga_ns.labels.view_names import view_name
 
@@ -30,7 +30,7 @@ def read_sam_pngs(path: Path, images: Sequence[Path], flatten: Flatten) -> Views
     Raises:
         ProtoSagaError: a file cannot be read, or masks have another size than their image.
     """
-    folders = {folder.relative_to(path).as_posix(): folder for folder in _folders(path)}
+    folders = {place.relative_to(path).as_posix(): place for place in entries(path, images) if place.is_dir()}
     for image, folder in by_image(folders, images, path, "a folder of PNGs an image, such as {stem}/"):
         files = sorted(folder.glob("*.png"), key=lambda file: (len(file.stem), file.stem))
         masks = [_read_mask(file, image) for file in files]
@@ -49,12 +49,6 @@ def write_sam_pngs(path: Path, views: Views) -> None:
             write_atomically(path / view_name(image) / f"{number}.png", buffer.getvalue())
             rows.append(f"{number},{int((labels == label).sum())},1.0")
         write_atomically(path / view_name(image) / METADATA, ("\n".join(rows) + "\n").encode())
-
-
-def _folders(path: Path) -> list[Path]:
-    """Those below ``path`` that hold no others."""
-    below = sorted(folder for folder in path.rglob("*") if folder.is_dir())
-    return [folder for folder in below if not any(other.parent == folder for other in below)]
 
 
 def _read_mask(file: Path, image: Path) -> np.ndarray:

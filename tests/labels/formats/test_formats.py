@@ -19,6 +19,7 @@ from proto_saga_ns.labels.formats.omniseg3d import object_labels, patch_labels
 from proto_saga_ns.labels.formats.rle import to_rle
 
 SHAPE = (6, 8)
+HAVE_NO_FOLDERS = ("gaga", "gaussian-grouping")
 KEEPS_IDS = {"label-maps", "gaussian-grouping", "coco-panoptic", "tiff", "npy"}
 
 
@@ -57,6 +58,32 @@ def test_reading_inverts_writing(name: str, tmp_path: Path, images: list[Path]) 
         np.testing.assert_array_equal(again["a"], maps[images[0]])
     else:
         assert set(again["a"].flat) == {0, 1, 2, 3}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_cameras_of_a_rig_keep_their_masks_apart(name: str, tmp_path: Path) -> None:
+    """Two photos of the same name, each in the folder of its camera."""
+    maps = {tmp_path / "images" / camera / "0.jpg": label_map(seed) for seed, camera in enumerate(("left", "right"))}
+    for image in maps:
+        image.parent.mkdir(parents=True)
+        Image.new("RGB", SHAPE[::-1]).save(image)
+    if name in HAVE_NO_FOLDERS:
+        with pytest.raises(ProtoSagaError, match="would have the same mask"):
+            FORMATS[name].write(tmp_path / "out", iter(maps.items()))
+        return
+    FORMATS[name].write(tmp_path / "out", iter(maps.items()))
+    again = dict(FORMATS[name].read(tmp_path / "out", list(maps), flatten_masks))
+    assert again.keys() == maps.keys()
+    assert all(same_regions(again[image], labels) for image, labels in maps.items())
+
+
+@pytest.mark.parametrize("name", HAVE_NO_FOLDERS)
+def test_photos_of_a_scene_without_masks_are_not_taken_for_masks(name: str, tmp_path: Path) -> None:
+    photo = tmp_path / "images" / "a.png"
+    photo.parent.mkdir()
+    Image.new("L", SHAPE[::-1], 7).save(photo)
+    with pytest.raises(ProtoSagaError, match=r"holds no \*\.png file, nor does"):
+        read(name, tmp_path, [photo])
 
 
 @pytest.mark.parametrize("name", FORMATS)
