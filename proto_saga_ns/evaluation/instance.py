@@ -6,13 +6,11 @@ Ids are scene-wide. No id is special: 0 is counted on both sides like any other.
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Float, Int
-from numpy.typing import ArrayLike
 from scipy.optimize import linear_sum_assignment
 
 from proto_saga_ns.errors import ProtoSagaError
@@ -138,16 +136,3 @@ class InstanceProtocol:
             raise ProtoSagaError("There is no frame to evaluate. Give at least one view with ground truth.")
         without_void = self._without_void.result() if self._without_void.num_frames else None
         return self._all.result(without_void)
-
-
-def psnr(image: Float[ArrayLike, "*shape"], reference: Float[ArrayLike, "*shape"]) -> float:
-    """Peak signal-to-noise ratio in dB of images with values in [0, 1]; infinite for equal ones.
-
-    Raises:
-        ValueError: shapes differ.
-    """
-    first, second = np.asarray(image, np.float64), np.asarray(reference, np.float64)
-    if first.shape != second.shape:
-        raise ValueError(f"images have the shapes {first.shape} and {second.shape}")
-    error = float(np.mean((first - second) ** 2))
-    return -10 * math.log10(error) if error > 0 else math.inf

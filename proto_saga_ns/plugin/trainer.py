@@ -23,7 +23,6 @@ from proto_saga_ns.kernels.library import threads
 from proto_saga_ns.kernels.waiting import busy_machine
 from proto_saga_ns.labels import named_mask_folder
 from proto_saga_ns.labels.images import data_folder
-from proto_saga_ns.plugin.model.associate import check_same_masks
 from proto_saga_ns.plugin.model.checkpoint import find_checkpoint, restart
 from proto_saga_ns.plugin.pipeline import ProtoSagaPipeline
 
@@ -126,6 +125,8 @@ class ProtoSagaTrainer(Trainer):
         return find_checkpoint(self.config.load_dir, self.config.load_step, self.config.load_checkpoint)
 
     def _load_checkpoint(self) -> None:
+        from proto_saga_ns.plugin.model.associate import check_same_masks  # every ns-* process imports this module
+
         file, model = self._checkpoint(), self.pipeline.model
         folder = self.config.load_dir
         # By its file: nerfstudio takes every name in a folder for a checkpoint's.

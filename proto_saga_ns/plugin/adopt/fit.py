@@ -14,10 +14,10 @@ from nerfstudio.utils.rich_utils import CONSOLE
 from torch import Tensor
 
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.evaluation.instance import psnr
 from proto_saga_ns.export.transform import Similarity
 from proto_saga_ns.plugin.adopt.plain_splat import ModelState, PlainSplat
 from proto_saga_ns.plugin.model.checkpoint import GAUSSIAN_PREFIX
+from proto_saga_ns.plugin.model.image_quality import psnr
 from proto_saga_ns.plugin.model.views import TrainingViews
 
 if TYPE_CHECKING:

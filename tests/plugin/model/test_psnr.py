@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from proto_saga_ns.evaluation.instance import psnr
+from proto_saga_ns.plugin.model.image_quality import psnr
 
 
 @pytest.mark.parametrize(("error", "expected"), [(1.0, 0.0), (0.1, 20.0), (0.01, 40.0)])
