@@ -49,7 +49,7 @@ def main(
     for count in instances:
         prototypes = torch.randn(count, 16)
         votes = _votes(scene, count).of(range(1, count + 1))
-        channels = torch.cat([scene.embeddings, votes.channels], dim=1)
+        channels = torch.cat([scene.embeddings, votes.dense()], dim=1)
         segment, with_votes = f"segmentation, {count} instances", f"segmentation with votes, {count} instances"
         ways |= {
             segment: partial(_segment, colorless, None, view, prototypes),

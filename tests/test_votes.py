@@ -15,8 +15,8 @@ from torch import Tensor
 
 from proto_saga_ns.kernels.library import ISA_VARIABLE, supported_instruction_sets
 from proto_saga_ns.rasterize.contributions import Contributions
-from proto_saga_ns.rasterize.rasterization import rasterization_with_votes
-from proto_saga_ns.rasterize.sparse_channels import TileVotes
+from proto_saga_ns.rasterize.rasterization import rasterization_with_sparse
+from proto_saga_ns.rasterize.sparse_channels import TiledChannels
 from proto_saga_ns.recognition.cosine_softmax import DEFAULT_TAU
 from proto_saga_ns.recognition.prototypes import classify
 from proto_saga_ns.recognition.votes import (
@@ -33,11 +33,11 @@ from tests.scene.scenes import random_votes
 
 def test_labels_may_be_asked_for_in_any_order_and_for_some() -> None:
     votes = Votes(torch.tensor([[3, 1], [2, 0]], dtype=torch.int32), torch.tensor([[0.75, 0.25], [1.0, 0.0]]))
-    assert votes.of((1, 3)).channels.tolist() == [[0.25, 0.75], [0.0, 0.0]]
-    assert votes.of((9, 2)).channels.tolist() == [[0.0, 0.0], [0.0, 1.0]]
-    assert votes.of(()).channels.shape == (2, 0)
+    assert votes.of((1, 3)).dense().tolist() == [[0.25, 0.75], [0.0, 0.0]]
+    assert votes.of((9, 2)).dense().tolist() == [[0.0, 0.0], [0.0, 1.0]]
+    assert votes.of(()).dense().shape == (2, 0)
     nobody = Votes(torch.zeros(0, 4, dtype=torch.int32), torch.zeros(0, 4))
-    assert nobody.of((2,)).channels.shape == (0, 1)
+    assert nobody.of((2,)).dense().shape == (0, 1)
 
 
 def test_labels_and_shares_that_do_not_fit_are_refused() -> None:
@@ -124,7 +124,7 @@ class RenderedView:
     """What a view is segmented by, its votes as the kernels leave them."""
 
     features: Tensor
-    votes: TileVotes
+    votes: TiledChannels
     alpha: Tensor
     prototypes: Tensor
     groups: Tensor | None
@@ -137,8 +137,8 @@ def rendered_view(seed: int, labels: int, size: tuple[int, int] = (23, 19), dim:
     scene = random_scene(80, size=size, channels=dim + 2, seed=seed)
     scene["colors"] = torch.randn(80, dim + 2, generator=generator)
     votes = random_votes(seed, 80, max(labels, 1)).of(range(1, labels + 1))
-    image, alpha, _, found = rasterization_with_votes(votes, **scene, width=size[0], height=size[1])
-    assert isinstance(found, TileVotes)
+    image, alpha, _, found = rasterization_with_sparse(votes, **scene, width=size[0], height=size[1])
+    assert isinstance(found, TiledChannels)
     features = image[0, ..., 1:-1]  # a part of what was rendered: its pixels lie apart in memory
     for value in (math.nan, math.inf, -math.inf, 0.0):
         row, column = (int(torch.randint(0, end, (), generator=generator)) for end in reversed(size))

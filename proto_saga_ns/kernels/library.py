@@ -28,7 +28,7 @@ _SIGNATURES: dict[str, tuple[object, list[object]]] = {
     "splat_fill_entries": (None, [_long, _pointer, _pointer, _int, _int, _pointer, _pointer, _int]),
     "splat_blend": (_int, [_int, _pointer, _int, _int, *[_pointer] * 3, _int]),
     "splat_blend_backward": (_int, [_int, _long, _pointer, _int, _int, *[_pointer] * 3, _int]),
-    "splat_place_votes": (_long, [*[_pointer] * 3, _int, _int, _pointer, _int]),
+    "splat_place_channels": (_long, [*[_pointer] * 3, _int, _int, _pointer, _int]),
     "splat_classify_votes": (None, [*[_pointer] * 3, _int, _int, *[_pointer] * 2, _int]),
     "splat_place_tables": (_long, [_pointer, _pointer, _int, _int, _pointer, _int]),
     "splat_fill_tables": (_long, [_pointer, _pointer, _int, _int, _pointer, _pointer, _int]),

@@ -16,7 +16,7 @@ from proto_saga_ns.rasterize.project import Project
 from proto_saga_ns.rasterize.tiles import Tiles, bin_splats
 
 if TYPE_CHECKING:
-    from proto_saga_ns.rasterize.sparse_channels import GaussianVotes, Voting
+    from proto_saga_ns.rasterize.sparse_channels import PlacedChannels, SparseChannels
 
 
 GEOMETRY_GRADIENTS = 8
@@ -26,7 +26,9 @@ MAX_BUFFER_BYTES = 1 << 30
 """Every thread sums gradients in a buffer of its own; where these would take more, fewer threads are used."""
 
 
-def rasterize(scene: Scene, absgrad: bool, votes: GaussianVotes | None = None) -> tuple[Tensor, Tensor, dict[str, Any]]:
+def rasterize(
+    scene: Scene, absgrad: bool, sparse: SparseChannels | None = None
+) -> tuple[Tensor, Tensor, dict[str, Any]]:
     """Images, alphas and info of checked float32 arguments; see ``proto_saga_ns.rasterize.rasterization``."""
     lens = scene.lens
     means2d, conics, depths, compensations, radii = Project.apply(
@@ -41,11 +43,11 @@ def rasterize(scene: Scene, absgrad: bool, votes: GaussianVotes | None = None) -
         for splats in zip(means2d, conics, opacities, depths, radii, strict=True)
     ]
 
-    votings = [None if votes is None else votes.placed(of_view) for of_view in tiles]
+    placed = [None if sparse is None else sparse.placed(of_view) for of_view in tiles]
 
     def blend(view: int, features: Tensor, view_opacities: Tensor) -> tuple[Tensor, Tensor]:
         collected = None if sums is None else sums.of_view(view)
-        return _blend(means2d[view], conics[view], view_opacities, features, tiles[view], collected, votings[view])
+        return _blend(means2d[view], conics[view], view_opacities, features, tiles[view], collected, placed[view])
 
     images, alphas = compose(scene, depths, opacities, blend)
     info = {
@@ -63,8 +65,8 @@ def rasterize(scene: Scene, absgrad: bool, votes: GaussianVotes | None = None) -
         "tile_width": -(-lens.width // TILE),
         "tile_height": -(-lens.height // TILE),
     }
-    if votes is not None:
-        info["votes"] = [voting.blended for voting in votings if voting is not None]
+    if sparse is not None:
+        info["sparse"] = [channels.blended for channels in placed if channels is not None]
     return images, alphas, info
 
 
@@ -75,12 +77,12 @@ def _blend(
     features: Tensor,
     tiles: Tiles,
     collected: list[Tensor] | None,
-    voting: Voting | None,
+    placed: PlacedChannels | None,
 ) -> tuple[Tensor, Tensor]:
-    """Blend any number of channels, as many at a time as the kernels take, and votes in the first pass."""
+    """Blend any number of channels, as many at a time as the kernels take, and the sparse ones in the first pass."""
     parts = features.split(MAX_CHANNELS, dim=-1)
     passes = [
-        Blend.apply(means2d, conics, opacities, part, tiles, collected, None if index else voting)
+        Blend.apply(means2d, conics, opacities, part, tiles, collected, None if index else placed)
         for index, part in enumerate(parts)
     ]
     return joined([image for image, _ in passes]), passes[0][1]
@@ -108,10 +110,10 @@ class _AbsoluteGradients:
 
 
 class Blend(torch.autograd.Function):
-    """(means2d, conics, opacities, features, tiles, absgrad, voting) -> image (H, W, X), alpha (H, W), of one view.
+    """(means2d, conics, opacities, features, tiles, absgrad, placed) -> image (H, W, X), alpha (H, W), of one view.
 
     Shapes: (N, 2), (N, 3), (N,), (N, X). With ``absgrad`` (a list), the backward pass appends to it the sum
-    over pixels of the absolute gradients of means2d, (N, 2). With ``voting`` its values are written.
+    over pixels of the absolute gradients of means2d, (N, 2). With ``placed`` its values are written.
     """
 
     @staticmethod
@@ -123,7 +125,7 @@ class Blend(torch.autograd.Function):
         features: Tensor,
         tiles: Tiles,
         absgrad: list[Tensor] | None,
-        voting: Voting | None,
+        placed: PlacedChannels | None,
     ) -> tuple[Tensor, Tensor]:
         count, channels = features.shape
         check_tensors(
@@ -140,7 +142,7 @@ class Blend(torch.autograd.Function):
         last = torch.empty((tiles.height, tiles.width), dtype=torch.int32)
         done = library().splat_blend(
             *(padded.shape[1], _splats(splats, padded, tiles), tiles.width, tiles.height),
-            *(pointers(image, transmittance, last), *_voting(voting), threads()),
+            *(pointers(image, transmittance, last), *_arguments(placed), threads()),
         )
         assert done, "no kernel for this number of channels"
         ctx.save_for_backward(*splats, padded, transmittance, last)
@@ -178,5 +180,5 @@ def _splats(splats: list[Tensor], features: Tensor, tiles: Tiles) -> Any:
     return pointers(*splats, features, tiles.bounds, tiles.offsets, tiles.entries)
 
 
-def _voting(voting: Voting | None) -> tuple[Any, Any]:
-    return (None, None) if voting is None else voting.arguments
+def _arguments(placed: PlacedChannels | None) -> tuple[Any, Any]:
+    return (None, None) if placed is None else placed.arguments

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -12,10 +12,7 @@ from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.kernels.gsplat_code import load_gsplat
 from proto_saga_ns.rasterize.arguments import RASTERIZE_MODES, RenderMode, Scene, refuse_what_needs_cuda
 from proto_saga_ns.rasterize.project import Lens
-from proto_saga_ns.rasterize.sparse_channels import GaussianVotes, RenderedVotes
-
-if TYPE_CHECKING:
-    from proto_saga_ns.rasterize.sparse_channels import GaussianVotes
+from proto_saga_ns.rasterize.sparse_channels import BlendedChannels, SparseChannels
 
 
 def rasterization(
@@ -45,7 +42,7 @@ def rasterization(
     camera_model: Literal["pinhole", "ortho", "fisheye"] = "pinhole",
     covars: Float[Tensor, "N 3 3"] | None = None,
     *,
-    votes: GaussianVotes | None = None,
+    sparse: SparseChannels | None = None,
     backend: Literal["auto", "reference"] = "auto",
 ) -> tuple[Float[Tensor, "C H W X"], Float[Tensor, "C H W 1"], dict[str, Any]]:
     """Render N Gaussians into C views, differentiably, with the arguments and results of gsplat 1.4.
@@ -76,21 +73,21 @@ def rasterization(
         distributed: CUDA only.
         camera_model: pinhole on a CPU.
         covars: CUDA only.
-        votes: blended as well, without gradients, by the CPU kernels only (``rasterize/votes.py``).
+        sparse: channels that are blended as well, without gradients, by the CPU kernels only.
         backend: "reference" is the slow torch implementation, in any floating type.
 
     Returns:
         Images, accumulated opacities, and a dictionary with at least ``means2d`` (C, N, 2; a tensor whose
         gradient can be retained), ``radii``, ``depths`` (C, N), ``conics`` (C, N, 3), ``width``, ``height``
-        and ``n_cameras``; with votes also ``votes``, a ``TileVotes`` for each view.
+        and ``n_cameras``; with sparse channels also ``sparse``, a ``TiledChannels`` for each view.
 
     Raises:
         ProtoSagaError: for shapes that do not fit, NaN or infinite input, or what a CPU does not offer.
     """
-    if votes is not None and (means.is_cuda or backend == "reference"):
-        raise ProtoSagaError("rasterization: only the CPU kernels take votes; see rasterization_with_votes.")
-    if votes is not None and len(votes.rows) != len(means):
-        raise ProtoSagaError(f"rasterization: votes of {len(votes.rows)} Gaussians, means of {len(means)}.")
+    if sparse is not None and (means.is_cuda or backend == "reference"):
+        raise ProtoSagaError("rasterization: only the CPU kernels take sparse channels; see rasterization_with_sparse.")
+    if sparse is not None and len(sparse.labels) != len(means):
+        raise ProtoSagaError(f"rasterization: sparse of {len(sparse.labels)} Gaussians, means of {len(means)}.")
     if means.is_cuda and backend == "auto":
         return load_gsplat().rasterization(
             means=means,
@@ -144,36 +141,36 @@ def rasterization(
         raise ProtoSagaError(
             f"rasterization: the kernels take float32 tensors on the CPU, these are {means.dtype} on {means.device}."
         )
-    return cpu.rasterize(scene, absgrad, votes)
+    return cpu.rasterize(scene, absgrad, sparse)
 
 
-def rasterization_with_votes(
-    votes: GaussianVotes | None,
+def rasterization_with_sparse(
+    sparse: SparseChannels | None,
     colors: Float[Tensor, "N X"],
     *,
     backend: Literal["auto", "reference"] = "auto",
     **others: Any,
-) -> tuple[Float[Tensor, "1 H W Y"], Float[Tensor, "1 H W 1"], dict[str, Any], RenderedVotes | None]:
-    """``rasterization`` of one view, and the votes of the Gaussians in it (None if there are none), without gradients.
+) -> tuple[Float[Tensor, "1 H W Y"], Float[Tensor, "1 H W 1"], dict[str, Any], BlendedChannels | None]:
+    """``rasterization`` of one view, and the sparse channels in it (None if there are none), without gradients.
 
     Args:
-        votes: of the Gaussians, on the device of the colours.
+        sparse: of the Gaussians, on the device of the colours.
         colors: as in ``rasterization``; not spherical harmonics.
         backend: as in ``rasterization``.
         others: its other arguments.
     """
-    if votes is None:
+    if sparse is None:
         return *rasterization(colors=colors, backend=backend, **others), None
     if colors.is_cuda or backend == "reference":
-        return _rasterized_as_channels(votes, colors, backend=backend, **others)
-    image, alpha, info = rasterization(colors=colors, votes=votes, **others)
-    return image, alpha, info, info["votes"][0]
+        return _rasterized_as_channels(sparse, colors, backend=backend, **others)
+    image, alpha, info = rasterization(colors=colors, sparse=sparse, **others)
+    return image, alpha, info, info["sparse"][0]
 
 
 def _rasterized_as_channels(
-    votes: GaussianVotes, colors: Tensor, **others: Any
+    sparse: SparseChannels, colors: Tensor, **others: Any
 ) -> tuple[Tensor, Tensor, dict[str, Any], Tensor]:
-    together = torch.cat([votes.channels.to(colors), colors], dim=-1)
+    together = torch.cat([sparse.dense().to(colors), colors], dim=-1)
     image, alpha, info = rasterization(colors=together, **others)
-    blended, image = image.split([votes.count, image.shape[-1] - votes.count], dim=-1)
+    blended, image = image.split([sparse.count, image.shape[-1] - sparse.count], dim=-1)
     return image, alpha, info, blended[0].detach()

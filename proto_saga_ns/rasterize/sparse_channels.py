@@ -1,14 +1,13 @@
-"""Votes of the Gaussians for labels, blended into a view.
+"""A few labelled channels of each Gaussian, blended into a view.
 
-They are what one channel for each label would be. But a Gaussian votes for few labels, and few occur in one place: the
-CPU kernels blend no more than that, in the same pass as the other channels. Elsewhere they are channels.
+They are what one channel for each label would be. But a Gaussian has few of them, and few labels occur in one place:
+the CPU kernels blend no more than that, in the same pass as the other channels. Elsewhere they are channels.
 """
 
 from __future__ import annotations
 
 import ctypes
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import torch
@@ -26,49 +25,48 @@ BLOCK = 4
 
 
 @dataclass(frozen=True, eq=False)
-class GaussianVotes:
-    """Votes of N Gaussians for T labels.
+class SparseChannels:
+    """Those of N Gaussians, at most F each, of T labels.
 
     Attributes:
-        rows: which label, in [0, T); -1 for none.
-        shares: how much.
+        labels: which channel, in [0, T); -1 for none.
+        values: of the channel; all other channels are 0.
         count: T.
     """
 
-    rows: Int32[Tensor, "N F"]
-    shares: Float32[Tensor, "N F"]
+    labels: Int32[Tensor, "N F"]
+    values: Float32[Tensor, "N F"]
     count: int
 
     def __post_init__(self) -> None:
-        if self.rows.shape != self.shares.shape or self.rows.ndim != 2:
-            raise ValueError(f"rows are {tuple(self.rows.shape)}, shares {tuple(self.shares.shape)}")
+        if self.labels.shape != self.values.shape or self.labels.ndim != 2:
+            raise ValueError(f"labels are {tuple(self.labels.shape)}, values {tuple(self.values.shape)}")
 
-    def of(self, chosen: Bool[Tensor, " N"] | slice) -> GaussianVotes:
+    def of(self, chosen: Bool[Tensor, " N"] | slice) -> SparseChannels:
         """Those of some of the Gaussians."""
         if isinstance(chosen, slice) and chosen == slice(None):
             return self
-        return GaussianVotes(self.rows[chosen], self.shares[chosen], self.count)
+        return SparseChannels(self.labels[chosen], self.values[chosen], self.count)
 
-    def placed(self, tiles: Tiles) -> Voting:
+    def placed(self, tiles: Tiles) -> PlacedChannels:
         """The same where the kernels find them, with room for what comes of them in a view."""
-        return Voting(GaussianVotes(self.rows.contiguous(), self.shares.contiguous(), self.count), tiles)
+        return PlacedChannels(SparseChannels(self.labels.contiguous(), self.values.contiguous(), self.count), tiles)
 
-    @cached_property
-    def channels(self) -> Float32[Tensor, "N T"]:
+    def dense(self) -> Float32[Tensor, "N T"]:
         """The same with a number for each label."""
-        columns = self.rows.long().masked_fill(self.rows < 0, self.count)  # one more column, for none
-        every = self.shares.new_zeros(len(self.rows), self.count + 1)
-        return every.scatter_add_(1, columns, self.shares)[:, :-1].contiguous()
+        columns = self.labels.long().masked_fill(self.labels < 0, self.count)  # one more column, for none
+        every = self.values.new_zeros(len(self.labels), self.count + 1)
+        return every.scatter_add_(1, columns, self.values)[:, :-1].contiguous()
 
 
 @dataclass(frozen=True, eq=False)
-class TileVotes:
-    """Votes that the CPU kernels blended into a view, for the labels that occur in each tile; see csrc/votes.h.
+class TiledChannels:
+    """Sparse channels that the CPU kernels blended into a view, for the labels that occur in each tile.
 
     Attributes:
         starts: number of labels in the tiles before.
-        labels: rows of a classifier, in [0, T), tile by tile.
-        values: one for each pixel of the tile and label of it, block by block.
+        labels: in [0, T), tile by tile.
+        values: one for each pixel of the tile and label of it, block by block; see csrc/sparse_channels.h.
         count: T.
         width: of the view in pixels.
         height: of the view in pixels.
@@ -104,7 +102,7 @@ class TileVotes:
         return image[: self.height, : self.width]
 
     def __getitem__(self, place: tuple[int, int]) -> Float32[Tensor, " T"]:
-        """Votes in one pixel (row, column)."""
+        """Values in one pixel (row, column)."""
         row, column = place
         tile = row // TILE * -(-self.width // TILE) + column // TILE
         start, end = self.starts[tile : tile + 2].tolist()
@@ -116,16 +114,16 @@ class TileVotes:
         return found
 
 
-class Voting:
-    """Votes on their way into a view: ``blended`` is to be written to."""
+class PlacedChannels:
+    """Sparse channels on their way into a view: ``blended`` is to be written to."""
 
-    def __init__(self, votes: GaussianVotes, tiles: Tiles) -> None:
-        self._votes = votes
-        self._struct = kernels.votes_struct(votes.rows, votes.shares, votes.count)
+    def __init__(self, channels: SparseChannels, tiles: Tiles) -> None:
+        self._channels = channels
+        self._struct = kernels.channels_struct(channels.labels, channels.values, channels.count)
         starts = kernels.place(self._struct, tiles.offsets, tiles.entries, tiles.width, tiles.height)
         total = int(starts[-1])
         labels, values = torch.empty(total, dtype=torch.int32), torch.empty(PIXELS * total)
-        self.blended = TileVotes(starts, labels, values, votes.count, tiles.width, tiles.height)
+        self.blended = TiledChannels(starts, labels, values, channels.count, tiles.width, tiles.height)
 
     @property
     def arguments(self) -> tuple[Any, Any]:
@@ -134,5 +132,5 @@ class Voting:
         return ctypes.byref(self._struct), pointers(found.starts, found.labels, found.values)
 
 
-RenderedVotes = Float[Tensor, "H W T"] | TileVotes
-"""What comes of votes in a view."""
+BlendedChannels = Float[Tensor, "H W T"] | TiledChannels
+"""What comes of sparse channels in a view."""

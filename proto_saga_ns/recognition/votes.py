@@ -15,9 +15,9 @@ from jaxtyping import Float, Float32, Int, Int32
 from torch import Tensor
 from torch.nn import functional as F
 
-from proto_saga_ns.kernels import sparse_channels as kernels
+from proto_saga_ns.kernels import votes as kernels
 from proto_saga_ns.rasterize.contributions import Contributions
-from proto_saga_ns.rasterize.sparse_channels import GaussianVotes, RenderedVotes, TileVotes
+from proto_saga_ns.rasterize.sparse_channels import BlendedChannels, SparseChannels, TiledChannels
 from proto_saga_ns.recognition.cosine_softmax import CHUNK_ELEMENTS, DEFAULT_TAU
 from proto_saga_ns.recognition.prototypes import DEFAULT_MIN_ALPHA, MIN_LENGTH
 
@@ -45,7 +45,7 @@ class Votes:
     labels: Int32[Tensor, "N F"]
     shares: Float32[Tensor, "N F"]
     prototype_weight: float = BESIDE_MASKS
-    _made: dict[tuple[object, ...], GaussianVotes] = field(default_factory=dict, init=False, repr=False)
+    _made: dict[tuple[object, ...], SparseChannels] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.labels.shape != self.shares.shape or self.labels.ndim != 2:
@@ -88,12 +88,12 @@ class Votes:
         """F."""
         return self.labels.shape[1]
 
-    def of(self, ids: Sequence[int], device: torch.device | str = "cpu") -> GaussianVotes:
-        """Those for some labels, numbered from 0 in their order, to be rendered. What was made last is remembered."""
+    def of(self, ids: Sequence[int], device: torch.device | str = "cpu") -> SparseChannels:
+        """Those for some labels as channels, in their order from 0. What was made last is remembered."""
         key = (*ids, str(device))
         if key not in self._made:
             self._made.clear()
-            self._made[key] = GaussianVotes(self._rows(ids).to(device), self.shares.to(device), len(ids))
+            self._made[key] = SparseChannels(self._rows(ids).to(device), self.shares.to(device), len(ids))
         return self._made[key]
 
     def _rows(self, ids: Sequence[int]) -> Int32[Tensor, "N F"]:
@@ -106,7 +106,7 @@ class Votes:
 @torch.no_grad()
 def classify_with_votes(
     features: Float[Tensor, "*shape D"],
-    votes: RenderedVotes | Float[Tensor, "*shape T"],
+    votes: BlendedChannels | Float[Tensor, "*shape T"],
     prototypes: Float[Tensor, "T D"],
     alpha: Float[Tensor, "*shape"],
     tau: float = DEFAULT_TAU,
@@ -140,7 +140,7 @@ def classify_with_votes(
     if count == 0 or alpha.numel() == 0:
         return torch.zeros_like(alpha, dtype=torch.int32), torch.zeros_like(alpha)
     prototypes, sharpness = prototypes.to(features), prototype_weight * tau
-    if isinstance(votes, TileVotes):
+    if isinstance(votes, TiledChannels):
         return _classified_by_kernels(features, votes, prototypes, alpha, sharpness, min_alpha, groups)
     groups = torch.arange(count, device=features.device) if groups is None else groups.to(features.device)
     size = max(CHUNK_ELEMENTS // count, 1)
@@ -155,7 +155,7 @@ def classify_with_votes(
 
 def joint_probabilities(
     features: Float[Tensor, "*shape D"],
-    votes: RenderedVotes | Float[Tensor, "*shape T"],
+    votes: BlendedChannels | Float[Tensor, "*shape T"],
     prototypes: Float[Tensor, "T D"],
     sharpness: float,
 ) -> Float[Tensor, "*shape T"]:
@@ -164,7 +164,7 @@ def joint_probabilities(
     ``sharpness`` is the temperature times the weight of the prototypes, as a probability to the power of that weight
     has it. If all prototypes are zero (an embedding that was never trained) they are the shares of votes and ``DOUBT``.
     """
-    votes = votes.dense() if isinstance(votes, TileVotes) else votes
+    votes = votes.dense() if isinstance(votes, TiledChannels) else votes
     if not prototypes.any():
         total = votes.sum(dim=-1, keepdim=True)
         return votes / (total + DOUBT) * (total > DOUBT)
@@ -191,7 +191,7 @@ def _classified(
 
 def _classified_by_kernels(
     features: Float[Tensor, "H W D"],
-    votes: TileVotes,
+    votes: TiledChannels,
     prototypes: Float[Tensor, "T D"],
     alpha: Float[Tensor, "H W"],
     sharpness: float,

@@ -13,7 +13,7 @@ from jaxtyping import Float, Int, Int32
 from torch import Tensor
 
 from proto_saga_ns.labels.colors import color_table, instance_colors
-from proto_saga_ns.rasterize.sparse_channels import GaussianVotes, RenderedVotes
+from proto_saga_ns.rasterize.sparse_channels import BlendedChannels, SparseChannels
 from proto_saga_ns.recognition.agreement import DOUBTFUL
 from proto_saga_ns.recognition.cosine_softmax import DEFAULT_TAU
 from proto_saga_ns.recognition.gaussian_instances import GaussianInstances
@@ -204,7 +204,7 @@ class SegmentedScene:
         known = (None if self.gaussians is None else self.gaussians.ids, self.votes)
         return all(found is None or len(found) == num_gaussians for found in known)
 
-    def votes_of(self, num_gaussians: int, device: torch.device | str = "cpu") -> GaussianVotes | None:
+    def votes_of(self, num_gaussians: int, device: torch.device | str = "cpu") -> SparseChannels | None:
         """The votes to render, for ``masks.ids`` in their order.
 
         None if there are none, or if the Gaussians are others now (training went on): then prototypes decide alone.
@@ -219,7 +219,7 @@ class SegmentedScene:
         return BESIDE_MASKS if self.votes is None else self.votes.prototype_weight
 
     def segment(
-        self, features: Float[Tensor, "H W D"], alpha: Float[Tensor, "H W"], votes: RenderedVotes | None = None
+        self, features: Float[Tensor, "H W D"], alpha: Float[Tensor, "H W"], votes: BlendedChannels | None = None
     ) -> tuple[Int32[Tensor, "H W"], Float[Tensor, "H W"]]:
         """Instance ids of a rendered view and their probability, summed over the members that were merged.
 
@@ -232,7 +232,7 @@ class SegmentedScene:
         self,
         features: Float[Tensor, "*shape D"],
         alpha: Float[Tensor, "*shape"],
-        votes: RenderedVotes | Float[Tensor, "*shape P"] | None = None,
+        votes: BlendedChannels | Float[Tensor, "*shape P"] | None = None,
     ) -> tuple[Int32[Tensor, "*shape"], Float[Tensor, "*shape"]]:
         """The same for members instead of instances."""
         owners = torch.tensor([self.owners.get(member, member) for member in self.masks.ids])
@@ -261,7 +261,7 @@ class SegmentedScene:
         self,
         features: Float[Tensor, "*shape D"],
         alpha: Float[Tensor, "*shape"],
-        votes: RenderedVotes | Float[Tensor, "*shape P"] | None = None,
+        votes: BlendedChannels | Float[Tensor, "*shape P"] | None = None,
     ) -> Float[Tensor, "*shape T"]:
         """Probability of each instance, in the order of ``ids``; what ``segment`` gives is that of the winner.
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from proto_saga_ns.kernels import softmax, sparse_channels
+from proto_saga_ns.kernels import softmax, sparse_channels, votes
 from proto_saga_ns.rasterize.cpu import Blend
 from proto_saga_ns.rasterize.project import Lens, Project
 from proto_saga_ns.rasterize.spherical_harmonics import spherical_harmonics
@@ -20,7 +20,7 @@ VOTES = (torch.zeros(2, dtype=torch.int64), torch.zeros(1, dtype=i), torch.zeros
 
 
 def classify(features: torch.Tensor, alpha: torch.Tensor, weights: torch.Tensor, groups: torch.Tensor | None) -> None:
-    sparse_channels.classify(features, alpha, VOTES, weights, groups, tau=10.0, doubt=0.1, min_alpha=0.5)
+    votes.classify(features, alpha, VOTES, weights, groups, tau=10.0, doubt=0.1, min_alpha=0.5)
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def classify(features: torch.Tensor, alpha: torch.Tensor, weights: torch.Tensor,
         lambda: softmax.nearest(f(6, 4), f(3, 4), torch.arange(2), 10.0),
         lambda: softmax.nearest(f(6, 4).double(), f(3, 4), torch.arange(3), 10.0),
         lambda: softmax.own_log_probability(f(6, 4), f(3, 4), torch.zeros(5, dtype=i), 10.0),
-        lambda: sparse_channels.votes_struct(torch.zeros(5, 4, dtype=i), f(5, 3), 2),
+        lambda: sparse_channels.channels_struct(torch.zeros(5, 4, dtype=i), f(5, 3), 2),
         lambda: classify(f(16, 16, 4), f(16, 15), f(3, 4), None),
         lambda: classify(f(16, 16, 4), f(16, 16), f(3, 5), None),
         lambda: classify(f(16, 16, 4), f(16, 16), f(3, 4), torch.zeros(2, dtype=i)),

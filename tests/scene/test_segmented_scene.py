@@ -136,7 +136,7 @@ def test_the_probability_of_the_winner_is_its_confidence(seed: int, members: int
 def test_votes_of_other_gaussians_are_not_rendered() -> None:
     scene = random_scene(votes=random_votes(0, 60))
     votes = scene.votes_of(60)
-    assert votes is not None and votes.channels.shape == (60, 5)
+    assert votes is not None and votes.dense().shape == (60, 5)
     assert scene.votes_of(59) is None and random_scene().votes_of(60) is None
 
 

@@ -37,7 +37,7 @@ def shown_in_view(scene: SegmentedScene, seed: int) -> tuple[Tensor, Tensor]:
     assert features.shape[0] * features.shape[1] == GAUSSIANS
     known = scene.votes_of(GAUSSIANS)
     assert known is not None
-    votes = known.channels
+    votes = known.dense()
     members, _ = scene.recognise(features, torch.ones(8, 9), votes.view(8, 9, -1))
     channels = part_channels(scene, GAUSSIANS)
     parts = None if channels is None else channels.view(8, 9, -1)

@@ -6,6 +6,7 @@
 #include "harmonics.h"
 #include "projection.h"
 #include "softmax.h"
+#include "sparse_channels.h"
 #include "votes.h"
 
 using namespace splat;
@@ -34,9 +35,9 @@ SPLAT_API void splat_fill_entries(int64_t n, const float* depths, const Bounds* 
   fill_entries(n, depths, bounds, Grid(width, height), offsets, entries, threads);
 }
 
-SPLAT_API int splat_blend(int channels, const Splats* in, int width, int height, const Image* out, const Votes* votes,
-                          const VoteMap* vote_map, int threads) {
-  return blend(channels, *in, Grid(width, height), *out, votes, vote_map, threads);
+SPLAT_API int splat_blend(int channels, const Splats* in, int width, int height, const Image* out,
+                          const SparseChannels* sparse, const TiledChannels* tiled, int threads) {
+  return blend(channels, *in, Grid(width, height), *out, sparse, tiled, threads);
 }
 
 SPLAT_API int splat_blend_backward(int channels, int64_t n, const Splats* in, int width, int height,
@@ -44,13 +45,13 @@ SPLAT_API int splat_blend_backward(int channels, int64_t n, const Splats* in, in
   return blend_backward(channels, n, *in, Grid(width, height), *forward, *upstream, buffers, threads);
 }
 
-SPLAT_API int64_t splat_place_votes(const Votes* votes, const int64_t* offsets, const int32_t* entries, int width,
-                                    int height, int64_t* starts, int threads) {
-  return place_votes(*votes, offsets, entries, Grid(width, height), starts, threads);
+SPLAT_API int64_t splat_place_channels(const SparseChannels* channels, const int64_t* offsets, const int32_t* entries,
+                                       int width, int height, int64_t* starts, int threads) {
+  return place_channels(*channels, offsets, entries, Grid(width, height), starts, threads);
 }
 
-SPLAT_API void splat_classify_votes(const Classifier* classifier, const VoteMap* votes, const View* view, int width,
-                                    int height, int32_t* labels, float* confidences, int threads) {
+SPLAT_API void splat_classify_votes(const Classifier* classifier, const TiledChannels* votes, const View* view,
+                                    int width, int height, int32_t* labels, float* confidences, int threads) {
   classify_votes(*classifier, *votes, *view, Grid(width, height), labels, confidences, threads);
 }
 

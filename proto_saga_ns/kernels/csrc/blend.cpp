@@ -5,10 +5,10 @@
 #include <cstring>
 #include <vector>
 
-#include "ballots.h"
 #include "parallel.h"
 #include "simd.h"
 #include "tile.h"
+#include "tile_channels.h"
 
 namespace splat {
 namespace {
@@ -50,22 +50,22 @@ void blend_all(const Splats& in, const Grid& grid, const Image& out, int threads
 }
 
 template <int C>
-void blend_all_with_votes(const Splats& in, const Grid& grid, const Image& out, const Votes& votes,
-                          const VoteMap& vote_map, int threads) {
+void blend_all_with_sparse(const Splats& in, const Grid& grid, const Image& out, const SparseChannels& sparse,
+                           const TiledChannels& tiled, int threads) {
   std::vector<Stage> stages(threads);
-  std::vector<Ballots> ballots(threads, Ballots(votes));
+  std::vector<TileChannels> working(threads, TileChannels(sparse));
   parallel_tasks(grid.tiles(), threads, [&](int64_t index, int worker) {
     const Tile tile(index, grid, in.offsets);
-    Ballots& own = ballots[worker];
+    TileChannels& own = working[worker];
     stages[worker].fill<C>(in, tile);
     own.fill(in.entries, tile);
-    const int64_t start = vote_map.starts[index], size = own.labels.rows.size();
-    std::copy(own.labels.rows.begin(), own.labels.rows.end(), vote_map.labels + start);
-    float* values = vote_map.values + kTile * kTile * start;
+    const int64_t start = tiled.starts[index], size = own.labels().size();
+    std::copy(own.labels().begin(), own.labels().end(), tiled.labels + start);
+    float* values = tiled.values + kTile * kTile * start;
     for (int block = 0; block < kBlocks; ++block, values += kLanes * size) {
       own.clear();
       blend_block<C>(stages[worker], tile, block, grid, out,
-                     [&](int32_t place, const Floats& weight) { own.count(place, weight); });
+                     [&](int32_t place, const Floats& weight) { own.add(place, weight); });
       std::memcpy(values, own.sums(), kLanes * size * sizeof(float));
     }
   });
@@ -227,9 +227,9 @@ struct Kernels {
   static bool forward(int channels, const Splats& in, const Grid& grid, const Image& out, int threads) {
     return ((channels == Counts && (blend_all<Counts>(in, grid, out, threads), true)) || ...);
   }
-  static bool forward_with_votes(int channels, const Splats& in, const Grid& grid, const Image& out,
-                                 const Votes& votes, const VoteMap& vote_map, int threads) {
-    return ((channels == Counts && (blend_all_with_votes<Counts>(in, grid, out, votes, vote_map, threads), true)) ||
+  static bool forward_with_sparse(int channels, const Splats& in, const Grid& grid, const Image& out,
+                                  const SparseChannels& sparse, const TiledChannels& tiled, int threads) {
+    return ((channels == Counts && (blend_all_with_sparse<Counts>(in, grid, out, sparse, tiled, threads), true)) ||
             ...);
   }
   static bool backward(int channels, int64_t n, const Splats& in, const Grid& grid, const Image& image,
@@ -246,10 +246,10 @@ using AllKernels = Kernels<1, 2, 3, 4, 8, 12, 16, 19, 20, 24, 32>;
 
 int padded_channels(int channels) { return AllKernels::padded(channels); }
 
-bool blend(int channels, const Splats& in, const Grid& grid, const Image& out, const Votes* votes,
-           const VoteMap* vote_map, int threads) {
-  if (votes == nullptr) return AllKernels::forward(channels, in, grid, out, threads);
-  return AllKernels::forward_with_votes(channels, in, grid, out, *votes, *vote_map, threads);
+bool blend(int channels, const Splats& in, const Grid& grid, const Image& out, const SparseChannels* sparse,
+           const TiledChannels* tiled, int threads) {
+  if (sparse == nullptr) return AllKernels::forward(channels, in, grid, out, threads);
+  return AllKernels::forward_with_sparse(channels, in, grid, out, *sparse, *tiled, threads);
 }
 
 bool blend_backward(int channels, int64_t n, const Splats& in, const Grid& grid, const Image& forward,

@@ -4,7 +4,7 @@
 #include <cstdint>
 
 #include "binning.h"
-#include "votes.h"
+#include "sparse_channels.h"
 
 namespace splat {
 
@@ -38,9 +38,9 @@ constexpr int kGeometry = 8;
 // Channel counts with a kernel of their own; others are padded by the caller. 0 if there is none so large.
 int padded_channels(int channels);
 
-// Both return false if `channels` has no kernel. With votes (or null) their map is filled in the same pass.
-bool blend(int channels, const Splats& in, const Grid& grid, const Image& out, const Votes* votes,
-           const VoteMap* vote_map, int threads);
+// Both return false if `channels` has no kernel. With sparse channels (or null) `tiled` is filled in the same pass.
+bool blend(int channels, const Splats& in, const Grid& grid, const Image& out, const SparseChannels* sparse,
+           const TiledChannels* tiled, int threads);
 
 // `buffers` has threads x n x (kGeometry + channels) floats; the first n rows hold the sum at the end.
 bool blend_backward(int channels, int64_t n, const Splats& in, const Grid& grid, const Image& forward,

@@ -1,10 +1,8 @@
 #include "votes.h"
 
 #include <algorithm>
-#include <numeric>
 #include <vector>
 
-#include "ballots.h"
 #include "parallel.h"
 #include "softmax_group.h"
 #include "tile.h"
@@ -149,7 +147,7 @@ class Jury {
 };
 
 // The entries of the tile are labels here.
-void classify_block(const Tile& tile, int block, const VoteMap& votes, const View& view, const Grid& grid,
+void classify_block(const Tile& tile, int block, const TiledChannels& votes, const View& view, const Grid& grid,
                     const Classifier& classifier, Jury& jury, int32_t* labels, float* confidences) {
   const float* features[kLanes];
   std::fill(features, features + kLanes, view.features);  // lanes outside the image see any pixel
@@ -175,24 +173,7 @@ void classify_block(const Tile& tile, int block, const VoteMap& votes, const Vie
 
 }  // namespace
 
-int64_t place_votes(const Votes& votes, const int64_t* offsets, const int32_t* entries, const Grid& grid,
-                    int64_t* starts, int threads) {
-  std::vector<LabelPlaces> found(threads, LabelPlaces(votes.count));
-  starts[0] = 0;
-  parallel_tasks(grid.tiles(), threads, [&](int64_t index, int worker) {
-    found[worker].clear();
-    for (int64_t k = offsets[index]; k < offsets[index + 1]; ++k)
-      for (int slot = 0; slot < votes.slots; ++slot) {
-        const int32_t row = votes.rows[int64_t(votes.slots) * entries[k] + slot];
-        if (row >= 0) found[worker].place(row);
-      }
-    starts[index + 1] = found[worker].rows.size();
-  });
-  std::partial_sum(starts, starts + grid.tiles() + 1, starts);
-  return starts[grid.tiles()];
-}
-
-void classify_votes(const Classifier& classifier, const VoteMap& votes, const View& view, const Grid& grid,
+void classify_votes(const Classifier& classifier, const TiledChannels& votes, const View& view, const Grid& grid,
                     int32_t* labels, float* confidences, int threads) {
   std::vector<Jury> juries(threads, Jury(classifier));
   parallel_tasks(grid.tiles(), threads, [&](int64_t index, int worker) {

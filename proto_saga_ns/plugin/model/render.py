@@ -11,8 +11,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from proto_saga_ns.rasterize import rasterization, spherical_harmonics
-from proto_saga_ns.rasterize.rasterization import rasterization_with_votes
-from proto_saga_ns.rasterize.sparse_channels import GaussianVotes, RenderedVotes
+from proto_saga_ns.rasterize.rasterization import rasterization_with_sparse
+from proto_saga_ns.rasterize.sparse_channels import BlendedChannels, SparseChannels
 
 if TYPE_CHECKING:
     from nerfstudio.cameras.cameras import Cameras
@@ -29,7 +29,7 @@ class Gaussians:
         opacities: in [0, 1].
         colors: SH coefficients, or one row of colours in [0, 1] where the scene has no spherical harmonics.
         embeddings: D numbers each.
-        votes: for labels (``rasterize/votes.py``); None if they are not to be rendered.
+        votes: as sparse channels; None if they are not to be rendered.
         parts: membership of C parts (``scene/shown.py``); None if they are not to be rendered.
     """
 
@@ -39,7 +39,7 @@ class Gaussians:
     opacities: Float[Tensor, " N"]
     colors: Float[Tensor, "N K 3"]
     embeddings: Float[Tensor, "N D"]
-    votes: GaussianVotes | None = None
+    votes: SparseChannels | None = None
     parts: Float[Tensor, "N C"] | None = None
 
     @classmethod
@@ -94,7 +94,7 @@ class Rendered:
     features: Float[Tensor, "H W D"]
     alpha: Float[Tensor, "H W 1"]
     depth: Float[Tensor, "H W 1"] | None = None
-    votes: RenderedVotes | None = None
+    votes: BlendedChannels | None = None
     parts: Float[Tensor, "H W C"] | None = None
 
     def over(self, background: Float[Tensor, "#H #W 3"]) -> Float[Tensor, "H W 3"]:
@@ -144,7 +144,7 @@ def render(
     colors = view_dependent_colors(gaussians, view.viewmats, sh_degree)
     together = torch.cat([colors, gaussians.labelling], dim=-1) if share_geometry_gradient else colors
     mode = "RGB+ED" if with_depth else "RGB"
-    image, alpha, info, votes = rasterization_with_votes(
+    image, alpha, info, votes = rasterization_with_sparse(
         gaussians.votes, together, **_geometry(gaussians), render_mode=mode, absgrad=absgrad, **options
     )
     alpha, channels = alpha[0], colors.shape[-1]

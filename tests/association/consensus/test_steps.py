@@ -160,5 +160,5 @@ def test_votes_agree_with_loops(num_gaussians: int, num_labels: int, top: int, s
     votes = count_votes(views, atom_views, atoms, instances, 0.5, top)
     assert votes.labels.shape == votes.shares.shape == (num_gaussians, top)
     kept = np.where(expected >= np.sort(expected, axis=1)[:, -top, None], expected, 0)
-    np.testing.assert_allclose(votes.of((1, 2, 3)).channels, kept[:, 1:], atol=1e-5)
+    np.testing.assert_allclose(votes.of((1, 2, 3)).dense(), kept[:, 1:], atol=1e-5)
     assert (np.diff(votes.shares, axis=1) <= 0).all() and ((votes.labels == 0) == (votes.shares == 0)).all()

@@ -14,7 +14,7 @@ from proto_saga_ns.plugin.model.associate import associate_views, segment_scene,
 from proto_saga_ns.plugin.model.options import SceneOptions
 from proto_saga_ns.plugin.model.views import TrainingViews
 from proto_saga_ns.plugin.run import Run
-from proto_saga_ns.rasterize.sparse_channels import TileVotes
+from proto_saga_ns.rasterize.sparse_channels import TiledChannels
 from proto_saga_ns.recognition.votes import BESIDE_VIEWS
 from tests.conftest import TrainedRun
 
@@ -49,9 +49,9 @@ def test_votes_and_prototypes_segment_together(loaded: Run) -> None:
     views = training_views(model, datamanager)
     rendered = views.render(0, scene=scene)
     alone = views.render(0)
-    assert alone.votes is None and isinstance(rendered.votes, TileVotes)
+    assert alone.votes is None and isinstance(rendered.votes, TiledChannels)
     torch.testing.assert_close(rendered.features, alone.features)
-    own = scene.votes.of(scene.masks.ids).channels
+    own = scene.votes.of(scene.masks.ids).dense()
     blended = views.render(0, embeddings=own).features
     torch.testing.assert_close(rendered.votes.dense(), blended)
     labels = scene.segment(rendered.features, rendered.alpha[..., 0], rendered.votes)[0].numpy()
