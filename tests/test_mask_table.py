@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from proto_saga_ns.recognition.prototypes import NO_VIEW, MaskedView, MaskTable, view_prototypes
+from proto_saga_ns.recognition.prototypes import NO_VIEW, MaskedView, MaskTable
+from tests.feature_pooling import view_prototypes
 
 DIM = 4
 

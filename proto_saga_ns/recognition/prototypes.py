@@ -30,26 +30,6 @@ NO_VIEW = -1
 """View of a row that is no mask: a clicked point, or a prototype that was found in another way than by masks."""
 
 
-def view_prototypes(
-    features: Float[Tensor, "H W D"], labels: Int[Tensor, "H W"], num_instances: int
-) -> tuple[Float[Tensor, "T D"], Int64[Tensor, " T"]]:
-    """Mean feature over the pixels of each instance in one view (Eq. 17).
-
-    Args:
-        features: rendered feature map.
-        labels: consistent label map of the view, 0 = unlabelled; moved to the features' device.
-        num_instances: T; labels lie in [0, T].
-
-    Returns:
-        The means, zero for an instance without pixels, and the number of pixels of each instance.
-
-    Raises:
-        ValueError: sizes differ or a label is out of range.
-    """
-    sums, counts = _sum_by_label(features, labels, num_instances)
-    return (sums / counts.clamp_min(1)[:, None]).to(features.dtype), counts
-
-
 @torch.no_grad()
 def classify(
     features: Float[Tensor, "H W D"],
@@ -98,21 +78,6 @@ def probabilities(
     known = prototypes.norm(dim=1) > MIN_LENGTH
     found = logits.masked_fill(~known, -torch.inf).softmax(dim=-1).nan_to_num()
     return found * (unit.norm(dim=-1, keepdim=True) > 0.5)
-
-
-def _sum_by_label(
-    features: Float[Tensor, "H W D"], labels: Int[Tensor, "H W"], num_instances: int
-) -> tuple[Float[Tensor, "T D"], Int64[Tensor, " T"]]:
-    """Sums in double precision: a mask may have a million pixels, and a GPU adds them in any order."""
-    if labels.shape != features.shape[:2]:
-        raise ValueError(f"labels are {tuple(labels.shape)}, the feature map is {tuple(features.shape[:2])}")
-    index = torch.as_tensor(labels, device=features.device).reshape(-1).long()
-    if index.numel() and not 0 <= int(index.min()) <= int(index.max()) <= num_instances:
-        raise ValueError(f"labels run from {index.min()} to {index.max()}, expected 0 to {num_instances}")
-    flat = features.reshape(-1, features.shape[-1]).double()
-    sums = flat.new_zeros(num_instances + 1, flat.shape[1]).index_add_(0, index, flat)
-    counts = torch.bincount(index, minlength=num_instances + 1)
-    return sums[1:], counts[1:]
 
 
 @dataclass(frozen=True)

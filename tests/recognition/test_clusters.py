@@ -8,7 +8,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from proto_saga_ns.recognition.clusters import hdbscan_prototypes, kmeans_prototypes, sample_features
-from proto_saga_ns.recognition.prototypes import MaskedView, MaskTable, classify, view_prototypes
+from proto_saga_ns.recognition.prototypes import MaskedView, MaskTable, classify
+from tests.feature_pooling import view_prototypes
 
 CENTRES = torch.eye(4)[:3]
 

@@ -13,7 +13,7 @@ from scipy.sparse import csr_array
 from torch import Tensor
 
 from proto_saga_ns.association.claims import Progress, Views
-from proto_saga_ns.rasterize.contributions import Contributions, contributions, count_in_units
+from proto_saga_ns.rasterize.contributions import UNITS_PER_PIXEL, Contributions, contributions, count_in_units
 
 MAX_BYTES = 1 << 30
 """Enough for 200 views of a million Gaussians."""
@@ -39,6 +39,22 @@ class BlendedView:
     def of(cls, found: Contributions, num_labels: int) -> BlendedView:
         """From the rasterizer's contributions."""
         return cls(*count_in_units(found), num_labels)
+
+    def mean_features(
+        self, embeddings: Float[np.ndarray, "N D"], pixels: Int[np.ndarray, " L+1"]
+    ) -> Float[np.ndarray, "L+1 D"]:
+        """Mean over the pixels of each label of the feature map that the Gaussians' embeddings make (Eq. 17).
+
+        Blending is linear: what a Gaussian contributes to a label, times its embedding, is its part in the sum of the
+        features of these pixels. So no feature map is needed.
+
+        Args:
+            embeddings: of all Gaussians.
+            pixels: with each label; the mean over none is zero.
+        """
+        shape = (self.num_labels, len(embeddings))
+        weights = csr_array((self.units / UNITS_PER_PIXEL, (self.labels, self.gaussians)), shape=shape)
+        return (weights @ embeddings.astype(np.float64)) / np.maximum(pixels, 1)[:, None]
 
 
 class BlendedViews(Protocol):

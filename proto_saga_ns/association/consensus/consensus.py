@@ -25,6 +25,7 @@ from proto_saga_ns.association.instances import Association
 from proto_saga_ns.association.options import ConsensusOptions
 from proto_saga_ns.rasterize.contributions import UNITS_PER_PIXEL
 from proto_saga_ns.recognition.levels import Levels
+from proto_saga_ns.recognition.votes import Votes
 
 ATOMS_PER_SMALL_MASK = 2
 SMALL_MASK_QUANTILE = 0.1

@@ -14,6 +14,7 @@ from proto_saga_ns.masks.segmenters.sam import load_sam, require_segment_anythin
 from proto_saga_ns.masks.segmenters.sam_weights import ensure_weights
 
 if TYPE_CHECKING:
+    import torch
     from segment_anything import SamPredictor
 
 BOXES_AT_A_TIME = 16

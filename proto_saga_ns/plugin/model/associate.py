@@ -21,13 +21,12 @@ from proto_saga_ns.association import (
     look_numbered_per_view,
 )
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.plugin.model.render import Gaussians
 from proto_saga_ns.plugin.model.scene_classifiers import classifier_masks
 from proto_saga_ns.plugin.model.views import TrainingViews
 from proto_saga_ns.rasterize.contributions import Contributions, contributions, unoccluded
 from proto_saga_ns.recognition.agreement import MaskAgreement
 from proto_saga_ns.recognition.gaussian_instances import GaussianInstances, InstanceVotes, elect
-from proto_saga_ns.recognition.prototypes import MaskedView, MaskTable, view_prototypes
+from proto_saga_ns.recognition.prototypes import MaskedView, MaskTable
 from proto_saga_ns.recognition.votes import BESIDE_VIEWS, Votes
 from proto_saga_ns.scene import Display, EmbeddingColors, SegmentedScene
 
@@ -174,25 +173,26 @@ def associate_views(model: ProtoSagaModel, views: TrainingViews, options: Associ
 
 @torch.no_grad()
 def _by_consensus(model: ProtoSagaModel, views: TrainingViews, options: ConsensusOptions) -> Association:
-    from proto_saga_ns.association.consensus import blend_views, find_consensus  # with parts of scipy that take long
+    from proto_saga_ns.association.consensus import find_consensus  # with parts of scipy that take long
 
-    gaussians = Gaussians.from_parameters(dict(model.gauss_params.items()))
-    blended = blend_views(*gaussians.geometry, views, model.config.rasterize_mode == "antialiased")
-    means, embeddings = (tensor.detach().cpu().numpy() for tensor in (gaussians.means, gaussians.embeddings))
+    means, embeddings = (tensor.detach().cpu().numpy() for tensor in (model.means, model.embeddings))
     stages = iter(("Blending views", "Sorting masks", "Voting"))
-    found = find_consensus(means, embeddings, blended, options, progress=lambda order: _progress(order, next(stages)))
+    found = find_consensus(
+        *(means, embeddings, views.blended, options), progress=lambda order: _progress(order, next(stages))
+    )
     return found.association()
 
 
 def pool_features(views: TrainingViews, member_of_mask: Sequence[Int32[np.ndarray, " L+1"]]) -> MaskTable:
     """Masked average pooling of the feature maps of all training views (Eq. 17), for every mask."""
+    embeddings = views.embeddings.cpu().numpy()
 
     def pooled() -> Iterator[MaskedView]:
         for index in _progress(range(len(views)), "Averaging features"):
             members = torch.from_numpy(member_of_mask[index])
-            features = views.features(index)
-            means, pixels = view_prototypes(features, views.label_map(index), len(members) - 1)
-            yield MaskedView(views.names[index], means.cpu(), pixels.cpu(), members)
+            pixels = views.label_map(index).flatten().bincount(minlength=len(members))
+            means = torch.from_numpy(views.blended[index].mean_features(embeddings, pixels.numpy()))
+            yield MaskedView(views.names[index], means[1:].float(), pixels[1:], members)
 
     return MaskTable.of_views(pooled(), views.embedding_dim)
 
@@ -238,7 +238,7 @@ def count_votes(model: ProtoSagaModel, views: TrainingViews, label_maps: Iterabl
     Args:
         label_maps: ids of the pixels of each view.
     """
-    gaussians = Gaussians.from_parameters(dict(model.gauss_params.items()))
+    gaussians = model.gaussians(cropped=False)
     antialiased = model.config.rasterize_mode == "antialiased"
     votes, number = InstanceVotes(), len(model.means)
     most, most_alone = (torch.zeros(number, dtype=torch.float64, device=model.means.device) for _ in range(2))

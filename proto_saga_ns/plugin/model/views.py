@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     import numpy as np
     from nerfstudio.cameras.cameras import Cameras
 
+    from proto_saga_ns.association.consensus import RememberedViews
     from proto_saga_ns.plugin.data.datamanager import ProtoSagaDatamanager
     from proto_saga_ns.plugin.model.proto_saga import ProtoSagaModel
     from proto_saga_ns.plugin.model.render import CameraView
@@ -89,6 +91,19 @@ class TrainingViews:
         """D."""
         return self._model.config.embedding_dim
 
+    @property
+    def embeddings(self) -> Float[Tensor, "N D"]:
+        """Of all Gaussians."""
+        return self._model.embeddings.detach()
+
+    @cached_property
+    def blended(self) -> RememberedViews:
+        """What each Gaussian contributes to each mask of each view; found when it is first asked for."""
+        from proto_saga_ns.association.consensus import blend_views  # with parts of scipy that take long
+
+        geometry = self._model.gaussians(cropped=False).without_geometry_gradient().geometry
+        return blend_views(*geometry, self, self._model.config.rasterize_mode == "antialiased")
+
     def label_map(self, index: int) -> Int32[Tensor, "H W"]:
         """Label map of a training view, undistorted."""
         return self._label_maps[index]
@@ -98,12 +113,6 @@ class TrainingViews:
     ) -> Rendered:
         """Feature map (and the rest) of a training view, perhaps of other embeddings than the model's."""
         return render_view(self._model, self._camera(index), corrected=True, embeddings=embeddings, scene=scene)
-
-    def features(self, index: int) -> Float[Tensor, "H W D"]:
-        """Feature map of a training view; zero, without rendering, if the embeddings were never trained."""
-        if self._model.is_untrained:
-            return self._model.embeddings.new_zeros(*self._label_maps[index].shape, self.embedding_dim)
-        return self.render(index).features
 
     def _camera(self, index: int) -> Cameras:
         camera = self._cameras[index : index + 1]

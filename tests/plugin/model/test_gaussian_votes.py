@@ -88,9 +88,9 @@ def test_a_crop_that_the_viewer_left_changes_no_training_view(trained_run: Train
     """Association may begin, in the viewer or after training, while somebody looks at a part of the scene."""
     model = (run := load_run(trained_run.config)).model
     views = training_views(model, run.pipeline.datamanager)
-    whole, voted = views.features(0), count_votes(model, views, segmented_views(views, run.scene)).elect()
+    whole, voted = views.render(0).features, count_votes(model, views, segmented_views(views, run.scene)).elect()
     size, middle = model.means.detach().std(dim=0), model.means.detach().median(dim=0).values
     model.set_crop(OrientedBox(R=torch.eye(3), T=middle, S=size))
     assert 0 < len(model.gaussians().means) < model.num_points
-    assert torch.equal(views.features(0), whole)
+    assert torch.equal(views.render(0).features, whole)
     assert torch.equal(count_votes(model, views, segmented_views(views, run.scene)).elect().ids, voted.ids)

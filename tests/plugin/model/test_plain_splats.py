@@ -26,7 +26,7 @@ from proto_saga_ns.plugin.adopt.fit import load
 from proto_saga_ns.plugin.adopt.options import NewRunOptions, PlyOptions
 from proto_saga_ns.plugin.model.evaluate import evaluate_views
 from proto_saga_ns.plugin.model.options import SceneOptions
-from proto_saga_ns.plugin.model.views import TrainingViews, segment_view
+from proto_saga_ns.plugin.model.views import segment_view
 from proto_saga_ns.plugin.run import Run, load_run
 from proto_saga_ns.recognition.votes import BESIDE_MASKS
 from tests.commands import run as run_command
@@ -205,12 +205,6 @@ def test_parameters_for_other_views_are_refused(votes_alone: Run) -> None:
     state = {"camera_optimizer.pose_adjustment": torch.zeros(99, 6)}
     with pytest.raises(ProtoSagaError, match=r"pose_adjustment of shape \(99, 6\), for other .* than the 9"):
         load(votes_alone.model, state, Path("a.ckpt"))
-
-
-@torch.no_grad()
-def test_feature_maps_that_are_not_rendered_are_those_that_would_be(votes_alone: Run) -> None:
-    views = TrainingViews(votes_alone.model, votes_alone.pipeline.datamanager)
-    assert torch.equal(views.features(0), views.render(0).features)
 
 
 def test_embeddings_can_be_trained_on_it(adopted: Path, trained_run: TrainedRun, tmp_path: Path) -> None:
