@@ -1,13 +1,9 @@
 """Tracking all images of a folder, frame by frame; killed at any moment, the next run goes on where this one stopped.
 
-What is known so far lies in a work folder: one compressed file a frame and one a pair of frames. Each carries the
-fingerprint of all that went into it, so what is out of date is not used. Memory does not grow with the number of
-frames: earlier frames are read again when they are needed. The result itself appears at the end: label maps without the
-splinters, and a table of the tracks.
-
-What is known of a sequence so far, kept on disk: matches of pairs of frames, and instances of frames.
-
-Every file is written atomically and carries the fingerprint of all that went into it.
+What is known so far lies in a work folder: one compressed file a frame (its instances) and one a pair of frames (their
+matches). Each is written atomically and carries the fingerprint of all that went into it, so what is out of date is not
+used. Memory does not grow with the number of frames: earlier ones are read again when they are needed. The result itself
+appears at the end: label maps without the splinters, and a table of the tracks.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""Features averaged over masks, and the segmentation of a view by the nearest prototype (Sec. 3.3).
+"""Prototypes: what they are made of, and the segmentation of a view by the nearest one (Sec. 3.3).
 
-Row ``t - 1`` of a (T, D) matrix of prototypes belongs to label ``t``; label 0 is no instance.
-
-All masks of all training views, each with its mean feature and its member: what prototypes are made of.
+They are made of all masks of all training views, each with its mean feature and its member. Row ``t - 1`` of a (T, D)
+matrix of prototypes belongs to label ``t``; label 0 is no instance.
 
 A member is what association found to be one thing; it has one prototype. Instances consist of members: of one, until a
 person merges some. Prototypes are a function of this table, so that moving masks to another member gives exactly the

@@ -1,11 +1,9 @@
-"""In how many views two atoms are seen, and in how many of them they lie in one mask.
+"""How far the views agree that two atoms are one thing, and the atoms merged by it.
 
-Agglomeration with average linkage of signed evidence.
-
-Scipy links distances, of which the smallest counts and none is missing for being negative; here evidence for and
-against adds up, and pairs without evidence count as zero. Average linkage never links a new cluster more strongly
-than both of its halves were linked. So the strongest link of each row stays valid until one of its ends is merged, and
-is no weaker than what comes then: it is looked for again only when the row's turn comes.
+Two atoms agree in a view that shows both of them in one mask and disagree in one that shows them in two. What speaks
+for and against adds up, and pairs that no view shows count as zero; scipy's linkage, which is of distances, knows
+neither. Average linkage never links a new cluster more strongly than both of its halves were linked: the strongest
+link of each row stays valid until one of its ends is merged, and is looked for again only when the row's turn comes.
 """
 
 from __future__ import annotations

@@ -1,15 +1,12 @@
-"""The levels below and above the instances: what they consist of, and which of them go together.
+"""The levels below and above the instances: the parts that they consist of, and the groups that they form.
 
-What instances consist of: parts along the borders by which masks take them apart again and again.
+An instance has parts where masks take it apart along the same borders again and again: there atoms of one part hold
+together far better than atoms of two. Masks that take it apart at random places leave near atoms together and far ones
+apart, without a border anywhere, and make no parts.
 
-Masks that take an object apart at random places leave atoms that are near each other together, and further ones apart,
-without a border anywhere. Where an object has parts, atoms of one part hold together far better than atoms of two.
-
-Agglomeration by the share of views in which things lie in one mask.
-
-``agreement.py`` asks for what holds against a theta; here there is none: of two links that is the stronger of which a
-larger share of views speaks. A link of a new cluster lies between those of its halves, so the strongest link of each
-row stays valid until one of its ends is merged.
+Both levels come of agglomeration by the share of views in which things lie in one mask. Unlike in ``agreement.py`` no
+theta stands against it: of two links that is the stronger of which a larger share of views speaks. A link of a new
+cluster lies between those of its halves, so the strongest link of each row stays valid until one of its ends is merged.
 """
 
 from __future__ import annotations

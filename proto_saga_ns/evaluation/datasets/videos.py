@@ -1,8 +1,6 @@
-"""DAVIS and MOSE; ``proto_saga_ns.evaluation.datasets.videos`` says how they are laid out and reads them.
+"""DAVIS and MOSE: where they keep the frames and the annotations of their sequences, and whether all are there.
 
-Only the first and the last annotation of each sequence, and their frames, are opened: MOSE has tens of thousands.
-
-Where DAVIS and MOSE keep the frames and the annotations of their sequences.
+Of each sequence only the first and the last annotation, and their frames, are opened: MOSE has tens of thousands.
 
 DAVIS (2016 and 2017)::
 

@@ -1,8 +1,7 @@
 """Segment Anything through the package ``segment-anything`` (extra ``sam``).
 
-From a file of Segment Anything's weights to the model: the architecture is read off the tensors' shapes.
-
-So weights need no name: ViT-H, L, B and models of other sizes of the same family load from their file alone.
+The architecture is read off the shapes of the tensors in a file of weights. So weights need no name: ViT-H, L, B and
+models of other sizes of the same family load from their file alone.
 """
 
 from __future__ import annotations

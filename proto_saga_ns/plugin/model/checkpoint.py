@@ -1,9 +1,8 @@
-"""Fitting a model to a checkpoint: other numbers of Gaussians, plain splats, checkpoints of other methods.
+"""Reading a checkpoint, and fitting a model to it: other numbers of Gaussians, plain splats, other methods.
 
-The numpy scalars of a checkpoint, which ``torch.load(weights_only=True)`` refuses unless told that they are safe.
-
-Nerfstudio's scheduler states hold one. Its constructor has another name in a checkpoint of numpy 1 than in one of
-numpy 2; both are allowed, so that either numpy opens the checkpoints of the other.
+Nerfstudio's scheduler states hold a numpy scalar, which ``torch.load(weights_only=True)`` refuses unless told that it is
+safe. Its constructor has another name in a checkpoint of numpy 1 than in one of numpy 2; both are allowed, so that
+either numpy opens the checkpoints of the other.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ import torch
 from nerfstudio.data.scene_box import OrientedBox
 
 from proto_saga_ns.plugin.model.associate import count_votes, segmented_views, training_views
+from proto_saga_ns.plugin.model.render import Gaussians
 from proto_saga_ns.plugin.run import load_run
 from proto_saga_ns.recognition.gaussian_instances import MIN_SEEN
 from tests.conftest import TrainedRun
@@ -64,7 +65,8 @@ def seen_shares(viewmats: list[torch.Tensor], rasterize_mode: str = "classic") -
     lens = torch.tensor([[60.0, 0, 32], [0, 60.0, 24], [0, 0, 1]])
     views = [SimpleNamespace(viewmat=viewmat, K=lens, width=64, height=48) for viewmat in viewmats]
     config = SimpleNamespace(rasterize_mode=rasterize_mode)
-    model = SimpleNamespace(gauss_params=parameters, means=parameters["means"], config=config)
+    gaussians = Gaussians.from_parameters(parameters)
+    model = SimpleNamespace(gaussians=lambda cropped: gaussians, means=gaussians.means, config=config)
     maps = [torch.full((48, 64), 7)] * len(views)
     counted = count_votes(model, views, maps)  # type: ignore[arg-type]
     found = counted.elect()
