@@ -2,8 +2,8 @@
 
 What is known so far lies in a work folder: one compressed file a frame (its instances) and one a pair of frames (their
 matches). Each is written atomically and carries the fingerprint of all that went into it, so what is out of date is not
-used. Memory does not grow with the number of frames: earlier ones are read again when they are needed. The result itself
-appears at the end: label maps without the splinters, and a table of the tracks.
+used. Memory does not grow with the number of frames: earlier ones are read again when they are needed. The result
+itself appears at the end: label maps without the splinters, and a table of the tracks.
 """
 
 from __future__ import annotations

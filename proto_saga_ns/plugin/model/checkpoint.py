@@ -1,7 +1,7 @@
 """Reading a checkpoint, and fitting a model to it: other numbers of Gaussians, plain splats, other methods.
 
-Nerfstudio's scheduler states hold a numpy scalar, which ``torch.load(weights_only=True)`` refuses unless told that it is
-safe. Its constructor has another name in a checkpoint of numpy 1 than in one of numpy 2; both are allowed, so that
+Nerfstudio's scheduler states hold a numpy scalar, which ``torch.load(weights_only=True)`` refuses unless told that it
+is safe. Its constructor has another name in a checkpoint of numpy 1 than in one of numpy 2; both are allowed, so that
 either numpy opens the checkpoints of the other.
 """
 
