@@ -7,7 +7,6 @@
 #include "projection.h"
 #include "softmax.h"
 #include "sparse_channels.h"
-#include "ssim.h"
 #include "votes.h"
 
 using namespace splat;
@@ -98,16 +97,6 @@ SPLAT_API void splat_cross_entropy(int64_t items, int dim, int count, const floa
                                    float* weight_gradient, CrossEntropy* result, int threads) {
   *result = cross_entropy(items, dim, count, features, weights, labels, min_length, feature_gradient, weight_gradient,
                           threads);
-}
-
-SPLAT_API double splat_ssim(int height, int width, int channels, const float* target, const float* image, float* slopes,
-                            int threads) {
-  return ssim({height, width, channels}, target, image, slopes, threads);
-}
-
-SPLAT_API void splat_ssim_backward(int height, int width, int channels, const float* target, const float* image,
-                                   const float* slopes, float scale, float* gradient, int threads) {
-  ssim_backward({height, width, channels}, target, image, slopes, scale, gradient, threads);
 }
 
 SPLAT_API void splat_place(Bank* bank, int64_t masks, const int64_t* offsets, const int64_t* gaussians,

@@ -16,8 +16,6 @@ from nerfstudio.utils.rich_utils import CONSOLE
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
-from proto_saga_ns.kernels.ssim import WINDOW, ssim
-
 FIGURES = ("PSNR", "SSIM", "LPIPS")
 
 
@@ -34,27 +32,13 @@ def psnr(image: Float[ArrayLike, "*shape"], reference: Float[ArrayLike, "*shape"
     return -10 * math.log10(error) if error > 0 else math.inf
 
 
-class Ssim(nn.Module):
-    """Structural similarity of two pictures as splatfacto has it, by our kernels where they have it too."""
-
-    def __init__(self) -> None:
-        from pytorch_msssim import SSIM
-
-        super().__init__()
-        self._everywhere = SSIM(data_range=1.0, size_average=True, channel=3)
-
-    def forward(self, target: Float[Tensor, "1 3 H W"], image: Float[Tensor, "1 3 H W"]) -> Float[Tensor, ""]:
-        """The mean over windows and channels; only ``image`` needs a gradient."""
-        if image.device.type == "cpu" and image.dtype == torch.float32 and min(image.shape[2:]) >= WINDOW:
-            return ssim(*(picture[0].permute(1, 2, 0) for picture in (target, image)))
-        return self._everywhere(target, image)
-
-
 class ImageQuality:
     """Means over views, which are taken one at a time. Says at once if LPIPS has no weights."""
 
     def __init__(self) -> None:
-        self._ssim = Ssim()
+        from pytorch_msssim import SSIM
+
+        self._ssim = SSIM(data_range=1.0, size_average=True, channel=3)
         self._has_lpips = has_lpips()
         self._of_views: list[tuple[float, float, float]] = []
 

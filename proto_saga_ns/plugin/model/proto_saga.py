@@ -20,7 +20,7 @@ from torch.nn import Parameter
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.plugin.model import checkpoint
 from proto_saga_ns.plugin.model.classifiers import INTERVAL, SharedClassifier, ViewClassifiers, neighbour_divergence
-from proto_saga_ns.plugin.model.image_quality import Ssim, lpips_or_nan, without_lpips
+from proto_saga_ns.plugin.model.image_quality import lpips_or_nan, without_lpips
 from proto_saga_ns.plugin.model.outputs import embedding_outputs, segmentation_outputs
 from proto_saga_ns.plugin.model.render import CameraView, Gaussians, Rendered, camera_view, downscaled_labels, render
 from proto_saga_ns.recognition.cosine_softmax import cross_entropy
@@ -83,7 +83,6 @@ class ProtoSagaModel(SplatfactoModel):
             super().populate_modules()
         del self.lpips  # a module cannot be replaced by a function otherwise
         self.lpips = lpips_or_nan
-        self.ssim = Ssim()
         if colors is not None:
             self.gauss_params["features_dc"] = Parameter(self._encode_colors(colors))
         self.strategy.verbose = False
