@@ -38,6 +38,8 @@ _SIGNATURES: dict[str, tuple[object, list[object]]] = {
     "splat_nearest": (None, [_long, _int, _int, _long, *[_pointer] * 2, ctypes.c_float, *[_pointer] * 3, _int]),
     "splat_own_log_probability": (None, [_long, _int, _int, *[_pointer] * 2, ctypes.c_float, *[_pointer] * 2, _int]),
     "splat_cross_entropy": (None, [_long, _int, _int, *[_pointer] * 3, ctypes.c_float, *[_pointer] * 3, _int]),
+    "splat_compare": (None, [*[_pointer] * 5, _int]),
+    "splat_compare_backward": (None, [*[_pointer] * 6, _int]),
     "splat_place": (None, [_pointer, _long, *[_pointer] * 3, _int, _pointer]),
     "splat_processor_level": (_int, []),
 }
