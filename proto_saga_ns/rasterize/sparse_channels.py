@@ -42,10 +42,8 @@ class SparseChannels:
         if self.labels.shape != self.values.shape or self.labels.ndim != 2:
             raise ValueError(f"labels are {tuple(self.labels.shape)}, values {tuple(self.values.shape)}")
 
-    def of(self, chosen: Bool[Tensor, " N"] | slice) -> SparseChannels:
+    def __getitem__(self, chosen: Bool[Tensor, " N"]) -> SparseChannels:
         """Those of some of the Gaussians."""
-        if isinstance(chosen, slice) and chosen == slice(None):
-            return self
         return SparseChannels(self.labels[chosen], self.values[chosen], self.count)
 
     def placed(self, tiles: Tiles) -> PlacedChannels:

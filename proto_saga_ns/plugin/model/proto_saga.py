@@ -157,20 +157,15 @@ class ProtoSagaModel(SplatfactoModel):
 
         With a scene its votes are rendered, if it has any, and the parts that its display tells apart.
         """
-        chosen = slice(None) if keep is None else keep
+        chosen = keep
         if cropped and self.crop_box is not None and not self.training:
             inside = self.crop_box.within(self.means).reshape(-1)
             chosen = inside if keep is None else inside & keep
-        found = Gaussians.from_parameters({name: value[chosen] for name, value in self.gauss_params.items()})
-        if scene is None:
-            return found
-        votes = scene.votes_of(self.num_points, self.device)
-        parts = part_channels(scene, self.num_points, self.device)
-        return replace(
-            found,
-            votes=None if votes is None else votes.of(chosen),
-            parts=None if parts is None else parts[chosen],
-        )
+        found = Gaussians.from_parameters(dict(self.gauss_params.items()))
+        if scene is not None:
+            votes = scene.votes_of(self.num_points, self.device)
+            found = replace(found, votes=votes, parts=part_channels(scene, self.num_points, self.device))
+        return found if chosen is None else found.of(chosen)
 
     def get_outputs(self, camera: Cameras) -> dict[str, Tensor]:  # type: ignore[override]
         """Render one camera.
