@@ -232,7 +232,7 @@ def image_loss(
 
 
 def _specialisations() -> tuple[Specialisation, ...]:
-    pictures, sizes = {"x": "*fp32", "y": "*fp32", "window": "*fp32"}, {"rows": "i32", "length": "i32"}
+    pictures, sizes = {"x": "*fp32", "y": "*fp32", "window": "*fp32"}, {"rows": "i32", "length": "i32:16"}
     blur = {**pictures, "means": "*fp32", "differences": "*fp32", **sizes}
     compare = {"means": "*fp32", "window": "*fp32", "slopes": "*fp32", "similarities": "*fp32", **sizes}
     spread = {"slopes": "*fp32", "window": "*fp32", "spread": "*fp32", **sizes}
