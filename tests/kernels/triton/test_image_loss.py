@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from proto_saga_ns.plugin.model import image_loss as of_model
 from proto_saga_ns.plugin.model.image_loss import image_loss_by_pytorch
 
 pytest.importorskip("triton")
@@ -47,7 +48,7 @@ def loss_and_gradient(function, rendered: Tensor, photo: Tensor, weight: float) 
     channels=st.sampled_from([1, 3, 4]),
     weight=st.sampled_from([0.0, 0.2, 1.0]),
 )
-@settings(deadline=None, max_examples=10)
+@settings(deadline=None, max_examples=8)
 def test_loss_and_gradient_agree_with_torch(seed: int, height: int, width: int, channels: int, weight: float) -> None:
     rendered, photo = pictures(height, width, channels, seed)
     ours = loss_and_gradient(image_loss, rendered, photo, weight)
@@ -76,6 +77,17 @@ def test_pictures_may_lie_apart_in_memory_and_the_same_input_gives_the_same_bits
     apart = loss_and_gradient(image_loss, rendered[..., 1:4], photo[..., 1:4], 0.2)
     together = loss_and_gradient(image_loss, rendered[..., 1:4].contiguous(), photo[..., 1:4].contiguous(), 0.2)
     assert all(torch.equal(one, other) for one, other in zip(apart, together, strict=True))
+
+
+@pytest.mark.filterwarnings("ignore:Skipping Gaussian Smoothing")
+@pytest.mark.parametrize("height", [12, 7])
+def test_the_model_takes_it_for_pictures_that_a_window_fits_into(height: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    rendered, photo = pictures(height, 15)
+    calls = []
+    monkeypatch.setattr(kernel, "image_loss", lambda *given: calls.append(given) or image_loss(*given))
+    monkeypatch.setattr(of_model, "runs_on", lambda device, cost: True)
+    torch.testing.assert_close(of_model.image_loss(rendered, photo, 0.2), image_loss_by_pytorch(rendered, photo, 0.2))
+    assert len(calls) == (height >= WINDOW)
 
 
 FITS = (20, 20, 3)
