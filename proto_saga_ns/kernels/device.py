@@ -57,14 +57,14 @@ def scene_device(wanted: str | torch.device | None = None, *, may_fall_back: boo
     check_version()
     if device.type != "cuda":
         if (reason := unused_gpu()) is not None:
-            _say_once(f"{reason} Going on with the CPU; `proto-saga doctor` shows all of it.")
+            say_once(f"{reason} Going on with the CPU; `proto-saga doctor` shows all of it.")
         return device
     try:
         load_gsplat()
     except ProtoSagaError as error:
         if not may_fall_back:
             raise ProtoSagaError(f"{error} {WITHOUT_GPU}") from error
-        _say_once(f"The GPU is not used, the CPU is: {error}")
+        say_once(f"The GPU is not used, the CPU is: {error}")
         return torch.device("cpu")
     return device
 
@@ -86,5 +86,6 @@ def unused_gpu() -> str | None:
 
 
 @cache
-def _say_once(text: str) -> None:
+def say_once(text: str) -> None:
+    """Tell the person on stderr, once a process."""
     print(f"proto-saga: {text}", file=sys.stderr, flush=True)
