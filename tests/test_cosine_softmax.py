@@ -131,6 +131,16 @@ def test_a_feature_that_is_not_a_number_makes_the_loss_not_a_number() -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_feature_without_label_may_be_anything(dtype: torch.dtype) -> None:
+    features, weights = random(20, 16).to(dtype), random(16, 3, seed=1).to(dtype)
+    labels = torch.arange(20, dtype=torch.int32) % 4
+    expected = loss_and_gradients(features, weights, labels, 10)
+    features[4], features[8], features[12, 3] = math.nan, math.inf, -math.inf
+    for found, same in zip(loss_and_gradients(features, weights, labels, 10), expected, strict=True):
+        torch.testing.assert_close(found, same)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_a_label_without_column_is_an_error(dtype: torch.dtype) -> None:
     features, weights, labels = random(2, 16).to(dtype), random(16, 3).to(dtype), torch.tensor([1, 4])
     with pytest.raises(IndexError, match="label 4"):

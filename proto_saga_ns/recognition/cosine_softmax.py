@@ -98,7 +98,8 @@ class _CrossEntropyInChunks(torch.autograd.Function):
         labelled = (labels > 0).sum().clamp_min(1)
         chunks = zip(features.split(size), labels.split(size), of_features.split(size), strict=True)
         for part, own, gradient in chunks:
-            leaves = part.detach().requires_grad_(), rows.detach().requires_grad_()
+            part = part.detach().where((own > 0)[:, None], part.new_zeros(()))  # whatever those are that do not count
+            leaves = part.requires_grad_(), rows.detach().requires_grad_()
             share = (own > 0).sum() / labelled
             with torch.enable_grad():
                 mean, right = labelled_cross_entropy(_logits(*leaves, min_length), own)

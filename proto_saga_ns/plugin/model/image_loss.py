@@ -1,6 +1,6 @@
 """Splatfacto's loss of a picture: (1 - w) mean |difference| + w (1 - SSIM), with a window of 11 and sigma 1.5.
 
-On a GPU with Triton kernels take it at once; elsewhere PyTorch does, with the SSIM that splatfacto takes.
+Kernels take it at once, on a CPU and on a GPU with Triton. Else PyTorch does, with the SSIM that splatfacto takes.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from jaxtyping import Float
 from pytorch_msssim import ssim
 from torch import Tensor
 
+from proto_saga_ns.kernels.image_loss import WINDOW
+from proto_saga_ns.kernels.image_loss import image_loss as by_cpu
 from proto_saga_ns.kernels.triton.door import runs_on
 
 WITHOUT_TRITON = "PyTorch takes their place: the loss of a picture takes about ten times as much memory traffic."
-SMALLEST = 11
-"""Pixels both ways that a picture must have for the kernels: a window. PyTorch does not blur along a shorter side."""
 
 
 def image_loss(
@@ -25,7 +25,10 @@ def image_loss(
     Raises:
         ValueError: shapes do not fit.
     """
-    fits = rendered.dtype == photo.dtype == torch.float32 and min(rendered.shape[:2]) >= SMALLEST
+    # PyTorch does not blur along a side that is shorter than a window.
+    fits = rendered.dtype == photo.dtype == torch.float32 and min(rendered.shape[:2]) >= WINDOW
+    if fits and rendered.device.type == "cpu":
+        return by_cpu(rendered, photo, ssim_weight)
     if fits and runs_on(rendered.device, WITHOUT_TRITON):
         from proto_saga_ns.kernels.triton.image_loss import image_loss as by_triton
 
