@@ -318,7 +318,7 @@ class ProtoSagaModel(SplatfactoModel):
         checkpoint.check_shapes(self.gauss_params, state)
         checkpoint.check_classifiers(state, self.config.classifiers)
         checkpoint.resize_gaussians(self.gauss_params, len(state["gauss_params.means"]))
-        self.view_classifiers.match_state(state, "view_classifiers.")
+        self.view_classifiers.match_state(state, "view_classifiers.", self.device)
         self.step = self.config.sh_degree * self.config.sh_degree_interval + self.schedule_offset
         return nn.Module.load_state_dict(self, state, **kwargs)
 
