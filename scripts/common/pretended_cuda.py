@@ -183,7 +183,7 @@ def _function(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
             return _from_data(torch.tensor, args[1:], {"dtype": first.dtype, **kwargs, "device": CUDA})
         if name in ("__getitem__", "__setitem__"):
             args = (first, _index(args[1]), *args[2:])
-    if func is _tensor.data.__set__:
+    if func == _tensor.data.__set__:
         return _replace(args[0], args[1])
     if func is torch.Tensor.cuda:
         func, args, kwargs = torch.Tensor.to, (first, META), {}
@@ -239,7 +239,7 @@ def _copied(tensor: PretendedTensor) -> PretendedTensor:
 
 def _replace(target: Tensor, new: Tensor) -> None:
     """``target.data = new``."""
-    if type(target) is not type(new):
+    if (type(target) is PretendedTensor) != (type(new) is PretendedTensor):
         raise RuntimeError("Attempted to call `variable.set_data(tensor)`, but the tensors are on different devices")
     with torch._C.DisableTorchFunctionSubclass():
         _tensor.data.__set__(target, new)

@@ -53,6 +53,14 @@ def test_a_number_of_the_cpu_mixes_and_its_places_index(gpu: Transfers) -> None:
     assert there[[0, 2]].tolist() == [0, 2] and there[np.array([1])].tolist() == [1]
 
 
+def test_data_of_a_parameter_may_be_replaced_by_others(gpu: Transfers) -> None:
+    parameter = torch.nn.Parameter(torch.zeros(2, 3, device="cuda"))
+    parameter.data = parameter.data.new_ones(4, 3)
+    assert parameter.shape == (4, 3) and parameter.sum() == 12
+    with pytest.raises(RuntimeError, match="different devices"):
+        parameter.data = torch.zeros(2)
+
+
 @pytest.mark.parametrize("show", [lambda t: t.numpy(), np.asarray, lambda t: t.data_ptr(), lambda t: t.pin_memory()])
 def test_memory_of_the_gpu_is_not_shown(gpu: Transfers, show) -> None:
     with pytest.raises(TypeError, match="cuda:0"):
