@@ -37,17 +37,18 @@ def view_prototypes(
 
     Args:
         features: rendered feature map.
-        labels: consistent label map of the view, 0 = unlabelled; moved to the features' device.
+        labels: consistent label map of the view, 0 = unlabelled; on any device.
         num_instances: T; labels lie in [0, T].
 
     Returns:
-        The means, zero for an instance without pixels, and the number of pixels of each instance.
+        The means, zero for an instance without pixels, and the number of pixels of each instance, on the device of the
+        labels.
 
     Raises:
         ValueError: sizes differ or a label is out of range.
     """
     sums, counts = _sum_by_label(features, labels, num_instances)
-    return (sums / counts.clamp_min(1)[:, None]).to(features.dtype), counts
+    return (sums / counts.to(sums.device).clamp_min(1)[:, None]).to(features.dtype), counts
 
 
 @torch.no_grad()
@@ -106,11 +107,12 @@ def _sum_by_label(
     """Sums in double precision: a mask may have a million pixels, and a GPU adds them in any order."""
     if labels.shape != features.shape[:2]:
         raise ValueError(f"labels are {tuple(labels.shape)}, the feature map is {tuple(features.shape[:2])}")
-    index = torch.as_tensor(labels, device=features.device).reshape(-1).long()
-    if index.numel() and not 0 <= int(index.min()) <= int(index.max()) <= num_instances:
-        raise ValueError(f"labels run from {index.min()} to {index.max()}, expected 0 to {num_instances}")
+    index = torch.as_tensor(labels).reshape(-1).long()
+    least, highest = (int(bound) for bound in index.aminmax()) if index.numel() else (0, 0)
+    if not 0 <= least <= highest <= num_instances:
+        raise ValueError(f"labels run from {least} to {highest}, expected 0 to {num_instances}")
     flat = features.reshape(-1, features.shape[-1]).double()
-    sums = flat.new_zeros(num_instances + 1, flat.shape[1]).index_add_(0, index, flat)
+    sums = flat.new_zeros(num_instances + 1, flat.shape[1]).index_add_(0, index.to(flat.device), flat)
     counts = torch.bincount(index, minlength=num_instances + 1)
     return sums[1:], counts[1:]
 

@@ -106,6 +106,7 @@ class PretendedTensor(torch.Tensor):
 
     def __init__(self, held: Tensor) -> None:
         self.held = held.detach()
+        _now.watch(self.held)
 
     def __repr__(self, **_: Any) -> str:  # type: ignore[override]
         return f"PretendedTensor({self.held!r})"
@@ -126,12 +127,13 @@ class PretendedTensor(torch.Tensor):
 class _Pretence:
     """What holds while pretending."""
 
-    transfers: Transfers
-    without_data: bool
-    answers: Mapping[Any, Answer]
+    transfers: Transfers = field(default_factory=Transfers)
+    without_data: bool = False
+    answers: Mapping[Any, Answer] = field(default_factory=dict)
+    watch: Callable[[Tensor], object] = lambda held: None
 
 
-_now = _Pretence(Transfers(), False, {})
+_now = _Pretence()
 
 
 def held(tensor: Any) -> Any:
@@ -331,9 +333,9 @@ def _count(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         target = kwargs.get("device") if func is aten._to_copy.default else args[0].device
         source = args[0] if func is aten._to_copy.default else args[1]
         if type(source) is PretendedTensor and target is not None and torch.device(target).type == "cpu":
-            _wait(f"{func} {tuple(source.shape)}")
+            _wait(func)
         elif type(source) is not PretendedTensor and (target is None or torch.device(target).type != "cpu"):
-            _now.transfers.add("to the GPU", f"{func} {tuple(source.shape)}")
+            _now.transfers.add("to the GPU", func)
 
 
 class _Operations(TorchDispatchMode):
@@ -360,7 +362,10 @@ def device_function(answer: Answer) -> Answer:
 
 @contextmanager
 def pretending(
-    functions: Mapping[str, Answer], operations: Mapping[Any, Answer] | None = None, without_data: bool = False
+    functions: Mapping[str, Answer],
+    operations: Mapping[Any, Answer] | None = None,
+    without_data: bool = False,
+    watch: Callable[[Tensor], object] = lambda held: None,
 ) -> Iterator[Transfers]:
     """Let torch have a GPU.
 
@@ -369,12 +374,13 @@ def pretending(
             Modules that cannot be imported here are made up of them.
         operations: the same for operations of torch itself.
         without_data: hold sizes alone; then ``operations`` must answer what depends on values.
+        watch: is shown what each pretended tensor holds.
 
     Yields:
         What is transferred, as it happens.
     """
     global _now
-    before, _now = _now, _Pretence(Transfers(), without_data, operations or {})
+    before, _now = _now, _Pretence(Transfers(), without_data, operations or {}, watch)
     overwrite = torch.__future__.get_overwrite_module_params_on_conversion()
     torch.__future__.set_overwrite_module_params_on_conversion(True)
     with ExitStack() as stack:

@@ -209,7 +209,7 @@ def pool_features(views: TrainingViews, member_of_mask: Sequence[Int32[np.ndarra
             members = torch.from_numpy(member_of_mask[index])
             features = views.features(index)
             means, pixels = view_prototypes(features, views.label_map(index), len(members) - 1)
-            yield MaskedView(views.names[index], means.cpu(), pixels.cpu(), members)
+            yield MaskedView(views.names[index], means.cpu(), pixels, members)
 
     return MaskTable.of_views(pooled(), views.embedding_dim)
 

@@ -147,7 +147,9 @@ class ProtoSagaModel(SplatfactoModel):
 
     def view_of(self, camera: Cameras, corrected: bool) -> CameraView:
         """The view of one camera, by the camera optimizer's pose (training views only) or as it is."""
-        poses = self.camera_optimizer.apply_to_camera(camera) if corrected else camera.camera_to_worlds
+        poses = camera.camera_to_worlds
+        if corrected and self.config.camera_optimizer.mode != "off":
+            poses = self.camera_optimizer.apply_to_camera(camera.to(self.device))
         return camera_view(camera, poses, self._get_downscale_factor(), self.device)
 
     def gaussians(
