@@ -30,7 +30,7 @@ from tests.scenes import TinyScene, write_tiny_scene
 Made = TypeVar("Made")
 
 STEPS = 300
-FOLDERS_OF_ONE_WORKER = ("tests/browser/", "tests/plugin/model/", "tests/plugin/viewer/")
+FOLDERS_OF_ONE_WORKER = ("tests/browser/", "tests/plugin/model/", "tests/plugin/viewer/", "tests/pretended_cuda/")
 """Their tests share one browser, or runs that are open. They take longest, and begin first."""
 
 

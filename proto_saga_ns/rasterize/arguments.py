@@ -67,10 +67,11 @@ class Scene:
     def depth_is_expected(self) -> bool:
         return self.render_mode.endswith("ED")
 
-    def check(self) -> None:
+    def check(self, *, numbers: bool = True) -> None:
         """Raise a ``ProtoSagaError`` that names the first argument which does not fit.
 
-        Checked are shapes, types and devices, the render mode, the image's size, and NaN or infinite numbers.
+        Checked are shapes, types and devices, the render mode, the image's size, and (unless ``numbers`` is False: the
+        answer of a GPU must be waited for) NaN or infinite numbers.
         """
         if self.render_mode not in RENDER_MODES:
             raise ProtoSagaError(f"rasterization: render_mode {self.render_mode!r}, expected one of {RENDER_MODES}.")
@@ -87,7 +88,7 @@ class Scene:
                     f"{self.means.dtype} on {self.means.device}; they must be alike."
                 )
             # A sum is NaN or infinite if an element is, and takes one pass.
-            if not torch.isfinite(tensor.detach().sum()) and not torch.isfinite(tensor).all():
+            if numbers and not torch.isfinite(tensor.detach().sum()) and not torch.isfinite(tensor).all():
                 raise ProtoSagaError(f"rasterization: {name} has NaN or infinite numbers.")
 
     def _check_shapes(self) -> dict[str, Tensor]:

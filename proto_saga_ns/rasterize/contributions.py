@@ -212,7 +212,7 @@ def unoccluded(
     lens = Lens(*size)
     blank = means.new_zeros(len(means), 0)
     scene = Scene(means, quats, scales, opacities, blank, viewmat[None], K[None], None, lens, None, "RGB", antialiased)
-    scene.check()
+    scene.check(numbers=not means.is_cuda)
     if means.device.type == "cpu" and means.dtype == torch.float32:
         means2d, conics, _, compensations, radii = Project.apply(means, quats, scales, viewmat[None], K[None], lens)
     else:

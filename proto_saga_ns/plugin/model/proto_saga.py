@@ -149,7 +149,9 @@ class ProtoSagaModel(SplatfactoModel):
 
     def view_of(self, camera: Cameras, corrected: bool) -> CameraView:
         """The view of one camera, by the camera optimizer's pose (training views only) or as it is."""
-        poses = self.camera_optimizer.apply_to_camera(camera) if corrected else camera.camera_to_worlds
+        poses = camera.camera_to_worlds
+        if corrected and self.config.camera_optimizer.mode != "off":
+            poses = self.camera_optimizer.apply_to_camera(camera.to(self.device))
         return camera_view(camera, poses, self._get_downscale_factor(), self.device)
 
     def gaussians(
@@ -341,7 +343,7 @@ class ProtoSagaModel(SplatfactoModel):
         checkpoint.check_shapes(self.gauss_params, state)
         checkpoint.check_classifiers(state, self.config.classifiers)
         checkpoint.resize_gaussians(self.gauss_params, len(state["gauss_params.means"]))
-        self.view_classifiers.match_state(state, "view_classifiers.")
+        self.view_classifiers.match_state(state, "view_classifiers.", self.device)
         self.step = self.config.sh_degree * self.config.sh_degree_interval + self.schedule_offset
         return nn.Module.load_state_dict(self, state, **kwargs)
 
