@@ -1,0 +1,141 @@
+"""Sparse channels blended over gsplat's tile lists, against the CPU's kernels and the slow reference."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+import torch
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+pytest.importorskip("triton")
+
+from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.kernels.triton import sparse_channels as kernels
+from proto_saga_ns.rasterize.rasterization import rasterization_with_sparse
+from proto_saga_ns.rasterize.sparse_channels import SparseChannels, TiledChannels
+from tests.kernels.triton.tile_lists import TiledView, random_view
+from tests.rasterize.test_sparse_channels import by_kernels, random_channels
+
+SIZE = (37, 21)
+
+
+@contextmanager
+def blocks(**sizes: int) -> Iterator[None]:
+    """Other sizes of blocks: the interpreter takes as long for few pixels as for many."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, size in sizes.items():
+            patch.setattr(kernels, name, size)
+        yield
+
+
+def assert_alike(found: Tensor, expected: Tensor) -> None:
+    """But for one pixel: a Gaussian at a limit (1/255, 1e-4) may be drawn by one and not by the other."""
+    assert found.shape == expected.shape
+    differs = ((found - expected).abs() > 3e-6 + 3e-6 * expected.abs()).any(dim=-1)
+    assert int(differs.sum()) <= 1
+
+
+@settings(max_examples=12, deadline=None)
+@example(1, 0, 3, 4, 1, 2, 0)
+@example(2, 1, 1, 1, 1, 1, 0)
+@example(3, 20, 400, 20, 17, 4, 0)
+@example(4, 40, 7, 33, 16, 3, 30)
+@given(
+    *(st.integers(0, 10**6), st.integers(0, 30), st.integers(0, 90)),
+    *(st.integers(1, 34), st.integers(1, 34), st.integers(1, 4), st.integers(0, 4)),
+)
+def test_what_is_blended_is_what_the_cpu_blends(
+    seed: int, count: int, labels: int, width: int, height: int, slots: int, walls: int
+) -> None:
+    size = (width, height)
+    view, scene = random_view(seed, count, size, walls)
+    sparse = random_channels(count, labels, slots, seed)
+    with blocks(PIXELS=256):
+        found = sparse.blended_by_triton(view.info)
+    expected = by_kernels(scene, sparse, size)
+    assert torch.equal(found.starts, expected.starts) and found.shape == expected.shape
+    own = expected.labels.split(expected.starts.diff().tolist())
+    assert torch.equal(found.labels, torch.cat([*(labels.sort().values for labels in own), expected.labels[:0]]))
+    assert_alike(found.dense(), expected.dense())
+
+
+def test_what_is_blended_is_what_the_reference_blends() -> None:
+    view, scene = random_view(5, 60, SIZE, walls=2)
+    sparse = random_channels(60, 21)
+    slow = rasterization_with_sparse(sparse, **scene, width=SIZE[0], height=SIZE[1], backend="reference")[3]
+    assert isinstance(slow, Tensor)
+    found = sparse.blended_by_triton(view.info)
+    assert_alike(found.dense(), slow)
+    again = sparse.blended_by_triton(view.info)
+    assert all(torch.equal(getattr(found, name), getattr(again, name)) for name in ("starts", "labels", "values"))
+
+
+def longer_lists(view: TiledView) -> tuple[Tensor, Tensor]:
+    """Every tile lists every Gaussian that is in any, nearest first."""
+    tiles = view.tiles
+    lists = tiles.entries.tensor_split(tiles.offsets[1:-1])
+    order: list[int] = []
+    for own in lists:  # merge: what two lists share stands in the same order in both
+        at = 0
+        for number in own.tolist():
+            if number in order:
+                at = order.index(number) + 1
+            else:
+                order.insert(at, number)
+                at += 1
+    every = torch.tensor(order, dtype=torch.int32)
+    return torch.arange(len(lists) + 1) * len(every), every.repeat(len(lists))
+
+
+def test_entries_that_are_not_drawn_in_a_tile_change_nothing() -> None:
+    """gsplat lists a Gaussian in every tile that its square touches."""
+    view, _ = random_view(6, 5, (20, 17))
+    sparse = random_channels(5, 40)
+    settings = (sparse.labels, sparse.values, sparse.count, view.size)
+    with blocks(PIXELS=256, ENTRIES=2):
+        few = TiledChannels(*kernels.blend(*view.given, *settings), sparse.count, *view.size)
+        many = TiledChannels(*kernels.blend(view.splats, longer_lists(view), *settings), sparse.count, *view.size)
+    assert len(many.labels) > len(few.labels)
+    torch.testing.assert_close(many.dense(), few.dense(), atol=2e-6, rtol=2e-6)
+
+
+def test_labels_are_found_tile_by_tile_as_well() -> None:
+    view, _ = random_view(7, 30, SIZE)
+    sparse = random_channels(30, 50)
+    lists = view.given[1]
+    starts, labels = kernels.labels_of_tiles(lists, sparse.labels, 50)
+    entries = lists[1].long().tensor_split(lists[0][1:-1])
+    expected = [sparse.labels[own].unique() for own in entries]
+    assert torch.equal(labels, torch.cat([own[own >= 0] for own in expected]))
+    with blocks(MAX_MARKS=120):
+        for found, whole in zip(kernels.labels_of_tiles(lists, sparse.labels, 50), (starts, labels), strict=True):
+            assert torch.equal(found, whole)
+
+
+def test_a_label_that_a_gaussian_has_twice_counts_twice() -> None:
+    view, scene = random_view(8, 20, (16, 9))
+    twice = SparseChannels(torch.zeros(20, 2, dtype=torch.int32), torch.full((20, 2), 0.5), 1)
+    once = SparseChannels(torch.zeros(20, 1, dtype=torch.int32), torch.ones(20, 1), 1)
+    with blocks(PIXELS=256):
+        torch.testing.assert_close(twice.blended_by_triton(view.info).dense(), by_kernels(scene, once, (16, 9)).dense())
+
+
+@pytest.mark.parametrize(("name", "value"), [("n_cameras", 2), ("tile_size", 8), ("gaussian_ids", "some")])
+def test_info_that_is_not_of_one_view_in_tiles_of_16_is_refused(name: str, value: object) -> None:
+    view, _ = random_view(9, 3, (5, 5))
+    with pytest.raises(ProtoSagaError, match=f"{name} is {value}"):
+        random_channels(3, 2).blended_by_triton({**view.info, name: value})
+
+
+def test_shapes_that_do_not_fit_are_refused() -> None:
+    view, _ = random_view(9, 3, (5, 5))
+    labels, values = torch.zeros(3, 2, dtype=torch.int32), torch.zeros(3, 2)
+    for wrong in ((labels[1:], values[1:]), (labels, values[:, 1:]), (labels.long(), values)):
+        with pytest.raises(ValueError, match="sparse channels: "):
+            kernels.blend(*view.given, *wrong, 1, view.size)
+    with pytest.raises(ValueError, match="sparse channels: offsets"):
+        kernels.blend(*view.given, labels, values, 1, (50, 5))

@@ -1,0 +1,59 @@
+"""Views as gsplat's rasterization leaves them, made by the CPU's kernels: what kernels over tile lists are given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from proto_saga_ns.rasterize.project import Lens, Project
+from proto_saga_ns.rasterize.tiles import Tiles, bin_splats
+from tests.rasterize.scenes import random_scene
+
+GEOMETRY = ("means", "quats", "scales", "opacities")
+
+
+@dataclass(frozen=True)
+class TiledView:
+    """Gaussians sorted into the tiles of a view, and the same as gsplat's info has it."""
+
+    splats: tuple[Tensor, Tensor, Tensor]
+    tiles: Tiles
+    info: dict[str, Any]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.tiles.width, self.tiles.height
+
+    @property
+    def given(self) -> tuple[tuple[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]:
+        """Splats and lists, as kernels take them."""
+        return self.splats, (self.tiles.offsets, self.tiles.entries)
+
+
+def tiled_view(scene: dict[str, Tensor], size: tuple[int, int]) -> TiledView:
+    """The first view of a scene. gsplat's own lists are longer: it does not look where a Gaussian is too faint."""
+    means, quats, scales, opacities = (scene[name] for name in GEOMETRY)
+    lens = Lens(*size)
+    means2d, conics, depths, _, radii = Project.apply(
+        means, quats, scales, scene["viewmats"][:1], scene["Ks"][:1], lens
+    )
+    splats = (means2d[0], conics[0], opacities)
+    tiles = bin_splats(*splats, depths[0], radii[0], *size)
+    columns, rows = -(-size[0] // 16), -(-size[1] // 16)
+    info = {
+        **{"means2d": means2d, "conics": conics, "opacities": opacities[None], "n_cameras": 1, "gaussian_ids": None},
+        **{"width": size[0], "height": size[1], "tile_size": 16, "tile_width": columns, "tile_height": rows},
+        "isect_offsets": tiles.offsets[:-1].int().view(1, rows, columns),
+        "flatten_ids": tiles.entries,
+    }
+    return TiledView(splats, tiles, info)
+
+
+def random_view(seed: int, count: int, size: tuple[int, int], walls: int = 0) -> tuple[TiledView, dict[str, Tensor]]:
+    """Random Gaussians, some of which are large and opaque walls; and the scene that they are of."""
+    scene = random_scene(count, size=size, seed=seed)
+    scene["opacities"][:walls] = 1.0
+    scene["scales"][:walls] = 1.0
+    return tiled_view(scene, size), scene
