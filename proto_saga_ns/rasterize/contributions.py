@@ -17,9 +17,8 @@ from typing import Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Int64
 from torch import Tensor
-from torch.nn import functional as F
 
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.kernels import contributions as kernels
@@ -162,19 +161,23 @@ def _gradient(
         rasterize_mode="antialiased" if antialiased else "classic",
         backend=backend,
     )[0][0]
-    outside = (places < 0) | (places >= count)
-    chosen = F.one_hot(places.masked_fill(outside, count), count + 1)[..., :count].to(image)
+    chosen = (places[..., None] == torch.arange(count, device=places.device)).to(image)
     return torch.autograd.grad(image, colors, chosen)[0]
 
 
 def count_in_units(
     found: Contributions,
 ) -> tuple[Int[np.ndarray, " E"], Int[np.ndarray, " E"], Int[np.ndarray, " E"]]:
+    """``in_units`` as arrays."""
+    gaussians, labels, units = (column.cpu().numpy() for column in in_units(found))
+    return gaussians, labels, units
+
+
+def in_units(found: Contributions) -> tuple[Int[Tensor, " E"], Int[Tensor, " E"], Int64[Tensor, " E"]]:
     """Gaussians, labels and weights in 2^-20 pixels, above 0; weights under half a unit are nothing."""
-    units = np.rint(found.weights.double().cpu().numpy() * UNITS_PER_PIXEL).astype(np.int64)
+    units = (found.weights.double() * UNITS_PER_PIXEL).round().long()
     kept = units > 0
-    gaussians, labels = (column.cpu().numpy()[kept] for column in (found.gaussians, found.labels))
-    return gaussians, labels, units[kept]
+    return found.gaussians[kept], found.labels[kept], units[kept]
 
 
 @torch.no_grad()
