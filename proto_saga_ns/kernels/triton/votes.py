@@ -19,14 +19,14 @@ from jaxtyping import Float32, Int32, Int64
 from torch import Tensor
 
 from proto_saga_ns.kernels.triton.launch import Specialisation, check_tensors, launch, padded
+from proto_saga_ns.kernels.triton.rows import HELD_NUMBERS, HUGE
 from proto_saga_ns.kernels.triton.tile_lists import TILE_PIXELS, grid_of, pixels_of
 
 PIXELS = 64
-"""Of a program: a quarter of a tile."""
+"""Of a program, a quarter of a tile; fewer where features are long."""
 LABELS = 32
 """That are looked at at a time."""
 SHORTEST = tl.constexpr(1e-12)
-LONGEST = tl.constexpr(1e18)
 BELOW_ANY_COSINE = tl.constexpr(-2.0)
 NOBODY = tl.constexpr(2**31 - 1)
 """As a row: behind all others."""
@@ -78,11 +78,12 @@ def classify(
     labels = torch.empty((height, width), dtype=torch.int32, device=features.device)
     confidence = torch.empty_like(labels, dtype=torch.float32)
     tensors = (features, alpha.contiguous(), starts, own, values, weights.contiguous(), known.view(torch.int8))
+    pixels = max(16, min(PIXELS, HELD_NUMBERS // padded(dim)))
     launch(
-        *(_classify, (columns * rows, TILE_PIXELS // PIXELS), *tensors),
+        *(_classify, (columns * rows, TILE_PIXELS // pixels), *tensors),
         *(own if groups is None else groups.contiguous(), labels, confidence),
         *(width, height, features.stride(1), dim, len(weights), tau, doubt, min_alpha),
-        **{"GROUPED": groups is not None, "DIM": padded(dim), "PIXELS": PIXELS, "LABELS": LABELS},
+        **{"GROUPED": groups is not None, "DIM": padded(dim), "PIXELS": pixels, "LABELS": LABELS},
     )
     return labels, confidence
 
@@ -199,7 +200,7 @@ def _directions(at, inside, dim, DIM: tl.constexpr):
     there = inside[:, None] & (channel < dim)[None, :]
     features = tl.load(at[:, None] + channel[None, :], mask=there, other=0.0)
     length = tl.sqrt(tl.sum(features * features, axis=1))
-    finite = length < LONGEST
+    finite = length < HUGE
     return tl.where(finite[:, None], features / tl.maximum(tl.where(finite, length, 1.0), SHORTEST)[:, None], 0.0)
 
 
@@ -246,9 +247,9 @@ SPECIALISATIONS = tuple(
     Specialisation(
         _classify,
         _TYPES,
-        {"GROUPED": grouped, "DIM": 16, "PIXELS": PIXELS, "LABELS": LABELS},
-        bytes=4 * (16 + 1 + 8 + 2),
-        operations=(1 + grouped) * 108 * 38,
+        {"GROUPED": grouped, "DIM": dim, "PIXELS": pixels, "LABELS": LABELS},
+        bytes=4 * (dim + 1 + 8 + 2),
+        operations=(1 + grouped) * 108 * (2 * dim + 6),
     )
-    for grouped in (False, True)
+    for grouped, dim, pixels in ((False, 16, PIXELS), (True, 16, PIXELS), (True, 64, 32))
 )

@@ -16,7 +16,7 @@ from proto_saga_ns.kernels.contributions import sum_of_tiles as sum_on_cpu
 from proto_saga_ns.kernels.triton import contributions as kernels
 from proto_saga_ns.rasterize import contributions as room
 from proto_saga_ns.rasterize.contributions import Contributions
-from tests.kernels.triton.tile_lists import TiledView, random_view
+from tests.kernels.triton.tile_lists import OnGpu, TiledView, random_view
 from tests.rasterize.test_contributions import assert_canonical, contribute, dense, random_labels
 
 SIZE = (37, 29)
@@ -40,7 +40,7 @@ def assert_alike(found: Contributions, expected: Contributions) -> None:
     assert sum(abs(difference) > 5e-5 + 1e-5 * largest for difference in sums.values()) <= 1
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @example(1, 0, 5, 5, 3, 1, 1, 0)
 @example(2, 1, 1, 1, 1, 1, 1, 0)
 @example(3, 40, 33, 17, 400, 1, 1, 0)
@@ -82,6 +82,17 @@ def test_contributions_are_the_gradient_of_the_reference(antialiased: bool, monk
     assert_canonical(found)
     difference = (dense(found, (60, 7)) - dense(slow, (60, 7))).abs()
     assert (difference > 1e-4 + 1e-4 * dense(slow, (60, 7))).sum() <= 1
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_gpu_has_tritons_kernels_where_they_run(there: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, scene = random_view(5, 3, SIZE)
+    monkeypatch.setattr(room, "runs_on", lambda device, cost: there and "32 labels" in cost)
+    monkeypatch.setattr(room, "_by_triton", lambda view, label_map, antialiased: "triton")
+    monkeypatch.setattr(room, "_by_gradient", lambda view, label_map, antialiased, backend: "gradient")
+    moved = {**scene, "means": OnGpu(scene["means"])}
+    assert contribute(moved, random_labels(SIZE, 2)) == ("triton" if there else "gradient")  # type: ignore
+    assert contribute(moved, random_labels(SIZE, 2), backend="gradient") == "gradient"  # type: ignore
 
 
 def test_lots_of_tiles_give_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 import torch
@@ -15,12 +17,14 @@ pytest.importorskip("triton")
 
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.kernels.triton import sparse_channels as kernels
+from proto_saga_ns.rasterize import rasterization
 from proto_saga_ns.rasterize.rasterization import rasterization_with_sparse
 from proto_saga_ns.rasterize.sparse_channels import SparseChannels, TiledChannels
-from tests.kernels.triton.tile_lists import TiledView, random_view
+from tests.kernels.triton.tile_lists import OnGpu, TiledView, random_view
 from tests.rasterize.test_sparse_channels import by_kernels, random_channels
 
 SIZE = (37, 21)
+room = importlib.import_module("proto_saga_ns.rasterize.rasterization")  # the function of its name hides it
 
 
 @contextmanager
@@ -64,14 +68,40 @@ def test_what_is_blended_is_what_the_cpu_blends(
 
 
 def test_what_is_blended_is_what_the_reference_blends() -> None:
-    view, scene = random_view(5, 60, SIZE, walls=2)
-    sparse = random_channels(60, 21)
-    slow = rasterization_with_sparse(sparse, **scene, width=SIZE[0], height=SIZE[1], backend="reference")[3]
+    """In parts of tiles, and with more labels in a tile than are blended at a time."""
+    view, scene = random_view(5, 40, (20, 9), walls=2)
+    sparse = random_channels(40, 31)
+    slow = rasterization_with_sparse(sparse, **scene, width=20, height=9, backend="reference")[3]
     assert isinstance(slow, Tensor)
     found = sparse.blended_by_triton(view.info)
     assert_alike(found.dense(), slow)
     again = sparse.blended_by_triton(view.info)
     assert all(torch.equal(getattr(found, name), getattr(again, name)) for name in ("starts", "labels", "values"))
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_gpu_keeps_labels_of_tiles_where_triton_runs(there: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a channel for each label."""
+    view, scene = random_view(5, 30, SIZE)
+    sparse = random_channels(30, 4)
+    expected = by_kernels(scene, sparse, SIZE).dense()
+    asked: list[tuple[int, Any]] = []
+
+    def gsplat(colors: Tensor, packed: bool = True, **others: Any) -> tuple[Tensor, Tensor, dict[str, Any]]:
+        asked.append((colors.shape[-1], packed))
+        others.pop("backend", None)
+        colors = colors.as_subclass(Tensor)
+        return *rasterization(colors=colors, **others)[:2], view.info
+
+    monkeypatch.setattr(room, "runs_on", lambda device, cost: there and "channel for each" in cost)
+    monkeypatch.setattr(room, "rasterization", gsplat)
+    moved = {**scene, "colors": OnGpu(scene["colors"])}
+    with blocks(PIXELS=256):
+        image, _, _, found = room.rasterization_with_sparse(sparse, **moved, width=SIZE[0], height=SIZE[1])
+    assert image.shape[-1] == 3 and found is not None
+    assert asked == ([(3, False)] if there else [(7, True)]) and isinstance(found, TiledChannels) == there
+    dense = found.dense() if isinstance(found, TiledChannels) else found
+    assert_alike(dense, expected)
 
 
 def longer_lists(view: TiledView) -> tuple[Tensor, Tensor]:

@@ -16,6 +16,7 @@ pytest.importorskip("triton")
 from proto_saga_ns.kernels import votes as cpu
 from proto_saga_ns.kernels.triton import votes as kernels
 from proto_saga_ns.recognition import votes
+from tests.kernels.triton.tile_lists import OnGpu
 from tests.test_votes import RenderedView, assert_kernels_agree_with_torch, rendered_view
 
 
@@ -25,6 +26,7 @@ def triton_classifies() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(votes, "kernels", kernels)
         patch.setattr(kernels, "PIXELS", 256)
+        patch.setattr(kernels, "HELD_NUMBERS", 256 * 32)
         yield
 
 
@@ -53,10 +55,10 @@ def both(view: RenderedView, weights: torch.Tensor) -> tuple[tuple[torch.Tensor,
     return kernels.classify(*given, **options), cpu.classify(*given, **options)
 
 
-@pytest.mark.parametrize("seed", [0, 1])
-def test_parts_of_tiles_give_what_the_cpu_gives(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("seed", "dim"), [(0, 6), (1, 6), (0, 70)])
+def test_parts_of_tiles_give_what_the_cpu_gives(seed: int, dim: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kernels, "PIXELS", 64)
-    view = rendered_view(seed, 35, (23, 18))
+    view = rendered_view(seed, 35, (23, 18), dim)
     found, expected = both(view, F.normalize(view.prototypes, dim=1))
     assert torch.equal(found[0], expected[0])
     torch.testing.assert_close(found[1], expected[1], atol=2e-6, rtol=2e-6)
@@ -82,6 +84,12 @@ def test_nothing_depends_on_the_size_of_blocks(monkeypatch: pytest.MonkeyPatch) 
     parts = both(view, F.normalize(view.prototypes, dim=1))[0]
     assert torch.equal(whole[0], parts[0])
     torch.testing.assert_close(whole[1], parts[1], atol=1e-6, rtol=1e-6)
+
+
+def test_tensors_of_a_gpu_are_left_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernels, "classify", lambda features, *others, **options: (features, options["tau"]))
+    features = OnGpu(torch.zeros(2, 2, 3))
+    assert cpu.classify(features, *[features] * 4, tau=4.0, doubt=0.1, min_alpha=0.5) == (features, 4.0)  # type: ignore
 
 
 def test_what_does_not_fit_is_refused() -> None:

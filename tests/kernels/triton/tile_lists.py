@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from proto_saga_ns.rasterize.project import Lens, Project
@@ -12,6 +13,18 @@ from proto_saga_ns.rasterize.tiles import Tiles, bin_splats
 from tests.rasterize.scenes import random_scene
 
 GEOMETRY = ("means", "quats", "scales", "opacities")
+
+
+class OnGpu(Tensor):
+    """A tensor of the CPU that says it is on a GPU."""
+
+    @property
+    def is_cuda(self) -> bool:  # type: ignore[override]
+        return True
+
+    @property
+    def device(self) -> torch.device:  # type: ignore[override]
+        return torch.device("cuda", 0)
 
 
 @dataclass(frozen=True)
