@@ -41,13 +41,12 @@ def tiles_of_gsplat(info: Mapping[str, Any]) -> tuple[tuple[Tensor, Tensor, Tens
     Raises:
         ProtoSagaError: it is of several views, packed, or of tiles of another size.
     """
-    wanted = {"n_cameras": 1, "tile_size": TILE, "gaussian_ids": None}
-    for name, value in wanted.items():
-        if info[name] != value:
-            raise ProtoSagaError(
-                f"rasterization: what follows its tiles takes one view, packed=False and tile_size={TILE}; "
-                f"{name} is {info[name]}."
-            )
+    given = {"views": info["n_cameras"], "tile_size": info["tile_size"], "packed": info["means2d"].dim() == 2}
+    if given != {"views": 1, "tile_size": TILE, "packed": False}:
+        raise ProtoSagaError(
+            f"rasterization: sparse channels and contributions take one view, tile_size={TILE} and packed=False, "
+            f"not {given}."
+        )
     entries, ends = info["flatten_ids"], info["isect_offsets"].flatten()[1:].long()
     offsets = F.pad(F.pad(ends, (1, 0)), (0, 1), value=len(entries))
     splats = [info[name][0].detach() for name in ("means2d", "conics", "opacities")]

@@ -1,16 +1,17 @@
 """A few labelled channels of each Gaussian, blended into a view from gsplat's tile lists.
 
 Two kernels. The first marks which labels occur in each tile: a byte for each tile and label, 1/1024 of what a channel
-for each label would take in the picture. The second blends, for a part of a tile, sixteen of its labels at a time:
-a chunk of entries is a matrix of weights (pixels x entries), kept in registers, times one of values (entries x labels),
+for each label would take in the picture. The second blends, for a part of a tile, 16 or 32 of its labels at a time: a
+chunk of entries is a matrix of weights (pixels x entries), kept in registers, times one of values (entries x labels),
 made by comparing the entries' labels with the tile's. Nothing is added up in memory, so that every run gives the same
 bits. Nobody knows the number of labels before: the host waits for it once.
 
 Costs: for each pixel and entry 26 operations and an exponential for the weight, 32 for sixteen labels. With 1M
 Gaussians in 5M tile entries at 1080p, and ten of 100 labels in a tile, that is 1.3G pairs, 75 GFLOP, and 150 MB to and
 from memory (56 bytes a Gaussian, 4 an entry, 1 kB a tile and label). Bound: 1.1 ms on an H200 (67 TFLOP/s in float32;
-memory 0.03 ms), 0.9 ms on an RTX 4090 (82 TFLOP/s; memory 0.15 ms): arithmetic rules. A tile that is full early costs
-less, one of more than sixteen labels costs the weights again for each sixteen.
+memory 0.03 ms), 0.9 ms on an RTX 4090 (82 TFLOP/s; memory 0.15 ms): arithmetic rules, and next to it the shuffles
+between lanes, eight for each pixel and entry, that the running product takes. A tile that is full early costs less, one
+of more labels costs the weights again.
 """
 
 from __future__ import annotations
@@ -42,8 +43,8 @@ PIXELS = 64
 """Of a program: a quarter of a tile."""
 ENTRIES = 16
 """Of a tile that are blended at a time."""
-LABELS = 16
-"""Of a tile that are blended at a time."""
+LABELS = (16, 32)
+"""Of a tile that are blended at a time: the fewer, unless most tiles would need the weights twice."""
 MARKED_ENTRIES = 128
 """Of a tile whose labels are marked at a time."""
 MAX_MARKS = 1 << 26
@@ -84,7 +85,8 @@ def blend(
     starts, found = labels_of_tiles(lists, labels, count)
     out = values.new_empty(TILE_PIXELS * len(found))
     programs = (len(starts) - 1, TILE_PIXELS // PIXELS)
-    blocks = {"SLOTS": shape[1], "PIXELS": PIXELS, "ENTRIES": ENTRIES, "LABELS": LABELS}
+    at_a_time = LABELS[len(found) > LABELS[0] * programs[0]]
+    blocks = {"SLOTS": shape[1], "PIXELS": PIXELS, "ENTRIES": ENTRIES, "LABELS": at_a_time}
     if len(found):
         launch(_blend, programs, *splats, *lists, labels, values, starts, found, out, *size, **blocks)
     return starts, found, out
@@ -183,11 +185,14 @@ SPECIALISATIONS = (
         bytes=4 + 4 * 4,  # of an entry
         operations=4 * 2,
     ),
-    Specialisation(
-        _blend,
-        {**SPLAT_TYPES, **LIST_TYPES, **_CHANNEL_TYPES, **SIZE_TYPES},
-        {"SLOTS": 4, "PIXELS": PIXELS, "ENTRIES": ENTRIES, "LABELS": LABELS},
-        bytes=4 + SPLAT_BYTES + 4 * 8,  # of an entry
-        operations=TILE_PIXELS * (WEIGHT_OPERATIONS + 2 * LABELS),
+    *(
+        Specialisation(
+            _blend,
+            {**SPLAT_TYPES, **LIST_TYPES, **_CHANNEL_TYPES, **SIZE_TYPES},
+            {"SLOTS": 4, "PIXELS": PIXELS, "ENTRIES": ENTRIES, "LABELS": labels},
+            bytes=4 + SPLAT_BYTES + 4 * 8,  # of an entry
+            operations=TILE_PIXELS * (WEIGHT_OPERATIONS + 2 * labels),
+        )
+        for labels in LABELS
     ),
 )
