@@ -6,9 +6,9 @@ pixels. What is not zero becomes a pair of a key (Gaussian and label in one numb
 small that a view's whole light just fits into 62 bits. Such numbers have the same sum in any order: sorting the keys
 and one running sum over the units add up what the tiles say of the same pair, and every run gives the same bits.
 
-Memory: tables of ``MAX_CELLS`` cells at a time, about 60 bytes a cell with all that comes of it, 250 MB; and for each
-pair of a Gaussian and a label 16 bytes, three times that while the last sort runs. Each lot of tiles makes the host
-wait for the number of its cells that are not zero.
+Memory: of a pixel 40 bytes, to find the labels of tiles; of ``MAX_CELLS`` cells at a time 12 bytes each, and 64 of one
+that is not zero, while it is sorted: 320 MB at most; and of each pair of a Gaussian and a label 16 bytes, 80 at the
+last sort. Each lot of tiles makes the host wait for the number of its cells that are not zero.
 
 Costs: for each pixel and entry 26 operations and an exponential for the weight, and 2 for each label of the tile. With
 1M Gaussians in 5M tile entries at 1080p and two of 100 labels in a tile that is 1.3G pairs, 38 GFLOP, and 1.1 GB to
@@ -75,8 +75,7 @@ def sum_of_tiles(
     check_tensors("contributions", splats[0].device, label_map=(label_map, (height, width), torch.int32))
     bits = UNIT_BITS - (height * width).bit_length()
     parts = [_summed(keys, units) for keys, units in _pairs(splats, lists, label_map, bits)]
-    keys, units = (torch.cat([*column]) for column in zip(*parts, strict=True))
-    keys, units = _summed(keys, units) if len(parts) > 1 else (keys, units)
+    keys, units = parts[0] if len(parts) == 1 else _summed(*(torch.cat(column) for column in zip(*parts, strict=True)))
     labels = keys & (1 << LABEL_BITS) - 1
     return (keys >> LABEL_BITS).int(), labels.int(), (units.double() * 2.0**-bits).float()
 
@@ -112,14 +111,15 @@ def _pairs(
     for first, end, number in _lots(cells.tolist()):
         tables = splats[0].new_zeros(number)
         keys = torch.empty_like(tables, dtype=torch.int64)
-        given = (starts, own, places, cells, tables, keys, first)
         if number:
             launch(
-                *(_fill_tables, end - first, *splats, *lists, *given, *size),
+                *(_fill_tables, end - first, *splats, *lists, starts, own, places, cells, tables, keys, first, *size),
                 **{"PIXELS": TILE_PIXELS, "ENTRIES": ENTRIES, "num_warps": WARPS},
             )
         drawn = tables.nonzero()[:, 0]
-        yield keys[drawn], (tables[drawn].double() * 2.0**bits).round().long()
+        keys, weights = keys[drawn], tables[drawn]
+        del drawn, tables  # while the caller sorts
+        yield keys, (weights.double() * 2.0**bits).round().long()
 
 
 def _lots(cells: list[int]) -> Iterator[tuple[int, int, int]]:
