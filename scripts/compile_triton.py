@@ -51,11 +51,11 @@ def compile_for(each: Specialisation, architecture: int) -> Compiled:
     from triton.compiler import ASTSource
 
     names = each.kernel.arg_names
-    signature = {name: "constexpr" if name in each.constants else each.types[name] for name in names}
-    # Tensors of torch begin at multiples of 16 bytes, which a launch finds out.
-    aligned = {
-        (place,): [["tt.divisibility", 16]] for place, name in enumerate(names) if signature[name].startswith("*")
-    }
+    types = {name: "constexpr" if name in each.constants else each.types[name] for name in names}
+    # Tensors of torch begin at multiples of 16 bytes, which a launch finds out as it does for numbers.
+    divisible = [place for place, kind in enumerate(types.values()) if kind.startswith("*") or kind.endswith(":16")]
+    signature = {name: kind.removesuffix(":16") for name, kind in types.items()}
+    aligned = {(place,): [["tt.divisibility", 16]] for place in divisible}
     source = ASTSource(each.kernel, signature, dict(each.constants), aligned)
     target = GPUTarget("cuda", architecture, 32)
     made = triton.compile(source, target=target, options={"num_warps": each.warps})

@@ -197,5 +197,5 @@ def _kernels_for(features: Tensor) -> ModuleType | None:
     if runs_on(features.device, WITHOUT_TRITON):
         from proto_saga_ns.kernels.triton import softmax as on_gpu
 
-        return on_gpu
+        return on_gpu if features.shape[-1] <= on_gpu.LONGEST else None
     return None

@@ -31,7 +31,6 @@ from torch import Tensor
 
 from proto_saga_ns.kernels.triton.launch import Specialisation, blocks, check_tensors, launch
 from proto_saga_ns.kernels.triton.rows import (
-    ROWS,
     SHAPE_TYPES,
     block_sizes,
     check_rows,
@@ -163,7 +162,7 @@ class CrossEntropy(torch.autograd.Function):
         if ctx.needs_input_grad[1]:
             chunks = blocks(len(features), CHUNK)
             sums = weights.new_empty(chunks, *weights.shape)
-            programs = (chunks, blocks(len(weights), ROWS))
+            programs = (chunks, blocks(len(weights), sizes["ROWS"]))
             launch(_weight_gradient, programs, *given, sums, *numbers, CHUNK=CHUNK, **sizes)
             of_weights = sums.sum(dim=0)
         return of_features, of_weights, None, None
@@ -178,7 +177,7 @@ def _specialisations() -> tuple[Specialisation, ...]:
     weight_gradient = {**given, "scale": "*fp32", "gradients": "*fp32", **numbers}
     read, product, block = 4 * dim + 8, 2 * dim * labels, block_sizes(dim)
     chunked: dict[str, Any] = {"CHUNK": CHUNK, **block}
-    twice, again = 2 * product + 4 * labels, read * blocks(labels, ROWS)
+    twice, again = 2 * product + 4 * labels, read * blocks(labels, block["ROWS"])
     return (
         Specialisation(_forward, forward, block, bytes=read, operations=product + 8 * labels),
         Specialisation(_feature_gradient, feature_gradient, block, bytes=read + 4 * dim, operations=twice),

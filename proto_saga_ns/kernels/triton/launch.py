@@ -27,7 +27,8 @@ class Specialisation:
 
     Attributes:
         kernel: decorated with ``triton.jit``.
-        types: of all arguments that are no constants, as Triton writes them ("*fp32", "i32", "fp32").
+        types: of all arguments that are no constants, as Triton writes them ("*fp32", "i32", "fp32"; "i32:16" for a
+            multiple of 16, which it compiles for as well).
         constants: values of the arguments that are ``tl.constexpr``.
         warps: of 32 threads, of one program.
         bytes: that one item (pixel or other) costs in device memory, read and written; 0 if it is not stated.

@@ -13,21 +13,18 @@ import triton.language as tl
 from jaxtyping import Float
 from torch import Tensor
 
-from proto_saga_ns.kernels.triton.launch import check_tensors, padded
+from proto_saga_ns.kernels.triton.launch import SMALLEST_DOT, check_tensors, padded
 
 ROWS = 32
 """Rows of the classifier that a program looks at together."""
 MOST_ITEMS = 64
-"""Features that a program holds; fewer of longer features (``items_for``). Twice as many take all registers."""
+"""Features that a program holds; fewer of longer features. Twice as many take all registers."""
 HELD_NUMBERS = 2048
-"""Numbers of features that a program holds at the most, as long as there are sixteen features."""
+"""Numbers of features that these are at the most, as long as there are sixteen features."""
+LONGEST = 256
+"""Numbers of a feature; blocks of twice as many do not fit into registers and shared memory."""
 HUGE = tl.constexpr(1e18)
 """Features from this length on have no direction, as on the CPU."""
-
-
-def items_for(dim: int) -> int:
-    """How many features of padded length ``dim`` a program holds."""
-    return max(16, min(MOST_ITEMS, HELD_NUMBERS // dim))
 
 
 @triton.jit
@@ -89,10 +86,12 @@ def check_rows(
     """Both as kernels take them: the numbers of a feature, and all of the classifier, are neighbours in memory.
 
     Raises:
-        ValueError: shapes, types or devices do not fit.
+        ValueError: shapes, types or devices do not fit, or features have more than ``LONGEST`` numbers.
     """
     dim = features.shape[-1] if features.dim() else 0
     expected = ((None, dim), torch.float32)
+    if dim > LONGEST:
+        raise ValueError(f"{kernel}: features have {dim} numbers, expected {LONGEST} at the most")
     check_tensors(kernel, features.device, features=(features, *expected), weights=(weights, *expected))
     return features if features.stride(1) == 1 else features.contiguous(), weights.contiguous()
 
@@ -103,8 +102,9 @@ def shape_of(features: Float[Tensor, "P D"], weights: Float[Tensor, "T D"]) -> t
 
 
 def block_sizes(dim: int) -> dict[str, int]:
-    """The sizes of blocks for features of length ``dim``."""
-    return {"ITEMS": items_for(padded(dim)), "ROWS": ROWS, "DIM": padded(dim)}
+    """The sizes of blocks for features of ``dim`` numbers."""
+    size = padded(dim)
+    return {"ITEMS": max(min(MOST_ITEMS, HELD_NUMBERS // size), SMALLEST_DOT), "ROWS": ROWS, "DIM": size}
 
 
-SHAPE_TYPES = {"items": "i32", "stride": "i32", "dim": "i32", "count": "i32"}
+SHAPE_TYPES = {"items": "i32", "stride": "i32", "dim": "i32:16", "count": "i32"}

@@ -24,6 +24,7 @@ from torch import Tensor
 from proto_saga_ns.kernels.triton.cross_entropy import CrossEntropy
 from proto_saga_ns.kernels.triton.launch import Specialisation, blocks, check_tensors, launch
 from proto_saga_ns.kernels.triton.rows import (
+    LONGEST,
     SHAPE_TYPES,
     block_sizes,
     check_rows,
@@ -34,7 +35,7 @@ from proto_saga_ns.kernels.triton.rows import (
     survey,
 )
 
-__all__ = ["CrossEntropy", "nearest", "own_log_probability"]
+__all__ = ["LONGEST", "CrossEntropy", "nearest", "own_log_probability"]
 
 
 @triton.jit
@@ -138,7 +139,7 @@ def _specialisations() -> tuple[Specialisation, ...]:
     return (
         Specialisation(_nearest, types, {"GROUPED": False, **sizes}, bytes=72, operations=operations),
         Specialisation(_nearest, types, {"GROUPED": True, **sizes}, bytes=72, operations=2 * operations),
-        Specialisation(_nearest, types, {"GROUPED": True, **block_sizes(64)}),
+        Specialisation(_nearest, types, {"GROUPED": True, **block_sizes(LONGEST)}),
         Specialisation(_own_log_probability, own, sizes, bytes=72, operations=operations),
     )
 

@@ -12,6 +12,7 @@ import torch
 from gsplat.strategy import DefaultStrategy
 from jaxtyping import Bool, Float, Int
 from nerfstudio.cameras.cameras import Cameras
+from nerfstudio.model_components.lib_bilagrid import total_variation_loss
 from nerfstudio.models.splatfacto import RGB2SH, SplatfactoModel, SplatfactoModelConfig
 from nerfstudio.utils.rich_utils import CONSOLE
 from torch import Tensor, nn
@@ -20,6 +21,7 @@ from torch.nn import Parameter
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.plugin.model import checkpoint
 from proto_saga_ns.plugin.model.classifiers import INTERVAL, SharedClassifier, ViewClassifiers, neighbour_divergence
+from proto_saga_ns.plugin.model.image_loss import image_loss
 from proto_saga_ns.plugin.model.image_quality import lpips_or_nan, without_lpips
 from proto_saga_ns.plugin.model.outputs import embedding_outputs, segmentation_outputs
 from proto_saga_ns.plugin.model.render import CameraView, Gaussians, Rendered, camera_view, downscaled_labels, render
@@ -271,7 +273,15 @@ class ProtoSagaModel(SplatfactoModel):
     def get_loss_dict(
         self, outputs: dict[str, Tensor], batch: dict[str, Any], metrics_dict: dict[str, Any] | None = None
     ) -> dict[str, Tensor]:
-        losses = super().get_loss_dict(outputs, batch, metrics_dict)
+        """Splatfacto's losses, of the picture by ``image_loss``; L_CE where there are labels (Eq. 8)."""
+        losses = {
+            "main_loss": image_loss(*self._pictures(outputs, batch), self.config.ssim_lambda),
+            "scale_reg": self._scale_regularization(),
+        }
+        if self.training:
+            self.camera_optimizer.get_loss_dict(losses)
+            if self.config.use_bilateral_grid:
+                losses["tv_loss"] = 10 * total_variation_loss(self.bil_grids.grids)
         if metrics_dict is not None and "ce" in metrics_dict:
             losses["ce_loss"] = self.config.lambda_ce * metrics_dict["ce"]
             metrics_dict["ce"] = metrics_dict["ce"].detach()
@@ -280,6 +290,24 @@ class ProtoSagaModel(SplatfactoModel):
             divergence = neighbour_divergence(self.means, self.embeddings, weights, self.config.tau)
             losses["neighbour_loss"] = self.config.lambda_neighbours * divergence
         return losses
+
+    def _pictures(
+        self, outputs: dict[str, Tensor], batch: dict[str, Any]
+    ) -> tuple[Float[Tensor, "h w 3"], Float[Tensor, "h w 3"]]:
+        """Rendered picture and photo as they are compared: over the same background, black where a mask hides them."""
+        rendered = outputs["rgb"]
+        photo = self.composite_with_background(self.get_gt_img(batch["image"]), outputs["background"])
+        if "mask" in batch:
+            mask = self._downscale_if_required(batch["mask"]).to(self.device)
+            rendered, photo = rendered * mask, photo * mask
+        return rendered, photo
+
+    def _scale_regularization(self) -> Float[Tensor, ""]:
+        """What Gaussians cost that are longer than ``max_gauss_ratio`` times their width, every tenth step."""
+        if not self.config.use_scale_regularization or self.step % 10:
+            return torch.zeros((), device=self.device)
+        ratios = (self.scales.amax(dim=-1) - self.scales.amin(dim=-1)).exp()
+        return 0.1 * (ratios - self.config.max_gauss_ratio).clamp_min(0).mean()
 
     def get_image_metrics_and_images(
         self, outputs: dict[str, Tensor], batch: dict[str, Any]

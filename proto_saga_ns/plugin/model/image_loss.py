@@ -1,0 +1,42 @@
+"""Splatfacto's loss of a picture: (1 - w) mean |difference| + w (1 - SSIM), with a window of 11 and sigma 1.5.
+
+On a GPU with Triton kernels take it at once; elsewhere PyTorch does, with the SSIM that splatfacto takes.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from pytorch_msssim import ssim
+from torch import Tensor
+
+from proto_saga_ns.kernels.triton.door import runs_on
+
+WITHOUT_TRITON = "PyTorch takes their place: the loss of a picture takes about ten times as much memory traffic."
+SMALLEST = 11
+"""Pixels both ways that a picture must have for the kernels: a window. PyTorch does not blur along a shorter side."""
+
+
+def image_loss(
+    rendered: Float[Tensor, "H W C"], photo: Float[Tensor, "H W C"], ssim_weight: float
+) -> Float[Tensor, ""]:
+    """The loss of pictures with values in [0, 1]; ``photo`` is taken to need no gradient.
+
+    Raises:
+        ValueError: shapes do not fit.
+    """
+    fits = rendered.dtype == photo.dtype == torch.float32 and min(rendered.shape[:2]) >= SMALLEST
+    if fits and runs_on(rendered.device, WITHOUT_TRITON):
+        from proto_saga_ns.kernels.triton.image_loss import image_loss as by_triton
+
+        return by_triton(rendered, photo, ssim_weight)
+    return image_loss_by_pytorch(rendered, photo, ssim_weight)
+
+
+def image_loss_by_pytorch(
+    rendered: Float[Tensor, "H W C"], photo: Float[Tensor, "H W C"], ssim_weight: float
+) -> Float[Tensor, ""]:
+    """The same in any precision, and with a gradient for both."""
+    pair = [image.permute(2, 0, 1)[None] for image in (photo, rendered)]
+    difference = (photo - rendered).abs().mean()
+    return (1 - ssim_weight) * difference + ssim_weight * (1 - ssim(*pair, data_range=1.0))
