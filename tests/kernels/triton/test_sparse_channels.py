@@ -20,7 +20,7 @@ from proto_saga_ns.kernels.triton import sparse_channels as kernels
 from proto_saga_ns.rasterize import rasterization
 from proto_saga_ns.rasterize.rasterization import rasterization_with_sparse
 from proto_saga_ns.rasterize.sparse_channels import SparseChannels, TiledChannels
-from tests.kernels.triton.tile_lists import OnGpu, TiledView, random_view
+from tests.kernels.triton.tile_lists import OnGpu, gsplat_info, random_view
 from tests.rasterize.test_sparse_channels import by_kernels, random_channels
 
 SIZE = (37, 21)
@@ -104,33 +104,16 @@ def test_a_gpu_keeps_labels_of_tiles_where_triton_runs(there: bool, monkeypatch:
     assert_alike(dense, expected)
 
 
-def longer_lists(view: TiledView) -> tuple[Tensor, Tensor]:
-    """Every tile lists every Gaussian that is in any, nearest first."""
-    tiles = view.tiles
-    lists = tiles.entries.tensor_split(tiles.offsets[1:-1])
-    order: list[int] = []
-    for own in lists:  # merge: what two lists share stands in the same order in both
-        at = 0
-        for number in own.tolist():
-            if number in order:
-                at = order.index(number) + 1
-            else:
-                order.insert(at, number)
-                at += 1
-    every = torch.tensor(order, dtype=torch.int32)
-    return torch.arange(len(lists) + 1) * len(every), every.repeat(len(lists))
-
-
-def test_entries_that_are_not_drawn_in_a_tile_change_nothing() -> None:
-    """gsplat lists a Gaussian in every tile that its square touches."""
-    view, _ = random_view(6, 5, (20, 17))
-    sparse = random_channels(5, 40)
-    settings = (sparse.labels, sparse.values, sparse.count, view.size)
-    with blocks(PIXELS=256, ENTRIES=2):
-        few = TiledChannels(*kernels.blend(*view.given, *settings), sparse.count, *view.size)
-        many = TiledChannels(*kernels.blend(view.splats, longer_lists(view), *settings), sparse.count, *view.size)
+def test_over_the_lists_that_gsplat_itself_makes() -> None:
+    """They are longer than those of the CPU: of every tile that a square around the Gaussian touches."""
+    view, scene = random_view(6, 14, SIZE)
+    sparse = random_channels(14, 40)
+    ours, theirs = view.info["flatten_ids"], gsplat_info(scene, SIZE)["flatten_ids"]
+    assert len(theirs) > len(ours)
+    with blocks(PIXELS=256):
+        few, many = (sparse.blended_by_triton(info) for info in (view.info, gsplat_info(scene, SIZE)))
     assert len(many.labels) > len(few.labels)
-    torch.testing.assert_close(many.dense(), few.dense(), atol=2e-6, rtol=2e-6)
+    assert_alike(many.dense(), few.dense())
 
 
 def test_labels_are_found_tile_by_tile_as_well() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from proto_saga_ns.rasterize import rasterization
 from proto_saga_ns.rasterize.project import Lens, Project
 from proto_saga_ns.rasterize.tiles import Tiles, bin_splats
 from tests.rasterize.scenes import random_scene
@@ -62,6 +63,18 @@ def tiled_view(scene: dict[str, Tensor], size: tuple[int, int]) -> TiledView:
         "flatten_ids": tiles.entries,
     }
     return TiledView(splats, tiles, info)
+
+
+def gsplat_info(scene: dict[str, Tensor], size: tuple[int, int]) -> dict[str, Any]:
+    """What gsplat's rasterization leaves of the first view, with the lists that its slow PyTorch code makes."""
+    from gsplat.cuda._torch_impl import _isect_offset_encode, _isect_tiles
+
+    info = rasterization(
+        **{**scene, "viewmats": scene["viewmats"][:1], "Ks": scene["Ks"][:1]}, width=size[0], height=size[1]
+    )[2]
+    tiles = (info["tile_width"], info["tile_height"])
+    _, isect_ids, flatten_ids = _isect_tiles(info["means2d"], info["radii"], info["depths"], 16, *tiles)
+    return {**info, "flatten_ids": flatten_ids, "isect_offsets": _isect_offset_encode(isect_ids, 1, *tiles).int()}
 
 
 def random_view(seed: int, count: int, size: tuple[int, int], walls: int = 0) -> tuple[TiledView, dict[str, Tensor]]:
