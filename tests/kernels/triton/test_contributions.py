@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from proto_saga_ns.kernels.contributions import sum_of_tiles as sum_on_cpu
 from proto_saga_ns.kernels.triton import contributions as kernels
 from proto_saga_ns.rasterize import contributions as room
 from proto_saga_ns.rasterize.contributions import Contributions
-from tests.kernels.triton.tile_lists import OnGpu, TiledView, gsplat_info, random_view
+from tests.kernels.triton.tile_lists import OnGpu, TiledView, gsplat_info, on_device, random_view
 from tests.rasterize.test_contributions import assert_canonical, contribute, dense, random_labels
 
 SIZE = (37, 29)
@@ -24,7 +25,7 @@ HUGE = 2**31 - 1
 
 
 def found_in(view: TiledView, label_map: Tensor) -> Contributions:
-    return Contributions(*kernels.sum_of_tiles(*view.given, label_map.int()))
+    return Contributions(*on_device(kernels.sum_of_tiles, *view.given, label_map.int()))
 
 
 def assert_alike(found: Contributions, expected: Contributions) -> None:
@@ -74,6 +75,7 @@ def test_contributions_are_the_gradient_of_the_reference(antialiased: bool, monk
     geometry = (*(scene[name] for name in ("means", "quats", "scales", "opacities", "viewmats", "Ks")),)
     with monkeypatch.context() as patch:
         patch.setattr(room, "rasterization", rasterization)
+        patch.setattr(kernels, "sum_of_tiles", partial(on_device, kernels.sum_of_tiles))
         found = room._by_triton(geometry, label_map, antialiased)
     assert asked == {"packed": False, "rasterize_mode": "antialiased" if antialiased else "classic"}
     slow = contribute(
@@ -150,6 +152,6 @@ def test_labels_of_tiles_and_their_places(width: int, height: int, count: int, s
 def test_what_does_not_fit_is_refused() -> None:
     view, _ = random_view(9, 3, (5, 5))
     with pytest.raises(ValueError, match="contributions: label_map"):
-        kernels.sum_of_tiles(*view.given, torch.zeros(5, 5))
+        on_device(kernels.sum_of_tiles, *view.given, torch.zeros(5, 5))
     with pytest.raises(ValueError, match="contributions: offsets"):
-        kernels.sum_of_tiles(*view.given, torch.zeros(5, 50, dtype=torch.int32))
+        on_device(kernels.sum_of_tiles, *view.given, torch.zeros(5, 50, dtype=torch.int32))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from proto_saga_ns.kernels.triton import sparse_channels as kernels
 from proto_saga_ns.rasterize import rasterization
 from proto_saga_ns.rasterize.rasterization import rasterization_with_sparse
 from proto_saga_ns.rasterize.sparse_channels import SparseChannels, TiledChannels
-from tests.kernels.triton.tile_lists import OnGpu, gsplat_info, random_view
+from tests.kernels.triton.tile_lists import OnGpu, blended_on_device, gsplat_info, on_device, random_view
 from tests.rasterize.test_sparse_channels import by_kernels, random_channels
 
 SIZE = (37, 21)
@@ -59,7 +60,7 @@ def test_what_is_blended_is_what_the_cpu_blends(
     view, scene = random_view(seed, count, size, walls)
     sparse = random_channels(count, labels, slots, seed)
     with blocks(PIXELS=256):
-        found = sparse.blended_by_triton(view.info)
+        found = blended_on_device(sparse, view.info)
     expected = by_kernels(scene, sparse, size)
     assert torch.equal(found.starts, expected.starts) and found.shape == expected.shape
     own = expected.labels.split(expected.starts.diff().tolist())
@@ -73,9 +74,9 @@ def test_what_is_blended_is_what_the_reference_blends() -> None:
     sparse = random_channels(40, 31)
     slow = rasterization_with_sparse(sparse, **scene, width=20, height=9, backend="reference")[3]
     assert isinstance(slow, Tensor)
-    found = sparse.blended_by_triton(view.info)
+    found = blended_on_device(sparse, view.info)
     assert_alike(found.dense(), slow)
-    again = sparse.blended_by_triton(view.info)
+    again = blended_on_device(sparse, view.info)
     assert all(torch.equal(getattr(found, name), getattr(again, name)) for name in ("starts", "labels", "values"))
 
 
@@ -95,6 +96,7 @@ def test_a_gpu_keeps_labels_of_tiles_where_triton_runs(there: bool, monkeypatch:
 
     monkeypatch.setattr(room, "runs_on", lambda device, cost: there and "channel for each" in cost)
     monkeypatch.setattr(room, "rasterization", gsplat)
+    monkeypatch.setattr(kernels, "blend", partial(on_device, kernels.blend))
     moved = {**scene, "colors": OnGpu(scene["colors"])}
     with blocks(PIXELS=256):
         image, _, _, found = room.rasterization_with_sparse(sparse, **moved, width=SIZE[0], height=SIZE[1])
@@ -111,7 +113,7 @@ def test_over_the_lists_that_gsplat_itself_makes() -> None:
     ours, theirs = view.info["flatten_ids"], gsplat_info(scene, SIZE)["flatten_ids"]
     assert len(theirs) > len(ours)
     with blocks(PIXELS=256):
-        few, many = (sparse.blended_by_triton(info) for info in (view.info, gsplat_info(scene, SIZE)))
+        few, many = (blended_on_device(sparse, info) for info in (view.info, gsplat_info(scene, SIZE)))
     assert len(many.labels) > len(few.labels)
     assert_alike(many.dense(), few.dense())
 
@@ -120,12 +122,14 @@ def test_labels_are_found_tile_by_tile_as_well() -> None:
     view, _ = random_view(7, 30, SIZE)
     sparse = random_channels(30, 50)
     lists = view.given[1]
-    starts, labels = kernels.labels_of_tiles(lists, sparse.labels, 50)
+    starts, labels = on_device(kernels.labels_of_tiles, lists, sparse.labels, 50)
     entries = lists[1].long().tensor_split(lists[0][1:-1])
     expected = [sparse.labels[own].unique() for own in entries]
     assert torch.equal(labels, torch.cat([own[own >= 0] for own in expected]))
     with blocks(MAX_MARKS=120):
-        for found, whole in zip(kernels.labels_of_tiles(lists, sparse.labels, 50), (starts, labels), strict=True):
+        for found, whole in zip(
+            on_device(kernels.labels_of_tiles, lists, sparse.labels, 50), (starts, labels), strict=True
+        ):
             assert torch.equal(found, whole)
 
 
@@ -134,14 +138,16 @@ def test_a_label_that_a_gaussian_has_twice_counts_twice() -> None:
     twice = SparseChannels(torch.zeros(20, 2, dtype=torch.int32), torch.full((20, 2), 0.5), 1)
     once = SparseChannels(torch.zeros(20, 1, dtype=torch.int32), torch.ones(20, 1), 1)
     with blocks(PIXELS=256):
-        torch.testing.assert_close(twice.blended_by_triton(view.info).dense(), by_kernels(scene, once, (16, 9)).dense())
+        torch.testing.assert_close(
+            blended_on_device(twice, view.info).dense(), by_kernels(scene, once, (16, 9)).dense()
+        )
 
 
 @pytest.mark.parametrize("other", [{"n_cameras": 2}, {"tile_size": 8}, {"means2d": torch.zeros(3, 2)}])
 def test_info_that_is_not_of_one_view_in_tiles_of_16_is_refused(other: dict[str, Any]) -> None:
     view, _ = random_view(9, 3, (5, 5))
     with pytest.raises(ProtoSagaError, match="take one view, tile_size=16 and packed=False"):
-        random_channels(3, 2).blended_by_triton({**view.info, **other})
+        blended_on_device(random_channels(3, 2), {**view.info, **other})
 
 
 def test_shapes_that_do_not_fit_are_refused() -> None:
@@ -149,6 +155,6 @@ def test_shapes_that_do_not_fit_are_refused() -> None:
     labels, values = torch.zeros(3, 2, dtype=torch.int32), torch.zeros(3, 2)
     for wrong in ((labels[1:], values[1:]), (labels, values[:, 1:]), (labels.long(), values)):
         with pytest.raises(ValueError, match="sparse channels: "):
-            kernels.blend(*view.given, *wrong, 1, view.size)
+            on_device(kernels.blend, *view.given, *wrong, 1, view.size)
     with pytest.raises(ValueError, match="sparse channels: offsets"):
-        kernels.blend(*view.given, labels, values, 1, (50, 5))
+        on_device(kernels.blend, *view.given, labels, values, 1, (50, 5))

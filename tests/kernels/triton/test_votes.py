@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -16,7 +18,7 @@ pytest.importorskip("triton")
 from proto_saga_ns.kernels import votes as cpu
 from proto_saga_ns.kernels.triton import votes as kernels
 from proto_saga_ns.recognition import votes
-from tests.kernels.triton.tile_lists import OnGpu
+from tests.kernels.triton.tile_lists import OnGpu, on_device
 from tests.test_votes import RenderedView, assert_kernels_agree_with_torch, rendered_view
 
 
@@ -24,7 +26,7 @@ from tests.test_votes import RenderedView, assert_kernels_agree_with_torch, rend
 def triton_classifies() -> Iterator[None]:
     """Everywhere, and whole tiles: the interpreter takes as long for few pixels as for many."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(votes, "kernels", kernels)
+        patch.setattr(votes, "kernels", SimpleNamespace(classify=partial(on_device, kernels.classify)))
         patch.setattr(kernels, "PIXELS", 256)
         patch.setattr(kernels, "HELD_NUMBERS", 256 * 32)
         yield
@@ -52,7 +54,7 @@ def both(view: RenderedView, weights: torch.Tensor) -> tuple[tuple[torch.Tensor,
     groups = None if view.groups is None else view.groups.int()
     given = (view.features, view.alpha, tiles, weights, groups)
     options = {"tau": 4.0, "doubt": votes.DOUBT, "min_alpha": 0.3}
-    return kernels.classify(*given, **options), cpu.classify(*given, **options)
+    return on_device(kernels.classify, *given, **options), cpu.classify(*given, **options)
 
 
 @pytest.mark.parametrize(("seed", "dim"), [(0, 6), (1, 6), (0, 70)])

@@ -2,18 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_map
 
 from proto_saga_ns.rasterize import rasterization
 from proto_saga_ns.rasterize.project import Lens, Project
+from proto_saga_ns.rasterize.sparse_channels import SparseChannels, TiledChannels
 from proto_saga_ns.rasterize.tiles import Tiles, bin_splats
 from tests.rasterize.scenes import random_scene
 
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 GEOMETRY = ("means", "quats", "scales", "opacities")
+
+
+def on_device(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    """What a function of kernels gives on the GPU, or where there is none under the interpreter; of and to the CPU."""
+    return _moved(function(*_moved(arguments, DEVICE), **options), "cpu")
+
+
+def blended_on_device(sparse: SparseChannels, info: dict[str, Any]) -> TiledChannels:
+    """The same of sparse channels in a view."""
+    there = SparseChannels(sparse.labels.to(DEVICE), sparse.values.to(DEVICE), sparse.count)
+    found = there.blended_by_triton(_moved(info, DEVICE))
+    return replace(found, **_moved({name: getattr(found, name) for name in ("starts", "labels", "values")}, "cpu"))
+
+
+def _moved(tree: Any, device: str) -> Any:
+    return tree_map(lambda leaf: leaf.to(device) if isinstance(leaf, Tensor) else leaf, tree)
 
 
 class OnGpu(Tensor):
