@@ -176,7 +176,7 @@ def count_in_units(
 def in_units(found: Contributions) -> tuple[Int[Tensor, " E"], Int[Tensor, " E"], Int64[Tensor, " E"]]:
     """Gaussians, labels and weights in 2^-20 pixels, above 0; weights under half a unit are nothing."""
     units = (found.weights.double() * UNITS_PER_PIXEL).round().long()
-    kept = units > 0
+    kept = torch.nonzero(units)[:, 0]  # a mask would wait for the GPU three times
     return found.gaussians[kept], found.labels[kept], units[kept]
 
 

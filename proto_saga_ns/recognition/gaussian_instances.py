@@ -74,9 +74,10 @@ class InstanceVotes:
         own, sums = self._keys.to(keys.device), self._units.to(keys.device)
         places = torch.searchsorted(own, keys)
         known = F.pad(own, (0, 1), value=-1)[places] == keys
-        sums[places[known]] += units[known]  # a view has each pair once
-        places, keys, units = places[~known], keys[~known], units[~known]
-        self._keys, self._units = _inserted(own, places, keys), _inserted(sums, places, units)
+        old, new = (torch.nonzero(which)[:, 0] for which in (known, ~known))  # masks would wait for the GPU each time
+        sums[places[old]] += units[old]  # a view has each pair once
+        places = places[new]
+        self._keys, self._units = _inserted(own, places, keys[new]), _inserted(sums, places, units[new])
 
     def total(self) -> Contributions:
         """The sum over views, in pixels, on the CPU."""

@@ -295,6 +295,8 @@ def _returned(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], found: A
     """What an operation gives to its caller: pretended tensors, or the argument that it has changed."""
     if "out" in kwargs:
         return kwargs["out"]
+    if not func._schema.returns:  # whole lists, changed in place
+        return None
     if not func._schema.is_mutable or func._schema.name[-1] != "_":
         return tree_map(pretended, found)
     target = args[0]

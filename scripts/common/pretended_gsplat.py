@@ -6,6 +6,7 @@ import importlib
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pkgutil import iter_modules
 from typing import Any
 from unittest import mock
 
@@ -14,10 +15,14 @@ import torch
 from torch import Tensor
 
 from common.pretended_cuda import Answer, Transfers, pretending
+from proto_saga_ns.kernels import triton
 from proto_saga_ns.kernels.gsplat_code import load_gsplat
+from proto_saga_ns.kernels.triton.door import why_not
+from proto_saga_ns.kernels.triton.launch import launch
 from proto_saga_ns.rasterize.cpu import Blend
 from proto_saga_ns.rasterize.project import Lens, Project
-from proto_saga_ns.rasterize.tiles import bin_splats
+from proto_saga_ns.rasterize.spherical_harmonics import spherical_harmonics
+from proto_saga_ns.rasterize.tiles import Tiles, bin_splats
 
 
 def project(
@@ -52,19 +57,25 @@ def sort_into_tiles(
     means2d: Tensor, radii: Tensor, depths: Tensor, camera_ids: None, gaussian_ids: None, views: int,
     tile: int, columns: int, rows: int, sort: bool, double_buffer: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
-    """``isect_tiles``. Its lists go from here to ``blend`` alone: they are all Gaussians that are seen, the nearest
-    first, each with its radius.
-    """
+    """``isect_tiles``: a Gaussian is in all tiles that the square around it touches."""
     _check_contiguous(means2d, radii, depths)
-    order = depths.argsort(dim=1, stable=True) + torch.arange(views)[:, None] * depths.shape[1]
-    seen = order.flatten()[radii.flatten()[order.flatten()] > 0]
-    lists = torch.stack([seen.int(), radii.flatten()[seen]], dim=1)
-    return torch.zeros_like(radii), seen, lists
+    size = torch.tensor([columns, rows])
+    low = ((means2d - radii[..., None]) / tile).floor().long().clamp_min(0).minimum(size)
+    high = ((means2d + radii[..., None]) / tile).ceil().long().clamp_min(0).minimum(size)
+    across, down = ((high - low) * (radii > 0)[..., None]).flatten(0, 1).unbind(-1)
+    counts = across * down
+    ids = torch.arange(len(counts)).repeat_interleave(counts)
+    place = torch.arange(len(ids)) - (counts.cumsum(0) - counts)[ids]
+    column, row = (low.flatten(0, 1)[ids] + torch.stack([place % across[ids], place // across[ids]], dim=1)).unbind(-1)
+    tiles = (ids // depths.shape[1] * rows + row) * columns + column
+    nearest_first = depths.flatten()[ids].argsort(stable=True)
+    order = nearest_first[tiles[nearest_first].argsort(stable=True)]
+    return counts.view(radii.shape).int(), tiles[order], ids[order].int()
 
 
 def tile_offsets(isect_ids: Tensor, views: int, columns: int, rows: int) -> Tensor:
     """``isect_offset_encode``."""
-    return torch.zeros(views, rows, columns, dtype=torch.int32)
+    return torch.searchsorted(isect_ids, torch.arange(views * rows * columns)).int().view(views, rows, columns)
 
 
 def blend(
@@ -73,14 +84,16 @@ def blend(
 ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
     """``rasterize_to_pixels_fwd``; ``absgrad`` as for ``Blend``, for each view."""
     _check_contiguous(means2d, conics, colors, opacities, offsets, lists)
-    ranks, radii = torch.zeros(opacities.numel()), torch.zeros(opacities.numel(), dtype=torch.int32)
-    ranks[lists[:, 0].long()] = torch.arange(1.0, len(lists) + 1)
-    radii[lists[:, 0].long()] = lists[:, 1]
     images, alphas = [], []
-    ranks, radii = (values.view(opacities.shape) for values in (ranks, radii))
+    starts = [*offsets[:, 0, 0].tolist(), len(lists)]
     for view, (mean, conic, opacity) in enumerate(zip(means2d, conics, opacities, strict=True)):
-        tiles = bin_splats(mean, conic, opacity, ranks[view], radii[view], width, height)
+        entries = lists[starts[view] : starts[view + 1]] - view * len(mean)
+        own = torch.cat([offsets[view].flatten(), torch.tensor(starts[view + 1 : view + 2])]).long() - starts[view]
+        radii = torch.zeros(len(mean), dtype=torch.int32)
+        radii[entries.long()] = 1 << 24  # anywhere: the lists know better
+        bounds = bin_splats(mean, conic, opacity, torch.zeros(len(mean)), radii, width, height).bounds
         collected = None if absgrad is None else absgrad[view]
+        tiles = Tiles(bounds, own, entries.contiguous(), width, height)
         image, alpha = Blend.apply(mean, conic, opacity, colors[view], tiles, collected, None)
         images.append(image)
         alphas.append(alpha[..., None])
@@ -102,6 +115,30 @@ def blend_backward(
     return (torch.stack([parts[0] for parts in collected]) if absgrad else None, *gradients)
 
 
+def harmonics(degree: int, directions: Tensor, coefficients: Tensor, masks: None) -> Tensor:
+    """``compute_sh_fwd``."""
+    _check_contiguous(directions, coefficients)
+    return spherical_harmonics(degree, directions, coefficients)
+
+
+def harmonics_backward(
+    bases: int,
+    degree: int,
+    directions: Tensor,
+    coefficients: Tensor,
+    masks: None,
+    upstream: Tensor,
+    of_directions: bool,
+) -> tuple[Tensor, Tensor]:
+    """``compute_sh_bwd``."""
+    _check_contiguous(directions, coefficients, upstream)
+    leaves = [tensor.detach().requires_grad_() for tensor in (directions, coefficients)]
+    with torch.enable_grad():
+        found = spherical_harmonics(degree, *leaves)
+    gradients = torch.autograd.grad(found, leaves, upstream)
+    return gradients[1], gradients[0]
+
+
 def _check_contiguous(*tensors: Tensor) -> None:
     """gsplat's CHECK_INPUT."""
     for tensor in tensors:
@@ -116,8 +153,16 @@ GSPLAT: dict[str, Answer] = {
     "gsplat.csrc.isect_offset_encode": tile_offsets,
     "gsplat.csrc.rasterize_to_pixels_fwd": blend,
     "gsplat.csrc.rasterize_to_pixels_bwd": blend_backward,
+    "gsplat.csrc.compute_sh_fwd": harmonics,
+    "gsplat.csrc.compute_sh_bwd": harmonics_backward,
 }
 """All that our use of gsplat calls."""
+TRITON: dict[str, Answer] = {
+    f"{triton.__name__}.{module.name}.launch": launch
+    for module in iter_modules(triton.__path__)
+    if module.name not in ("door", "launch")
+}
+"""All our Triton kernels: its interpreter runs them on the tensors that are held, in a second for a small view."""
 
 
 @contextmanager
@@ -126,6 +171,7 @@ def pretending_gsplat(functions: Mapping[str, Answer] = GSPLAT, **others: Any) -
     backend = "gsplat.cuda._backend"
     was_imported = backend in sys.modules
     load_gsplat.cache_clear()
+    why_not.cache_clear()
     with pretending(functions, **others) as transfers:
         csrc: Any = sys.modules["gsplat.csrc"]
         csrc.CameraModelType, csrc.PINHOLE = "cameras", "pinhole"
@@ -136,5 +182,6 @@ def pretending_gsplat(functions: Mapping[str, Answer] = GSPLAT, **others: Any) -
                     yield transfers
             finally:
                 load_gsplat.cache_clear()
+                why_not.cache_clear()
                 if not was_imported:
                     del sys.modules[backend]

@@ -25,8 +25,9 @@ COPIES_OF_A_STEP = 8
 """To the GPU, of a few numbers each: the camera, and what splatfacto's loss and metrics make anew."""
 WAITS_OF_A_SEGMENTED_VIEW = 2
 """Whether there are prototypes, and the label map that is returned."""
-WAITS_OF_AN_ASSOCIATED_VIEW = {"consensus": 22, "memory-bank": 21}
-WAITS_OF_AN_ASSOCIATION = 9
+WAITS_OF_AN_ASSOCIATED_VIEW = {"consensus": 22, "memory-bank": 31}
+"""Without Triton contributions are gradients, which wait for the labels that there are."""
+WAITS_OF_AN_ASSOCIATION = 11
 """Beside those of its views; one tries gsplat out."""
 TRAINED = 12
 """A step in which nothing is densified."""
