@@ -13,7 +13,8 @@ import pytest
 import torch
 from PIL import Image
 
-from proto_saga_ns.cli.camera_paths import (
+from proto_saga_ns.cli.render import Render
+from proto_saga_ns.cli.work.camera_paths import (
     PictureSize,
     Turntable,
     interpolated_path,
@@ -22,7 +23,6 @@ from proto_saga_ns.cli.camera_paths import (
     turntable_path,
     views_path,
 )
-from proto_saga_ns.cli.render import Render
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.export.videos.pictures import to_uint8
 from proto_saga_ns.export.videos.turntable import FILL, ends_of_gaussians, object_core
@@ -50,7 +50,7 @@ def opened(loaded: Run, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
         loaded.model.scene = scene
         return loaded
 
-    monkeypatch.setattr("proto_saga_ns.plugin.run.load_run", load)
+    monkeypatch.setattr("proto_saga_ns.cli.work.render.load_run", load)
     yield loaded
     loaded.model.scene = scene
 
