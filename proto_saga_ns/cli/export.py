@@ -9,7 +9,6 @@ from typing import Annotated, Literal
 import tyro
 
 from proto_saga_ns.files import check_output_folder
-from proto_saga_ns.plugin.run import Split
 from proto_saga_ns.recognition.granularity import LevelName, granularity_of
 
 What = Literal["instances", "rest", "labelled", "colors", "boxes"]
@@ -47,7 +46,7 @@ class Export:
     """also write label_maps/<image stem>.png, as proto-saga segment does"""
     coco: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """also write coco.json, the same label maps as COCO's run-length encoded instances; its field label is the id"""
-    split: Split = "all"
+    split: Literal["train", "test", "all"] = "all"
     """views of the label maps"""
     granularity: LevelName | float = "object"
     """what is written as one instance, with an id of its own: group, object, part, or a number from 0 (coarsest) to 1

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.evaluation.report.sheets import Format
 from proto_saga_ns.files import check_output_folder
 
 
@@ -42,7 +41,7 @@ class Panels:
     """the views to show, in place of evenly spread ones: names of images without folder and ending"""
     longest: int = 480
     """pixels of the longer side of a picture at most; larger ones are scaled down"""
-    format: Format = "png"
+    format: Literal["png", "pdf", "svg"] = "png"
     """of the files; in pdf and svg captions stay sharp at any size, for LaTeX"""
     data: Path | None = None
     """where the data lies now, if it has moved since training"""

@@ -9,7 +9,6 @@ from typing import Literal
 
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.export.videos.writers import check_target
-from proto_saga_ns.plugin.run import Split
 from proto_saga_ns.recognition.granularity import LevelName, granularity_of
 
 
@@ -52,7 +51,7 @@ class Render:
     one_file_per_instance: bool = False
     """write each of --instances (of all, if none are given) by itself, to instance_0003.mp4 and so on, in a folder
     that is called as --output-path without its suffix"""
-    split: Split = "test"
+    split: Literal["train", "test", "all"] = "test"
     """views for --path views and interpolate"""
     camera_path: Path | None = None
     """for --path file: the exported camera path (.json)"""

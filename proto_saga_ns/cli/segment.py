@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from proto_saga_ns.files import check_output_folder
-from proto_saga_ns.plugin.run import Split
 from proto_saga_ns.recognition.granularity import LevelName, granularity_of
 
 
@@ -22,7 +22,7 @@ class Segment:
     """config.yml of a training run"""
     output_dir: Path
     """folder for the label maps; made if it is not there"""
-    split: Split = "test"
+    split: Literal["train", "test", "all"] = "test"
     """which views"""
     granularity: LevelName | float = "object"
     """what has an id of its own: group, object, part, or a number from 0 (coarsest) to 1 (finest), of which 0.5 is
