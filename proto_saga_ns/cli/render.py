@@ -5,11 +5,15 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.export.videos.writers import check_target
 from proto_saga_ns.recognition.granularity import LevelName, granularity_of
+
+if TYPE_CHECKING:
+    from proto_saga_ns.cli.work.camera_paths import PathOptions
+    from proto_saga_ns.cli.work.render import Wanted
 
 
 @dataclass
@@ -80,31 +84,10 @@ class Render:
     def run(self) -> None:
         self._check_options()
         check_target(self.output_path, has_alpha=False)
-        granularity = None if self.granularity is None else granularity_of(self.granularity)
 
-        from proto_saga_ns.cli.work.camera_paths import PathOptions, PictureSize, Turntable
-        from proto_saga_ns.cli.work.render import Wanted, render
+        from proto_saga_ns.cli.work.render import render
 
-        looks = {name: getattr(self, name) for name in ("background", "outline", "overlay_opacity", "min_confidence")}
-        wanted = Wanted(
-            outputs=self.outputs,
-            instances=self.instances,
-            hide=self.hide,
-            looks={name: value for name, value in looks.items() if value is not None},
-            granularity=granularity,
-            one_file_per_instance=self.one_file_per_instance,
-        )
-        path = PathOptions(
-            kind=self.path,
-            split=self.split,
-            order_poses=self.order_poses,
-            turntable=Turntable(self.elevation, self.fov, self.distance),
-            file=self.camera_path,
-            seconds=self.seconds,
-            fps=self.fps,
-            size=PictureSize(self.width, self.height, self.scale),
-        )
-        render(self.load_config, self.data, wanted, path, self.output_path)
+        render(self.load_config, self.data, self._wanted(), self._camera_path(), self.output_path)
 
     def _check_options(self) -> None:
         """What can be told to be wrong without opening the run."""
@@ -131,3 +114,30 @@ class Render:
         both = {*(self.instances or ())} & {*(self.hide or ())}
         if both:
             raise ProtoSagaError(f"Instance {min(both)} is in --instances and in --hide. Take it out of one of them.")
+
+    def _wanted(self) -> Wanted:
+        from proto_saga_ns.cli.work.render import Wanted
+
+        looks = {name: getattr(self, name) for name in ("background", "outline", "overlay_opacity", "min_confidence")}
+        return Wanted(
+            outputs=self.outputs,
+            instances=self.instances,
+            hide=self.hide,
+            looks={name: value for name, value in looks.items() if value is not None},
+            granularity=None if self.granularity is None else granularity_of(self.granularity),
+            one_file_per_instance=self.one_file_per_instance,
+        )
+
+    def _camera_path(self) -> PathOptions:
+        from proto_saga_ns.cli.work.camera_paths import PathOptions, PictureSize, Turntable
+
+        return PathOptions(
+            kind=self.path,
+            split=self.split,
+            order_poses=self.order_poses,
+            turntable=Turntable(self.elevation, self.fov, self.distance),
+            file=self.camera_path,
+            seconds=self.seconds,
+            fps=self.fps,
+            size=PictureSize(self.width, self.height, self.scale),
+        )

@@ -29,6 +29,7 @@ from proto_saga_ns.plugin.render_requests import read_camera_path
 from proto_saga_ns.plugin.run import Run, Split
 from proto_saga_ns.rasterize.reference import quaternion_rotation
 
+PathKind = Literal["views", "interpolate", "turntable", "file"]
 FPS = 24.0
 VIEWS_FPS = 4.0
 """Of separate views, to be looked at one by one."""
@@ -105,7 +106,7 @@ class PathOptions:
         size: of the pictures.
     """
 
-    kind: Literal["views", "interpolate", "turntable", "file"]
+    kind: PathKind
     split: Split
     order_poses: bool
     turntable: Turntable

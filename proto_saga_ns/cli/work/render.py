@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import track
 
-from proto_saga_ns.cli.work.camera_paths import PathOptions, camera_path
+from proto_saga_ns.cli.work.camera_paths import PathKind, PathOptions, camera_path
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.export.videos.pictures import Output
 from proto_saga_ns.export.videos.writers import check_target, picture_writer
@@ -41,16 +41,21 @@ class Wanted:
     granularity: float | None
     one_file_per_instance: bool
 
-    def circles_instances(self, path: PathOptions, display: Display) -> bool:
+    def circles_instances(self, path: PathKind, display: Display) -> bool:
         """Whether the path goes around some instances, not around the scene."""
-        return path.kind == "turntable" and bool(display.selected or self.one_file_per_instance)
+        return path == "turntable" and bool(display.selected or self.one_file_per_instance)
 
-    def shown(self, path: PathOptions, display: Display) -> tuple[Output, ...]:
+    def shown(self, path: PathKind, display: Display) -> tuple[Output, ...]:
         """The outputs."""
         if self.outputs:
             return self.outputs
         is_object = self.circles_instances(path, display) or "background" in self.looks
         return ("object",) if is_object else ("rgb", "segmentation")
+
+    def circles_what_may_be_covered(self, path: PathKind, display: Display) -> bool:
+        """Whether the rest of the scene may stand between the camera and what it goes around."""
+        is_shown = display.background == "dimmed" and "object" in self.shown(path, display)
+        return is_shown and self.circles_instances(path, display)
 
 
 def render(load_config: Path, data: Path | None, wanted: Wanted, path: PathOptions, target: Path) -> None:
@@ -67,17 +72,16 @@ def render(load_config: Path, data: Path | None, wanted: Wanted, path: PathOptio
     """
     run = load_run(load_config, data)
     _check_known(run.scene, wanted, load_config)
-    whole = _displayed(run.scene, wanted)
-    outputs = wanted.shown(path, whole.display)
-    check_target(target, has_alpha(outputs, whole.display))
+    whole = displayed(run.scene, wanted)
+    check_target(target, has_alpha(wanted.shown(path.kind, whole.display), whole.display))
     run.model.scene = whole
     files = list(_files(run, wanted, target))
-    if wanted.circles_instances(path, whole.display) and whole.display.background == "dimmed" and "object" in outputs:
+    if wanted.circles_what_may_be_covered(path.kind, whole.display):
         Console().print("The rest of the scene is only dimmed and may cover what is circled; --background white "
                         "takes it out.")  # fmt: skip
     for file, scene in files:
         run.model.scene = scene
-        _write(run, wanted.shown(path, scene.display), path, file)
+        _write(run, wanted.shown(path.kind, scene.display), path, file)
         Console().print(f"Wrote {file}", soft_wrap=True)
 
 
@@ -91,15 +95,15 @@ def _check_known(scene: SegmentedScene, wanted: Wanted, load_config: Path) -> No
             )
 
 
-def _displayed(scene: SegmentedScene, wanted: Wanted) -> SegmentedScene:
+def displayed(scene: SegmentedScene, wanted: Wanted) -> SegmentedScene:
     """The scene with the display that was saved, less what is wanted otherwise."""
     display = scene.display.limited_to(scene.ids)
     if wanted.hide is not None:
         display = replace(display, hidden=()).hiding(wanted.hide)
     if wanted.instances is not None:
         display = display.selecting(wanted.instances)
-    displayed = replace(scene, display=replace(display, **wanted.looks))
-    return displayed if wanted.granularity is None else at_granularity(displayed, wanted.granularity)
+    scene = replace(scene, display=replace(display, **wanted.looks))
+    return scene if wanted.granularity is None else at_granularity(scene, wanted.granularity)
 
 
 def _files(run: Run, wanted: Wanted, target: Path) -> Iterator[tuple[Path, SegmentedScene]]:
