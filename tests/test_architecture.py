@@ -23,6 +23,7 @@ ROOMS = (
     ("cli",),
 )
 """Lower ones first. Rooms of one floor may use each other as long as no circle comes of it."""
+WORK = f"{PACKAGE.name}.cli.work"
 FLOOR = {room: floor for floor, rooms in enumerate(ROOMS) for room in rooms}
 NERFSTUDIO_IS_KNOWN_TO = {"plugin", "cli", "library_warnings"}
 
@@ -37,7 +38,7 @@ def _name(file: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def imported(tree: ast.Module, known: set[str]) -> Iterator[str]:
+def imported(tree: ast.AST, known: set[str]) -> Iterator[str]:
     """Modules that a file imports, at once, inside functions or for annotations."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -45,6 +46,11 @@ def imported(tree: ast.Module, known: set[str]) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             inside = [f"{node.module}.{alias.name}" for alias in node.names]
             yield from (name if name in known else node.module for name in inside)
+
+
+def imported_inside_functions(tree: ast.Module, known: set[str]) -> set[str]:
+    functions = (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+    return {name for node in functions for name in imported(node, known)}
 
 
 def room(module: str) -> str:
@@ -89,3 +95,19 @@ def test_only_the_plugin_and_commands_know_nerfstudio(graph):
 
 def test_every_room_has_its_floor(graph):
     assert {room(name) for name in graph} - {""} == set(FLOOR)
+
+
+def test_a_command_imports_its_work_when_it_runs_and_nothing_else_then():
+    """Its options stand before any work is imported, so that help and wrong options are answered at once."""
+    trees, commands = modules(), f"{PACKAGE.name}.cli."
+    for name, tree in trees.items():
+        if name.startswith(commands) and not name.startswith(WORK):
+            inside = imported_inside_functions(tree, set(trees))
+            assert all(other.startswith(WORK) for other in inside), name
+            assert not any(other.startswith(WORK) for other in {*imported(tree, set(trees))} - inside), name
+
+
+def test_the_work_of_commands_imports_at_the_top():
+    trees = modules()
+    inside = {name for name, tree in trees.items() if imported_inside_functions(tree, set(trees))}
+    assert {name for name in inside if name.startswith(WORK)} <= {f"{WORK}.doctor"}, "which looks at what is broken"

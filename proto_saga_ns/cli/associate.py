@@ -4,18 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from proto_saga_ns.association import GAGA, PAPER, AssociationOptions
-from proto_saga_ns.cli.printing import say
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.plugin.adopt.options import NewRunOptions, PlyOptions
 from proto_saga_ns.plugin.model.options import SceneOptions
-
-if TYPE_CHECKING:
-    from nerfstudio.engine.trainer import TrainerConfig
-
-    from proto_saga_ns.plugin.adopt.plain_splat import PlainSplat
 
 
 @dataclass
@@ -51,17 +45,16 @@ class Associate:
     splat: PlyOptions = field(default_factory=PlyOptions)
 
     def run(self) -> None:
-        from proto_saga_ns.plugin.run import is_ours, read_config
-
         self._check_arguments()
-        if self.load_config is None:
-            self._adopt(self._run_of_ply())
-            return
-        config = read_config(self.load_config)
-        if is_ours(config):
-            self._associate_again(self.load_config)
+
+        from proto_saga_ns.cli.work.associate import adopt_ply, associate_run
+
+        association = {"none": self.association, "paper": PAPER, "gaga": GAGA}[self.preset]
+        if self.load_config is not None:
+            associate_run(self.load_config, self.data, self.data_parser, self.place, association, self.scene)
         else:
-            self._adopt(self._run_of_splatfacto(config, self.load_config))
+            assert self.ply is not None and self.data is not None, "checked before"
+            adopt_ply(self.ply, self.data, self.data_parser, self.splat, self.place, association, self.scene)
 
     def _check_arguments(self) -> None:
         if (self.load_config is None) == (self.ply is None):
@@ -75,51 +68,3 @@ class Associate:
             )
         if self.ply is None and self.splat != PlyOptions():
             raise ProtoSagaError("--frame, --rasterize-mode and --background-color are for --ply: a run knows its own.")
-
-    @property
-    def _options(self) -> AssociationOptions:
-        return {"none": self.association, "paper": PAPER, "gaga": GAGA}[self.preset]
-
-    def _associate_again(self, load_config: Path) -> None:
-        from proto_saga_ns.plugin.model.associate import segment_scene
-        from proto_saga_ns.plugin.model.checkpoint import rewrite_checkpoint
-        from proto_saga_ns.plugin.run import load_run
-
-        if self.data_parser is not None or self.place != NewRunOptions():
-            raise ProtoSagaError(
-                f"{load_config} is a run of proto-saga: it knows its data parser, and its checkpoint is rewritten "
-                "where it lies. --data-parser, --output-dir, --experiment-name and --timestamp are for other splats."
-            )
-        run = load_run(load_config, self.data)
-        scene = segment_scene(run.model, run.pipeline.datamanager, self._options, self.scene)
-        run.model.scene = scene
-        kept = rewrite_checkpoint(run.checkpoint, run.pipeline.state_dict())
-        say(f"{len(scene.instances)} instances; the checkpoint before is {kept}")
-
-    def _run_of_ply(self) -> PlainSplat:
-        from proto_saga_ns.plugin.adopt.from_ply import run_of_ply
-        from proto_saga_ns.plugin.adopt.parsers import find_parser, parse_choice
-
-        assert self.ply is not None and self.data is not None, "checked before"
-        parser = find_parser(self.data) if self.data_parser is None else parse_choice(self.data_parser)
-        return run_of_ply(self.ply, self.data, parser, self.splat, self.place)
-
-    def _run_of_splatfacto(self, config: TrainerConfig, load_config: Path) -> PlainSplat:
-        from proto_saga_ns.plugin.adopt.from_splatfacto import is_splatfacto, run_of_splatfacto
-        from proto_saga_ns.plugin.adopt.parsers import parse_choice
-        from proto_saga_ns.plugin.run import check_is_ours, last_checkpoint
-
-        if not is_splatfacto(config):
-            check_is_ours(config, load_config)
-        choice = None if self.data_parser is None else parse_choice(self.data_parser)
-        return run_of_splatfacto(config, last_checkpoint(config, load_config), choice, self.data, self.place)
-
-    def _adopt(self, splat: PlainSplat) -> None:
-        from proto_saga_ns.plugin.adopt.adopt import adopt
-        from proto_saga_ns.plugin.trainer import next_commands
-
-        config, count = adopt(splat, self._options, self.scene)
-        say(
-            f"{count} instances by the votes of the masks, in a new run of proto-saga. Nothing was trained, and "
-            f"{splat.source} is as it was. Go on with:\n{next_commands(config)}"
-        )

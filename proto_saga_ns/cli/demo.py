@@ -44,7 +44,7 @@ class Demo:
             *("proto-saga", "report", "--load-config", config, "--ground-truth", DINING / "instances"),
             *("--output", out / "report.html"),
         )
-        self._pictures(config, out)
+        self._draw_views(config, out)
         if self.video:
             _run(
                 *("ns-render", "interpolate", "--load-config", config, "--pose-source", "train"),
@@ -61,11 +61,11 @@ class Demo:
         )
         return out / "outputs" / "dining" / METHOD / "demo" / "config.yml"
 
-    def _pictures(self, config: Path, out: Path) -> None:
-        from proto_saga_ns.cli.demo_views import write_demo_views
-        from proto_saga_ns.plugin.run import load_run
+    def _draw_views(self, config: Path, out: Path) -> None:
+        # Imported this late, nothing heavy lies in memory beside the training.
+        from proto_saga_ns.cli.work.demo import draw_views
 
-        write_demo_views(load_run(config), DINING / "instances", out)
+        draw_views(config, DINING / "instances", out)
 
 
 def _run(program: str, *arguments: object) -> None:

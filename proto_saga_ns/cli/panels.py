@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.evaluation.report.sheets import Format
 from proto_saga_ns.files import check_output_folder
 
 
@@ -42,34 +41,19 @@ class Panels:
     """the views to show, in place of evenly spread ones: names of images without folder and ending"""
     longest: int = 480
     """pixels of the longer side of a picture at most; larger ones are scaled down"""
-    format: Format = "png"
+    format: Literal["png", "pdf", "svg"] = "png"
     """of the files; in pdf and svg captions stay sharp at any size, for LaTeX"""
     data: Path | None = None
     """where the data lies now, if it has moved since training"""
 
     def run(self) -> None:
-        from rich.console import Console
-
         _check_arguments(self)
         names = run_names(self.load_config, self.names)
 
-        from proto_saga_ns.cli.panel_contents import Wanted, sheets_of_run, sheets_of_runs
-        from proto_saga_ns.evaluation.report.sheets import draw_sheet
-        from proto_saga_ns.files import write_atomically
-        from proto_saga_ns.plugin.run import load_run
+        from proto_saga_ns.cli.work.panels import Wanted, write_sheets
 
         wanted = Wanted(self.ground_truth, self.views, self.stems, self.longest)
-        if len(self.load_config) == 1:
-            sheets = sheets_of_run(load_run(self.load_config[0], self.data), wanted)
-        else:
-            runs = (load_run(config, self.data) for config in self.load_config)
-            sheets = sheets_of_runs(names, runs, wanted)
-        console = Console(soft_wrap=True, highlight=False, markup=False)
-        for name, sheet in sheets.items():
-            file = self.output_dir / f"{name}.{self.format}"
-            content = draw_sheet(sheet, self.format)
-            write_atomically(file, content)
-            console.print(f"{file} ({len(content) / 1e3:.0f} kB)")
+        write_sheets(self.load_config, names, self.data, wanted, self.output_dir, self.format)
 
 
 def run_names(configs: tuple[Path, ...], names: tuple[str, ...]) -> list[str]:

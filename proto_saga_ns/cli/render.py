@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from proto_saga_ns.cli.camera_paths import CameraPath, PathKind, PictureSize, Turntable
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.export.videos.pictures import Output
-from proto_saga_ns.plugin.run import Split
+from proto_saga_ns.export.videos.writers import check_target
 from proto_saga_ns.recognition.granularity import LevelName, granularity_of
 
 if TYPE_CHECKING:
-    from proto_saga_ns.plugin.run import Run
-    from proto_saga_ns.scene import SegmentedScene
-    from proto_saga_ns.scene.display import Display
+    from proto_saga_ns.cli.work.camera_paths import PathOptions
+    from proto_saga_ns.cli.work.render import Wanted
 
 
 @dataclass
@@ -33,7 +29,7 @@ class Render:
     output_path: Path
     """what to write: NAME.mp4 (H.264), NAME.webm (VP9), NAME.mov (ProRes 4444), NAME.gif, or, without a suffix, a
     folder of PNG. All but .mp4 can be transparent"""
-    path: PathKind = "interpolate"
+    path: Literal["views", "interpolate", "turntable", "file"] = "interpolate"
     """where to look from: at every view of --split, on a smooth path through them, on a circle around --instances
     (without any, around the scene), or along a camera path that was exported in ns-viewer"""
     outputs: tuple[
@@ -59,7 +55,7 @@ class Render:
     one_file_per_instance: bool = False
     """write each of --instances (of all, if none are given) by itself, to instance_0003.mp4 and so on, in a folder
     that is called as --output-path without its suffix"""
-    split: Split = "test"
+    split: Literal["train", "test", "all"] = "test"
     """views for --path views and interpolate"""
     camera_path: Path | None = None
     """for --path file: the exported camera path (.json)"""
@@ -87,26 +83,11 @@ class Render:
 
     def run(self) -> None:
         self._check_options()
-
-        from rich.console import Console
-
-        from proto_saga_ns.export.videos.writers import check_target
-        from proto_saga_ns.plugin.model.views import has_alpha
-        from proto_saga_ns.plugin.run import load_run
-
         check_target(self.output_path, has_alpha=False)
-        run = load_run(self.load_config, self.data)
-        whole = self._displayed(run.scene)
-        check_target(self.output_path, has_alpha(self._outputs(whole.display), whole.display))
-        run.model.scene = whole
-        files = list(self._files(run))
-        if self._circles_what_may_be_covered(whole.display):
-            Console().print("The rest of the scene is only dimmed and may cover what is circled; --background white "
-                            "takes it out.")  # fmt: skip
-        for target, scene in files:
-            run.model.scene = scene
-            self._write(run, target)
-            Console().print(f"Wrote {target}", soft_wrap=True)
+
+        from proto_saga_ns.cli.work.render import render
+
+        render(self.load_config, self.data, self._wanted(), self._camera_path(), self.output_path)
 
     def _check_options(self) -> None:
         """What can be told to be wrong without opening the run."""
@@ -134,88 +115,29 @@ class Render:
         if both:
             raise ProtoSagaError(f"Instance {min(both)} is in --instances and in --hide. Take it out of one of them.")
 
-    def _displayed(self, scene: SegmentedScene) -> SegmentedScene:
-        """The scene with the display that was saved, less what the options change."""
-        self._check_known(scene)
-        display = scene.display.limited_to(scene.ids)
-        if self.hide is not None:
-            display = replace(display, hidden=()).hiding(self.hide)
-        if self.instances is not None:
-            display = display.selecting(self.instances)
-        given = {name: getattr(self, name) for name in ("background", "outline", "overlay_opacity", "min_confidence")}
-        given = {name: value for name, value in given.items() if value is not None}
-        displayed = replace(scene, display=replace(display, **given))
-        if self.granularity is None:
-            return displayed
+    def _wanted(self) -> Wanted:
+        from proto_saga_ns.cli.work.render import Wanted
 
-        from proto_saga_ns.scene.shown import at_granularity
+        looks = {name: getattr(self, name) for name in ("background", "outline", "overlay_opacity", "min_confidence")}
+        return Wanted(
+            outputs=self.outputs,
+            instances=self.instances,
+            hide=self.hide,
+            looks={name: value for name, value in looks.items() if value is not None},
+            granularity=None if self.granularity is None else granularity_of(self.granularity),
+            one_file_per_instance=self.one_file_per_instance,
+        )
 
-        return at_granularity(displayed, granularity_of(self.granularity))
+    def _camera_path(self) -> PathOptions:
+        from proto_saga_ns.cli.work.camera_paths import PathOptions, PictureSize, Turntable
 
-    def _check_known(self, scene: SegmentedScene) -> None:
-        for option, ids, known in (("instances", self.instances, {*scene.ids}), ("hide", self.hide, {0, *scene.ids})):
-            unknown = sorted({*(ids or ())} - known)
-            if unknown:
-                raise ProtoSagaError(
-                    f"--{option} {unknown[0]}: there is no such instance. {self.load_config} has "
-                    f"{', '.join(map(str, scene.ids))}. `proto-saga info` tells more about them."
-                )
-
-    def _outputs(self, display: Display) -> tuple[Output, ...]:
-        if self.outputs:
-            return self.outputs
-        circled = self.path == "turntable" and (display.selected or self.one_file_per_instance)
-        return ("object",) if circled or self.background is not None else ("rgb", "segmentation")
-
-    def _circles_what_may_be_covered(self, display: Display) -> bool:
-        circled = self.path == "turntable" and (display.selected or self.one_file_per_instance)
-        return bool(circled) and display.background == "dimmed" and "object" in self._outputs(display)
-
-    def _files(self, run: Run) -> Iterator[tuple[Path, SegmentedScene]]:
-        """What to write, and of which scene."""
-        scene = run.scene
-        if not self.one_file_per_instance:
-            yield self.output_path, scene
-            return
-        folder, suffix = self.output_path.with_suffix(""), self.output_path.suffix
-        for number in self._single_instances(run):
-            yield folder / f"instance_{number:04d}{suffix}", scene.with_display(selected=(number,))
-
-    def _single_instances(self, run: Run) -> list[int]:
-        """The chosen instances, or all that are not hidden; those that nothing can be seen of are left out, aloud."""
-        from rich.console import Console
-
-        display, scene = run.scene.display, run.scene
-        chosen = display.selected or [number for number in scene.ids if number not in display.hidden]
-        present = {*scene.instances_of(run.model.embeddings).seen_ids.unique().tolist()}
-        absent = [number for number in chosen if number not in present]
-        if absent:
-            Console().print(f"The views see no Gaussian of instance {', '.join(map(str, absent))}: no file for it.")
-        return [number for number in chosen if number in present]
-
-    def _write(self, run: Run, target: Path) -> None:
-        from rich.progress import track
-
-        from proto_saga_ns.export.videos.writers import picture_writer
-        from proto_saga_ns.plugin.model.views import picture
-
-        path, outputs = self._camera_path(run), self._outputs(run.scene.display)
-        views = list(zip(path.names, path.cameras, strict=True))
-        with picture_writer(target, self.fps or path.fps, path.names) as write:
-            for name, camera in track(views, f"Rendering {target.name}"):
-                write(name, picture(run.model, camera, outputs))
-
-    def _camera_path(self, run: Run) -> CameraPath:
-        from proto_saga_ns.cli import camera_paths
-
-        size = PictureSize(self.width, self.height, self.scale)
-        count = max(round(self.seconds * (self.fps or camera_paths.FPS)), 1)
-        if self.path == "views":
-            return camera_paths.views_path(run, self.split, size)
-        if self.path == "interpolate":
-            return camera_paths.interpolated_path(run, self.split, size, count, self.order_poses)
-        if self.path == "turntable":
-            around = Turntable(self.elevation, self.fov, self.distance)
-            return camera_paths.turntable_path(run, run.scene.display.selected, size, count, around)
-        assert self.camera_path is not None
-        return camera_paths.path_from_file(self.camera_path, size)
+        return PathOptions(
+            kind=self.path,
+            split=self.split,
+            order_poses=self.order_poses,
+            turntable=Turntable(self.elevation, self.fov, self.distance),
+            file=self.camera_path,
+            seconds=self.seconds,
+            fps=self.fps,
+            size=PictureSize(self.width, self.height, self.scale),
+        )

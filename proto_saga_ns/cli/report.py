@@ -30,20 +30,11 @@ class Report:
     """test views to show at most, evenly spread; figures are always of all"""
 
     def run(self) -> None:
-        from rich.console import Console
-
-        from proto_saga_ns.cli.report_contents import make_page
-        from proto_saga_ns.evaluation.report.page import render_page
-        from proto_saga_ns.files import write_atomically
-        from proto_saga_ns.plugin.run import load_run
-
         _check_arguments(self)
-        run = load_run(self.load_config, self.data)
-        page = make_page(run, self.ground_truth, self.views, command(self))
-        content = render_page(page).encode()
-        write_atomically(self.output, content)
-        said = f"{self.output}: {len(page.predicted)} instances, {len(content) / 1e6:.1f} MB"
-        Console(soft_wrap=True).print(said, highlight=False, markup=False)
+
+        from proto_saga_ns.cli.work.report import write_report
+
+        write_report(self.load_config, self.data, self.ground_truth, self.views, command(self), self.output)
 
 
 def command(arguments: Report) -> str:

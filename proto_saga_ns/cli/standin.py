@@ -51,26 +51,9 @@ class MakeStandin:
     rates: Rates = field(default_factory=Rates)
 
     def run(self) -> None:
-        from rich.console import Console
+        from proto_saga_ns.cli.work.standin import make_standin
 
-        from proto_saga_ns.cli.masks import progress_bar
-        from proto_saga_ns.evaluation.standins.write import write_standin
-
-        options, preset = self._segmenter()
-        is_new = write_standin(
-            self.output_dir,
-            self.standin,
-            options,
-            preset,
-            lambda views: progress_bar(views, len(views), "Rendering a stand-in"),
-        )
-        what = "A rendered stand-in, no data set," if is_new else "This very stand-in"
-        Console(soft_wrap=True).print(
-            f"{what} is {'' if is_new else 'already '}in {self.output_dir}: {self.standin.views} training and "
-            f"{self.standin.test_views} test views, {self.standin.layout} layout, seed {self.standin.seed}",
-            highlight=False,
-            markup=False,
-        )
+        make_standin(self.output_dir, self.standin, *self._segmenter())
 
     def _segmenter(self) -> tuple[SegmenterOptions, str]:
         """The options, and their name: with rates of one's own it is no longer only the preset's."""

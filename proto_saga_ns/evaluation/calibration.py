@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
+from matplotlib.figure import Figure
 
 from proto_saga_ns.evaluation.contingency import index_ids
 from proto_saga_ns.labels import resize_label_map
@@ -148,8 +149,6 @@ def reliability_diagram(found: Mapping[str, Reliability]) -> bytes:
     Bars show the accuracy of each bin, a line of points its mean confidence; where both are the same, the confidence
     is calibrated. Below, the share of all pixels in each bin.
     """
-    from matplotlib.figure import Figure
-
     figure = Figure(figsize=(0.4 + 3.2 * len(found), 4.2), layout="constrained", dpi=100)
     rows: Any = figure.subplots(2, len(found), squeeze=False, sharex=True, height_ratios=[3, 1])
     for column, (name, reliability) in enumerate(found.items()):

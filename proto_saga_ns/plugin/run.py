@@ -8,18 +8,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import yaml
+from nerfstudio.engine.trainer import TrainerConfig
+from nerfstudio.utils.eval_utils import eval_setup
+from nerfstudio.utils.rich_utils import CONSOLE
+
 from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.labels.images import data_folder
 from proto_saga_ns.labels.view_names import view_name
+from proto_saga_ns.plugin.model.checkpoint import check_whole
 from proto_saga_ns.plugin.old_names import accept_old_names
+from proto_saga_ns.plugin.trainer import ProtoSagaTrainerConfig
 
 if TYPE_CHECKING:
     from nerfstudio.cameras.cameras import Cameras
-    from nerfstudio.engine.trainer import TrainerConfig
     from torch import Tensor
 
     from proto_saga_ns.plugin.model.proto_saga import ProtoSagaModel
     from proto_saga_ns.plugin.pipeline import ProtoSagaPipeline
-    from proto_saga_ns.plugin.trainer import ProtoSagaTrainerConfig
     from proto_saga_ns.scene import SegmentedScene
 
 Split = Literal["train", "test", "all"]
@@ -47,8 +53,6 @@ class Run:
     @property
     def data(self) -> Path:
         """Folder of the data set, absolute."""
-        from proto_saga_ns.labels.images import data_folder
-
         config: Any = self.pipeline.datamanager.dataparser.config
         return data_folder(config.data).resolve()
 
@@ -110,11 +114,6 @@ def load_run(load_config: Path, data: Path | None = None) -> Run:
     """
     config = read_config(load_config)
     check_is_ours(config, load_config)
-    from nerfstudio.utils.eval_utils import eval_setup
-    from nerfstudio.utils.rich_utils import CONSOLE
-
-    from proto_saga_ns.plugin.model.checkpoint import check_whole
-
     check_whole(last_checkpoint(config, load_config))
 
     def moved_here(config: ProtoSagaTrainerConfig) -> ProtoSagaTrainerConfig:
@@ -153,9 +152,6 @@ def read_config(load_config: Path) -> TrainerConfig:
     Raises:
         ProtoSagaError: the file is missing or something else.
     """
-    import yaml
-    from nerfstudio.engine.trainer import TrainerConfig
-
     if not load_config.is_file():
         raise ProtoSagaError(
             f"There is no configuration {load_config}. Give the config.yml that ns-train wrote, such as "
@@ -173,8 +169,6 @@ def read_config(load_config: Path) -> TrainerConfig:
 
 def is_ours(config: TrainerConfig) -> bool:
     """Whether proto-saga made a run."""
-    from proto_saga_ns.plugin.trainer import ProtoSagaTrainerConfig
-
     return isinstance(config, ProtoSagaTrainerConfig)
 
 

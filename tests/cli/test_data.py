@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from proto_saga_ns.cli.data import MAX_ROWS
+from proto_saga_ns.cli.work.data import MAX_ROWS
 from tests.commands import run
 from tests.evaluation.datasets.folders import TEST_VIEWS, VIEWS, write_dataset
 

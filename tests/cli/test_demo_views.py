@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from proto_saga_ns.cli.demo_views import COLUMNS, write_demo_views
+from proto_saga_ns.cli.work.demo import COLUMNS, write_demo_views
 from proto_saga_ns.evaluation.report.sheets import GAP
 from proto_saga_ns.labels import write_label_map
 from proto_saga_ns.plugin.model.views import segment_view

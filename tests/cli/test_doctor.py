@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from proto_saga_ns.cli import doctor
-from proto_saga_ns.cli.doctor import Doctor, examine
+from proto_saga_ns.cli.doctor import Doctor
+from proto_saga_ns.cli.work import doctor
+from proto_saga_ns.cli.work.doctor import examine
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.kernels import device, gsplat_code
 from tests.commands import run

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from proto_saga_ns.cli import evaluate
-from proto_saga_ns.cli.evaluate import STANDIN, Evaluate, Protocol
+from proto_saga_ns.cli.evaluate import Evaluate, Protocol
+from proto_saga_ns.cli.work import evaluate_folders
+from proto_saga_ns.cli.work.evaluate import STANDIN
 from proto_saga_ns.evaluation.mask_consistency import MatchFrames
 from proto_saga_ns.labels import write_label_map
 from proto_saga_ns.mastsam.frames import Frame
@@ -90,7 +91,7 @@ def test_consistency_by_matches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         names.append(name)
         return same_place
 
-    monkeypatch.setattr(evaluate, "_match_frames", match_frames)
+    monkeypatch.setattr(evaluate_folders, "_match_frames", match_frames)
     maps, data = write_maps(tmp_path / "maps", [TRUTH, LOST]), write_wall(tmp_path / "wall", depth=False)
     file = tmp_path / "figures.json"
     Evaluate(None, None, maps, "consistency", file, data=data, matcher="sift").run()

@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-import proto_saga_ns.cli.export
-import proto_saga_ns.plugin.run
+import proto_saga_ns.cli.work.export
 from proto_saga_ns.cli.export import Export
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.export.ply import read_labelled_ply, read_ply, says_antialiased
@@ -50,12 +49,12 @@ class Exporter:
 
     def __init__(self, run: Run, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.run, self.config, self.change = run, config, monkeypatch
-        monkeypatch.setattr(proto_saga_ns.plugin.run, "load_run", lambda *_: run)
+        monkeypatch.setattr(proto_saga_ns.cli.work.export, "load_run", lambda *_: run)
 
     def label(self, ids: torch.Tensor) -> None:
         """Give the Gaussians these instances."""
         instances = GaussianInstances(ids.int(), (ids > 0) * 0.5)
-        self.change.setattr(proto_saga_ns.cli.export, "_gaussian_instances", lambda *_: instances)
+        self.change.setattr(proto_saga_ns.cli.work.export, "_gaussian_instances", lambda *_: instances)
 
     def __call__(self, output: Path, **options: Any) -> None:
         Export(self.config, output, **options).run()

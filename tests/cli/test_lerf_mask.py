@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from proto_saga_ns.cli.evaluate import STANDIN, Evaluate
+from proto_saga_ns.cli.evaluate import Evaluate
+from proto_saga_ns.cli.work.evaluate import STANDIN
 from proto_saga_ns.evaluation.lerf_mask import boundary_iou, iou
 from proto_saga_ns.labels import read_label_map
 from proto_saga_ns.masks.phrases.find import covered_instances

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 import torch
 
-import proto_saga_ns.plugin.run
 from proto_saga_ns.cli.evaluate import Evaluate
 from proto_saga_ns.cli.export import Export
 from proto_saga_ns.cli.segment import Segment
+from proto_saga_ns.cli.work import evaluate_runs, segment
+from proto_saga_ns.cli.work import export as export_work
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.export.ply import read_labelled_ply, read_ply
 from proto_saga_ns.labels import read_label_map
@@ -40,7 +41,8 @@ def scene(loaded: Run, monkeypatch: pytest.MonkeyPatch) -> SegmentedScene:
     """What every command finds: two instances that go together, and one in two parts."""
     found = with_levels(loaded.scene)
     monkeypatch.setattr(loaded.model, "scene", found)
-    monkeypatch.setattr(proto_saga_ns.plugin.run, "load_run", lambda *_: loaded)
+    for work in (evaluate_runs, export_work, segment):
+        monkeypatch.setattr(work, "load_run", lambda *_: loaded)
     return found
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from proto_saga_ns.cli.panel_contents import Wanted, sheets_of_run, sheets_of_runs
 from proto_saga_ns.cli.panels import Panels, run_names
+from proto_saga_ns.cli.work.panels import Wanted, sheets_of_run, sheets_of_runs
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.evaluation.report.sheets import Sheet
 from proto_saga_ns.labels import read_label_map, write_label_map

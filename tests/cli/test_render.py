@@ -13,7 +13,8 @@ import pytest
 import torch
 from PIL import Image
 
-from proto_saga_ns.cli.camera_paths import (
+from proto_saga_ns.cli.render import Render
+from proto_saga_ns.cli.work.camera_paths import (
     PictureSize,
     Turntable,
     interpolated_path,
@@ -22,7 +23,7 @@ from proto_saga_ns.cli.camera_paths import (
     turntable_path,
     views_path,
 )
-from proto_saga_ns.cli.render import Render
+from proto_saga_ns.cli.work.render import displayed
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.export.videos.pictures import to_uint8
 from proto_saga_ns.export.videos.turntable import FILL, ends_of_gaussians, object_core
@@ -50,7 +51,7 @@ def opened(loaded: Run, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
         loaded.model.scene = scene
         return loaded
 
-    monkeypatch.setattr("proto_saga_ns.plugin.run.load_run", load)
+    monkeypatch.setattr("proto_saga_ns.cli.work.render.load_run", load)
     yield loaded
     loaded.model.scene = scene
 
@@ -134,11 +135,11 @@ def test_what_the_viewer_saved_is_shown_and_options_take_its_place(opened: Run, 
     opened.model.scene = opened.scene.with_display(selected=(chosen,), hidden=(other, 77), background="black")
     saved = opened.scene
     options = {"load_config": Path("c"), "output_path": Path("o")}
-    display = Render(**options)._displayed(saved).display
+    display = displayed(saved, Render(**options)._wanted()).display
     assert display == saved.display.limited_to(saved.ids) and display.hidden == (other,)
-    display = Render(**options, instances=(other,), background="white", outline=0)._displayed(saved).display
+    display = displayed(saved, Render(**options, instances=(other,), background="white", outline=0)._wanted()).display
     assert (display.selected, display.hidden, display.background, display.outline) == ((other,), (), "white", 0)
-    display = Render(**options, instances=(), hide=())._displayed(saved).display
+    display = displayed(saved, Render(**options, instances=(), hide=())._wanted()).display
     assert display.selected == () and display.hidden == ()
     assert saved.display.selected == (chosen,)
 
@@ -282,8 +283,8 @@ def test_outputs_unless_given(opened: Run) -> None:
     display = replace(opened.scene.display, selected=())
     circled = replace(display, selected=(1,))
     command = Render(Path("c"), Path("o"))
-    assert command._outputs(circled) == ("rgb", "segmentation")
-    assert replace(command, background="black")._outputs(display) == ("object",)
-    assert replace(command, path="turntable")._outputs(display) == ("rgb", "segmentation")
-    assert replace(command, path="turntable")._outputs(circled) == ("object",)
-    assert replace(command, path="turntable", outputs=("rgb",))._outputs(circled) == ("rgb",)
+    assert command._wanted().shown("interpolate", circled) == ("rgb", "segmentation")
+    assert replace(command, background="black")._wanted().shown("interpolate", display) == ("object",)
+    assert command._wanted().shown("turntable", display) == ("rgb", "segmentation")
+    assert command._wanted().shown("turntable", circled) == ("object",)
+    assert replace(command, outputs=("rgb",))._wanted().shown("turntable", circled) == ("rgb",)

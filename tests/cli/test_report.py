@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from proto_saga_ns.cli.report import Report, command
-from proto_saga_ns.cli.report_contents import LONGEST_PANEL, SHORTEST_PANEL, longest_panel
+from proto_saga_ns.cli.work.report import LONGEST_PANEL, SHORTEST_PANEL, longest_panel
 from proto_saga_ns.labels import read_label_map
 from proto_saga_ns.labels.overview.page import evenly_spread
 from proto_saga_ns.plugin.model.image_quality import FIGURES

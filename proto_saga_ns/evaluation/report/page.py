@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+import jinja2
+
 from proto_saga_ns.recognition.agreement import DOUBT
 
 
@@ -128,8 +130,6 @@ class Page:
 
 def render_page(page: Page) -> str:
     """HTML that asks for no other file."""
-    import jinja2
-
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     template = environment.from_string(Path(__file__).with_name("page.html").read_text(encoding="utf-8"))
     content = {item.name: getattr(page, item.name) for item in fields(page)}

@@ -9,14 +9,16 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
+import matplotlib
 import numpy as np
 from jaxtyping import UInt8
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import TextToPath
 from PIL import Image
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 Format = Literal["png", "pdf", "svg"]
 Picture = UInt8[np.ndarray, "H W 3"]
@@ -151,9 +153,6 @@ def _fitting(wanted: float, texts: Sequence[tuple[str, float]]) -> float:
 
 
 def _length(text: str, size: float) -> float:
-    from matplotlib.font_manager import FontProperties
-    from matplotlib.textpath import TextToPath
-
     width, _, _ = TextToPath().get_text_width_height_descent(text, FontProperties(size=size), ismath=False)
     return float(width) + size  # a little more than the glyphs, so that neighbours do not touch
 
@@ -169,8 +168,6 @@ def _check(sheet: Sheet) -> None:
 
 
 def _draw(layout: _Layout) -> Figure:
-    from matplotlib.figure import Figure
-
     width, height = layout.width, layout.height
     figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI)
     for placed in layout.pictures:
@@ -193,8 +190,6 @@ def _draw(layout: _Layout) -> Figure:
 
 
 def _png(figure: Figure) -> bytes:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     buffer = io.BytesIO()
@@ -203,8 +198,6 @@ def _png(figure: Figure) -> bytes:
 
 
 def _vector(figure: Figure, format: Literal["pdf", "svg"]) -> bytes:
-    import matplotlib
-
     buffer = io.BytesIO()
     # Type 42: publishers refuse matplotlib's Type 3 fonts. The rest keeps times and chance out of the file.
     with matplotlib.rc_context({"pdf.fonttype": 42, "svg.hashsalt": "proto-saga"}):

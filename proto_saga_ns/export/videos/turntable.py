@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float
+from scipy.spatial import ConvexHull, QhullError
 
 FILL = 0.9
 """How far towards the borders of the picture the framed points reach."""
@@ -141,8 +142,6 @@ def convex_corners(points: Float[np.ndarray, "N 3"]) -> Float[np.ndarray, "M 3"]
 
     All of them if they are too few or too flat to have one.
     """
-    from scipy.spatial import ConvexHull, QhullError
-
     try:
         return points[ConvexHull(points).vertices]
     except (QhullError, ValueError):

@@ -81,6 +81,26 @@ def _pairs(images: Sequence[Path], found: Sequence[Path | None]) -> list[tuple[P
     return [(image, file) for image, file in zip(images, found, strict=True) if file is not None]
 
 
+def check_some_masks(views: Views, source: Path) -> Views:
+    """The same views; before the first is given out, it is known that one of them has a mask.
+
+    Raises:
+        ProtoSagaError: none has.
+    """
+    empty: list[tuple[Path, tuple[int, ...]]] = []
+    for image, labels in views:
+        if labels.any():
+            yield from ((earlier, np.zeros(shape, np.int32)) for earlier, shape in empty)
+            yield image, labels
+            yield from views
+            return
+        empty.append((image, labels.shape))
+    raise ProtoSagaError(
+        f"{source} has no mask of any of the {len(empty)} images that it knows; nothing was written. Expected pixels, "
+        "run lengths or polygons that have an area; boxes or categories alone are no masks."
+    )
+
+
 def load_json(path: Path, expected: str) -> Any:
     """Content of a JSON file.
 

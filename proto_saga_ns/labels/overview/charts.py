@@ -46,7 +46,7 @@ CHARTS = (masks_chart, coverage_chart, size_chart)
 
 def svg(chart: Any, statistics: ReportStatistics) -> bytes:
     """One chart as an SVG file."""
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure  # takes as long as all else that a command about masks imports
 
     figure = Figure(figsize=(4.6, 2.5), layout="constrained")
     chart(figure.subplots(), statistics)
@@ -57,7 +57,7 @@ def svg(chart: Any, statistics: ReportStatistics) -> bytes:
 
 def overview(statistics: ReportStatistics, sheet: UInt8[np.ndarray, "H W 3"], title: str) -> bytes:
     """The whole overview as a PNG file: figures, charts and a contact sheet."""
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure  # takes as long as all else that a command about masks imports
 
     width = 15.0
     picture = width * sheet.shape[0] / sheet.shape[1]

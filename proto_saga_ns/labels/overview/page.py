@@ -7,6 +7,7 @@ import io
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+import jinja2
 import numpy as np
 from jaxtyping import Int, UInt8
 from PIL import Image
@@ -63,8 +64,6 @@ def write_report(
 
 
 def _page(statistics: ReportStatistics, pictures: Sequence[bytes], title: str, source: str) -> str:
-    import jinja2
-
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     template = environment.from_string(Path(__file__).with_name("page.html").read_text(encoding="utf-8"))
     return template.render(

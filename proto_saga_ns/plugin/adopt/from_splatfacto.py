@@ -13,6 +13,7 @@ import torch
 from nerfstudio.models.splatfacto import SplatfactoModelConfig
 from torch import Tensor
 
+import proto_saga_ns.plugin.methods  # noqa: F401  (lets torch.load read nerfstudio's scheduler states)
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.export.transform import DATAPARSER_FILE, Similarity
 from proto_saga_ns.plugin.adopt.options import NewRunOptions
@@ -104,8 +105,6 @@ def read_state(checkpoint: Path) -> tuple[int, dict[str, Tensor]]:
     Raises:
         ProtoSagaError: it cannot be read.
     """
-    import proto_saga_ns.plugin.methods  # noqa: F401  (lets torch.load read nerfstudio's scheduler states)
-
     try:
         content = torch.load(checkpoint, map_location="cpu", weights_only=True)
         step, pipeline = int(content["step"]), content["pipeline"]

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from proto_saga_ns.export.transform import Similarity
 from proto_saga_ns.plugin.adopt.options import NewRunOptions
+from proto_saga_ns.plugin.methods import proto_saga
 
 if TYPE_CHECKING:
     from nerfstudio.data.dataparsers.base_dataparser import DataParserConfig
@@ -58,8 +59,6 @@ def new_run(
         options: where the run shall lie.
         name: of the experiment, if the options give none; None takes that of the data.
     """
-    from proto_saga_ns.plugin.methods import proto_saga
-
     config: Any = copy.deepcopy(proto_saga.config)
     place = data.resolve()
     config.output_dir = options.output_dir

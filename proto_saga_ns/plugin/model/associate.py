@@ -20,6 +20,7 @@ from proto_saga_ns.association import (
     associate,
     look_numbered_per_view,
 )
+from proto_saga_ns.association.consensus import find_consensus
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.kernels.device import memory_errors_are_explained
 from proto_saga_ns.plugin.model.scene_classifiers import classifier_masks
@@ -190,8 +191,6 @@ def associate_views(model: ProtoSagaModel, views: TrainingViews, options: Associ
 
 @torch.no_grad()
 def _by_consensus(model: ProtoSagaModel, views: TrainingViews, options: ConsensusOptions) -> Association:
-    from proto_saga_ns.association.consensus import find_consensus  # with parts of scipy that take long
-
     means, embeddings = (tensor.detach().cpu().numpy() for tensor in (model.means, model.embeddings))
     stages = iter(("Blending views", "Sorting masks", "Voting"))
     found = find_consensus(

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from jaxtyping import Float, Int32, UInt8
+from nerfstudio.utils.colormaps import apply_colormap
 from torch import Tensor
 
 from proto_saga_ns.association import View
+from proto_saga_ns.association.consensus import RememberedViews, blend_views
 from proto_saga_ns.export.videos.pictures import Output, side_by_side, straight_alpha, to_uint8
 from proto_saga_ns.labels.view_names import view_name
 from proto_saga_ns.plugin.model.outputs import segment_at_level
@@ -22,10 +24,8 @@ from proto_saga_ns.recognition.granularity import OBJECTS
 from proto_saga_ns.scene.shown import at_granularity
 
 if TYPE_CHECKING:
-    import numpy as np
     from nerfstudio.cameras.cameras import Cameras
 
-    from proto_saga_ns.association.consensus import RememberedViews
     from proto_saga_ns.plugin.data.datamanager import ProtoSagaDatamanager
     from proto_saga_ns.plugin.model.proto_saga import ProtoSagaModel
     from proto_saga_ns.plugin.model.render import CameraView
@@ -99,8 +99,6 @@ class TrainingViews:
     @cached_property
     def blended(self) -> RememberedViews:
         """What each Gaussian contributes to each mask of each view; found when it is first asked for."""
-        from proto_saga_ns.association.consensus import blend_views  # with parts of scipy that take long
-
         geometry = self._model.gaussians(cropped=False).without_geometry_gradient().geometry
         return blend_views(*geometry, self, self._model.config.rasterize_mode == "antialiased")
 
@@ -195,6 +193,4 @@ def object_alone(model: ProtoSagaModel, camera: Cameras) -> UInt8[np.ndarray, "H
 
 
 def _colored(output: torch.Tensor) -> np.ndarray:
-    from nerfstudio.utils.colormaps import apply_colormap
-
     return apply_colormap(output).cpu().numpy()

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from proto_saga_ns.cli.convert_masks import check_some_masks
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.labels import compact_labels
 from proto_saga_ns.labels.flatten import flatten_masks
 from proto_saga_ns.labels.formats import FORMATS
+from proto_saga_ns.labels.formats.base import check_some_masks
 from proto_saga_ns.labels.formats.coco import ids_to_rgb, rgb_to_ids
 from proto_saga_ns.labels.formats.omniseg3d import object_labels, patch_labels
 from proto_saga_ns.labels.formats.rle import to_rle

@@ -1,15 +1,20 @@
-"""Where ``proto-saga render`` looks from: nerfstudio's cameras along a path."""
+"""Where is looked from: nerfstudio's cameras along a path."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
+import torch
+from jaxtyping import Float
+from nerfstudio.cameras.camera_utils import get_ordered_poses_and_k
+from nerfstudio.cameras.cameras import Cameras
 
 from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.export.videos.interpolation import smooth_path
 from proto_saga_ns.export.videos.turntable import (
     PinholeLens,
     ends_of_gaussians,
@@ -20,12 +25,9 @@ from proto_saga_ns.export.videos.turntable import (
     orbit_rotations,
 )
 from proto_saga_ns.labels.view_names import view_name
-
-if TYPE_CHECKING:
-    from jaxtyping import Float
-    from nerfstudio.cameras.cameras import Cameras
-
-    from proto_saga_ns.plugin.run import Run, Split
+from proto_saga_ns.plugin.render_requests import read_camera_path
+from proto_saga_ns.plugin.run import Run, Split
+from proto_saga_ns.rasterize.reference import quaternion_rotation
 
 PathKind = Literal["views", "interpolate", "turntable", "file"]
 FPS = 24.0
@@ -88,6 +90,49 @@ class Turntable:
     distance: float | None = None
 
 
+@dataclass(frozen=True)
+class PathOptions:
+    """Which path, and how it is made.
+
+    Attributes:
+        kind: views: at every view of the split; interpolate: on a smooth path through them; turntable: on a circle
+            around some instances or the scene; file: one that was exported in ns-viewer.
+        split: for views and interpolate.
+        order_poses: for interpolate: go from each view to the nearest one that is left.
+        turntable: for turntable.
+        file: for file.
+        seconds: length of interpolate and turntable.
+        fps: pictures per second; None: what is usual for the kind of path.
+        size: of the pictures.
+    """
+
+    kind: PathKind
+    split: Split
+    order_poses: bool
+    turntable: Turntable
+    file: Path | None
+    seconds: float
+    fps: float | None
+    size: PictureSize
+
+
+def camera_path(run: Run, instances: Sequence[int], options: PathOptions) -> CameraPath:
+    """The path that is wanted; ``instances`` are what a turntable goes around.
+
+    Raises:
+        ProtoSagaError: nothing can be circled, or the file is bad.
+    """
+    count = max(round(options.seconds * (options.fps or FPS)), 1)
+    if options.kind == "views":
+        return views_path(run, options.split, options.size)
+    if options.kind == "interpolate":
+        return interpolated_path(run, options.split, options.size, count, options.order_poses)
+    if options.kind == "turntable":
+        return turntable_path(run, instances, options.size, count, options.turntable)
+    assert options.file is not None
+    return path_from_file(options.file, options.size)
+
+
 def views_path(run: Run, split: Split, size: PictureSize) -> CameraPath:
     """The views of a split, named after their images; all in the size of the first."""
     views = [(view_name(path), camera) for path, camera, _ in run.cameras(split)]
@@ -102,11 +147,6 @@ def interpolated_path(run: Run, split: Split, size: PictureSize, count: int, ord
     Args:
         order_poses: go from each view to the nearest one that is left, not in the order of the file names.
     """
-    import torch
-    from nerfstudio.cameras.camera_utils import get_ordered_poses_and_k
-
-    from proto_saga_ns.export.videos.interpolation import smooth_path
-
     views = [camera for _, camera, _ in run.cameras(split)]
     first, poses = views[0], torch.cat([camera.camera_to_worlds for camera in views])
     if order_poses:
@@ -145,10 +185,6 @@ def _gaussians_of(
 
     Not by size: the largest Gaussians are the ones that belong to nothing in particular.
     """
-    import torch
-
-    from proto_saga_ns.rasterize.reference import quaternion_rotation
-
     model = run.model
     found = run.scene.instances_of(model.embeddings)
     everything = torch.ones(len(found.ids))
@@ -173,8 +209,6 @@ def path_from_file(path: Path, size: PictureSize) -> CameraPath:
     Raises:
         ProtoSagaError: the file is missing, is no camera path, or is not of perspective cameras.
     """
-    from proto_saga_ns.plugin.render_requests import read_camera_path
-
     found = read_camera_path(path)
     seconds = found.seconds or len(found.cameras) / FPS
     return CameraPath.numbered(resized(found.cameras, *size.of(*found.size)), len(found.cameras) / seconds)
@@ -182,8 +216,6 @@ def path_from_file(path: Path, size: PictureSize) -> CameraPath:
 
 def resized(cameras: Cameras, width: int, height: int) -> Cameras:
     """The same cameras with pictures of another size; they show as much from top to bottom as before."""
-    from nerfstudio.cameras.cameras import Cameras
-
     factor = height / cameras.height
     return Cameras(
         camera_to_worlds=cameras.camera_to_worlds,
@@ -200,8 +232,5 @@ def _cameras(
     poses: Float[np.ndarray, "N 3 4"], lens: tuple[float, float, float, float], size: tuple[int, int]
 ) -> Cameras:
     """Pinhole cameras of one lens (fx, fy, cx, cy) and one (width, height)."""
-    import torch
-    from nerfstudio.cameras.cameras import Cameras
-
     fx, fy, cx, cy = lens
     return Cameras(torch.from_numpy(poses).float(), fx=fx, fy=fy, cx=cx, cy=cy, width=size[0], height=size[1])

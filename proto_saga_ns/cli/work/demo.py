@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from proto_saga_ns.evaluation.instance import InstanceProtocol
 from proto_saga_ns.evaluation.report.panels import SeenView
@@ -17,12 +16,15 @@ from proto_saga_ns.labels.colors import colorize, overlay
 from proto_saga_ns.labels.view_names import view_name
 from proto_saga_ns.plugin.model.evaluate import truths_of_views
 from proto_saga_ns.plugin.model.views import segment_view
-
-if TYPE_CHECKING:
-    from proto_saga_ns.plugin.run import Run
+from proto_saga_ns.plugin.run import Run, load_run
 
 COLUMNS = ("photo", "novel view", "instances", "overlay", "ground truth")
 NOTES = ("Ground truth has the colours of the instances that it is matched with; hatched: matched with none.",)
+
+
+def draw_views(load_config: Path, ground_truth: Path, out: Path) -> None:
+    """``write_demo_views`` of the run with this config.yml."""
+    write_demo_views(load_run(load_config), ground_truth, out)
 
 
 def write_demo_views(run: Run, ground_truth: Path, out: Path, rows: int = 6) -> None:

@@ -12,14 +12,16 @@ from rich.console import Console
 from rich.progress import track
 
 import proto_saga_ns
+from proto_saga_ns.cli.work.printing import say
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.evaluation.instance import InstanceProtocol
 from proto_saga_ns.evaluation.report.figures import Confidences, Overlaps, TrueInstance
-from proto_saga_ns.evaluation.report.page import Figure, Page, PanelRow, PredictedRow, TrueRow
+from proto_saga_ns.evaluation.report.page import Figure, Page, PanelRow, PredictedRow, TrueRow, render_page
 from proto_saga_ns.evaluation.report.panels import LONGEST_CROP, LargestCrops, SeenView, training_panels
 from proto_saga_ns.evaluation.report.sentences import what_happened
 from proto_saga_ns.evaluation.standins.marks import find_mark
 from proto_saga_ns.export.videos.pictures import to_uint8
+from proto_saga_ns.files import write_atomically
 from proto_saga_ns.labels import read_label_map
 from proto_saga_ns.labels.overview.page import evenly_spread
 from proto_saga_ns.labels.view_names import view_name
@@ -27,11 +29,11 @@ from proto_saga_ns.plugin.model.associate import training_views
 from proto_saga_ns.plugin.model.evaluate import truths_of_views
 from proto_saga_ns.plugin.model.image_quality import ImageQuality
 from proto_saga_ns.plugin.model.views import SegmentedView, segment_view
+from proto_saga_ns.plugin.run import Run, load_run
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from proto_saga_ns.plugin.run import Run
     from proto_saga_ns.scene import SegmentedScene
 
 LONGEST_PANEL, SHORTEST_PANEL = 480, 160
@@ -69,6 +71,21 @@ class Measured:
     matched: Mapping[int, int]
     iou: Mapping[int, float]
     instances: Sequence[TrueInstance]
+
+
+def write_report(
+    load_config: Path, data: Path | None, ground_truth: Path | None, views: int, command: str, output: Path
+) -> None:
+    """Write the report on the run with this config.yml to a file, and say so.
+
+    Args:
+        data: where the data lies now, if it has moved.
+        ground_truth, views, command: see ``make_page``.
+    """
+    page = make_page(load_run(load_config, data), ground_truth, views, command)
+    content = render_page(page).encode()
+    write_atomically(output, content)
+    say(f"{output}: {len(page.predicted)} instances, {len(content) / 1e6:.1f} MB")
 
 
 def make_page(run: Run, ground_truth: Path | None, views: int, command: str) -> Page:

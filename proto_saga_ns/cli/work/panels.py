@@ -1,4 +1,4 @@
-"""What ``proto-saga panels`` shows: views of runs are segmented, and become sheets by the names of their files."""
+"""Views of runs are segmented, and become sheets by the names of their files."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ from jaxtyping import Int, UInt8
 from rich.console import Console
 from rich.progress import track
 
+from proto_saga_ns.cli.work.printing import say
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.evaluation.instance import InstanceProtocol
 from proto_saga_ns.evaluation.report.panels import SeenView
-from proto_saga_ns.evaluation.report.sheets import Block, Row, Sheet
+from proto_saga_ns.evaluation.report.sheets import Block, Format, Row, Sheet, draw_sheet
 from proto_saga_ns.evaluation.report.stages import TrainingStages, comparable_picture, novel_pictures
 from proto_saga_ns.evaluation.standins.marks import mark_labels
 from proto_saga_ns.export.videos.pictures import to_uint8
+from proto_saga_ns.files import write_atomically
 from proto_saga_ns.labels import read_label_map
 from proto_saga_ns.labels.colors import colorize
 from proto_saga_ns.labels.overview.page import evenly_spread
@@ -26,12 +28,11 @@ from proto_saga_ns.labels.view_names import view_name
 from proto_saga_ns.plugin.model.associate import training_views
 from proto_saga_ns.plugin.model.evaluate import truths_of_views
 from proto_saga_ns.plugin.model.views import segment_view
+from proto_saga_ns.plugin.run import Run, load_run
 
 if TYPE_CHECKING:
     from nerfstudio.cameras.cameras import Cameras
     from torch import Tensor
-
-    from proto_saga_ns.plugin.run import Run
 
 View = tuple[Path, "Cameras", "Tensor"]
 Labels = Int[np.ndarray, "H W"]
@@ -90,6 +91,29 @@ class Wanted:
             return {}
         images = [path for path, _, _ in views]
         return dict(zip(map(view_name, images), truths_of_views(images, self.ground_truth), strict=True))
+
+
+def write_sheets(
+    configs: Sequence[Path], names: Sequence[str], data: Path | None, wanted: Wanted, output: Path, form: Format
+) -> None:
+    """Write the sheets of one run, or those that compare several, and say what was written.
+
+    Args:
+        configs: config.yml of each run.
+        names: of the runs.
+        data: where the data lies now, if it has moved.
+        output: folder for the files.
+        form: of the files.
+    """
+    if len(configs) == 1:
+        sheets = sheets_of_run(load_run(configs[0], data), wanted)
+    else:
+        sheets = sheets_of_runs(names, (load_run(config, data) for config in configs), wanted)
+    for name, sheet in sheets.items():
+        file = output / f"{name}.{form}"
+        content = draw_sheet(sheet, form)
+        write_atomically(file, content)
+        say(f"{file} ({len(content) / 1e3:.0f} kB)")
 
 
 def sheets_of_run(run: Run, wanted: Wanted) -> dict[str, Sheet]:

@@ -1,0 +1,26 @@
+"""A stand-in is written, and what was written is said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from proto_saga_ns.cli.work.printing import progress_bar, say
+from proto_saga_ns.evaluation.standins.options import SegmenterOptions, StandinOptions
+from proto_saga_ns.evaluation.standins.write import write_standin
+
+
+def make_standin(output: Path, room: StandinOptions, segmenter: SegmenterOptions, name: str) -> None:
+    """Render a room into a folder, unless this very one is there.
+
+    Args:
+        segmenter: what the simulated one does.
+        name: of these options, for the mark of the stand-in.
+    """
+    is_new = write_standin(
+        output, room, segmenter, name, lambda views: progress_bar(views, len(views), "Rendering a stand-in")
+    )
+    what = "A rendered stand-in, no data set," if is_new else "This very stand-in"
+    say(
+        f"{what} is {'' if is_new else 'already '}in {output}: {room.views} training and {room.test_views} test views, "
+        f"{room.layout} layout, seed {room.seed}"
+    )
