@@ -19,6 +19,8 @@ class Doctor:
     cuda_arch: str | None = None
     """with --build: compute capability to compile for, such as 8.6 or "8.6;8.9". None takes the GPUs of this machine; a
     machine without one must be told"""
+    gpu_check: bool = False
+    """compute on the GPU and on the CPU all that has a path of its own on each, and compare the results; in a minute"""
     json: bool = False
     """print JSON in place of a table"""
 
@@ -31,3 +33,7 @@ class Doctor:
         if self.build:
             build(self.cuda_arch)
         report(self.json)
+        if self.gpu_check:
+            from proto_saga_ns.cli.work.gpu_check import report as report_gpu
+
+            report_gpu()
