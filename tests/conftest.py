@@ -16,6 +16,11 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+import torch
+
+if not torch.cuda.is_available():
+    # Triton's kernels then run in Python, on tensors of the CPU. It is read when a kernel is decorated.
+    os.environ.setdefault("TRITON_INTERPRET", "1")
 
 import proto_saga_ns.plugin.methods  # noqa: F401  (lets torch.load read nerfstudio's scheduler states)
 from proto_saga_ns.kernels.library import library
@@ -25,7 +30,7 @@ from tests.scenes import TinyScene, write_tiny_scene
 Made = TypeVar("Made")
 
 STEPS = 300
-FOLDERS_OF_ONE_WORKER = ("tests/browser/", "tests/plugin/model/", "tests/plugin/viewer/")
+FOLDERS_OF_ONE_WORKER = ("tests/browser/", "tests/plugin/model/", "tests/plugin/viewer/", "tests/pretended_cuda/")
 """Their tests share one browser, or runs that are open. They take longest, and begin first."""
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
 
+from proto_saga_ns.recognition import cosine_softmax
 from proto_saga_ns.recognition.cosine_softmax import (
     cosine_logits,
     cross_entropy,
@@ -40,7 +41,11 @@ def test_the_kernel_for_the_cross_entropy_agrees_with_torch(
     features, weights = scale * random(pixels, dim, seed=seed), random(dim, classes, seed=seed + 1)
     labels = torch.randint(0, classes + 1, (pixels,), generator=torch.Generator().manual_seed(seed))
     ours = loss_and_gradients(features, weights, labels, tau)
-    theirs = loss_and_gradients(features.double(), weights.double(), labels, tau)
+    leaves = features.double().requires_grad_(), weights.double().requires_grad_()
+    loss, accuracy = labelled_cross_entropy(cosine_logits(*leaves, tau), labels)
+    theirs = loss.detach(), accuracy, *torch.autograd.grad(3 * loss, leaves)
+    in_chunks = loss_and_gradients(features.double(), weights.double(), labels, tau)
+    torch.testing.assert_close(in_chunks[2:], theirs[2:])
     # What differs by rounding are terms as large as tau over the length, before they cancel.
     shortest = [1.0, max(float(features.norm(dim=1).min()), 1e-2), float(weights.norm(dim=0).min())]
     for mine, other, length in zip((ours[0], *ours[2:]), (theirs[0], *theirs[2:]), shortest, strict=True):
@@ -48,7 +53,16 @@ def test_the_kernel_for_the_cross_entropy_agrees_with_torch(
         torch.testing.assert_close(mine.double(), other, atol=noise, rtol=1e-4)
     highest = cosine_logits(features.double(), weights.double(), tau).topk(min(2, classes), dim=1).values
     if classes == 1 or (highest[:, 0] - highest[:, 1] > 1e-4 * tau).all():
-        torch.testing.assert_close(ours[1], theirs[1].float())
+        torch.testing.assert_close(ours[1], theirs[1])
+
+
+def test_in_pytorch_chunks_of_pixels_give_what_all_at_once_give(monkeypatch: pytest.MonkeyPatch) -> None:
+    features, weights = random(70, 16).double(), random(16, 6, seed=1).double()
+    labels = torch.randint(0, 7, (70,), generator=torch.Generator().manual_seed(2))
+    labels[20:30] = 0  # one chunk without label
+    whole = labelled_cross_entropy(cosine_logits(features, weights, 10), labels)
+    monkeypatch.setattr(cosine_softmax, "CHUNK_ELEMENTS", 60)
+    torch.testing.assert_close(cross_entropy(features, weights, labels, 10), whole)
 
 
 @given(**SIZES, tau=st.sampled_from([1.0, 10.0, 100.0]))
@@ -114,6 +128,16 @@ def test_a_feature_that_is_not_a_number_makes_the_loss_not_a_number() -> None:
     features = random(20, 16)
     features[7, 3] = math.nan
     assert cross_entropy(features, random(16, 3), torch.ones(20, dtype=torch.int32), 10)[0].isnan()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_feature_without_label_may_be_anything(dtype: torch.dtype) -> None:
+    features, weights = random(20, 16).to(dtype), random(16, 3, seed=1).to(dtype)
+    labels = torch.arange(20, dtype=torch.int32) % 4
+    expected = loss_and_gradients(features, weights, labels, 10)
+    features[4], features[8], features[12, 3] = math.nan, math.inf, -math.inf
+    for found, same in zip(loss_and_gradients(features, weights, labels, 10), expected, strict=True):
+        torch.testing.assert_close(found, same)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

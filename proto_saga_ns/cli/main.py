@@ -17,6 +17,7 @@ from proto_saga_ns.errors import (
     ctrl_c_ends_the_process,
     user_errors_end_the_process,
 )
+from proto_saga_ns.kernels.device import WITHOUT_GPU, memory_errors_are_explained
 
 COMPLETION = ("--tyro-print-completion", "--tyro-write-completion")
 
@@ -31,7 +32,11 @@ def entrypoint() -> None:
     with closed_pipe_ends_the_process():
         command = parse(sys.argv[1:])
         how_to_go_on = "The same command starts again or goes on."
-        with user_errors_end_the_process(), ctrl_c_ends_the_process(lambda: how_to_go_on):
+        with (
+            user_errors_end_the_process(),
+            ctrl_c_ends_the_process(lambda: how_to_go_on),
+            memory_errors_are_explained("this", lambda: WITHOUT_GPU),
+        ):
             command.run()
 
 

@@ -1,1 +1,1 @@
-"""What runs on the CPU in compiled code: the library, and what does not belong to the rasterizer."""
+"""Compiled code and its doors: C++ for the CPU, Triton for CUDA, and where either can run."""

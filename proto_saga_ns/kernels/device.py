@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import sys
 import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -57,14 +59,19 @@ def scene_device(wanted: str | torch.device | None = None, *, may_fall_back: boo
     check_version()
     if device.type != "cuda":
         if (reason := unused_gpu()) is not None:
-            _say_once(f"{reason} Going on with the CPU; `proto-saga doctor` shows all of it.")
+            say_once(f"{reason} Going on with the CPU; `proto-saga doctor` shows all of it.")
         return device
+    if not has_gpu() and not may_fall_back:  # as the config.yml of a run from another machine may ask
+        raise ProtoSagaError(
+            f"{unused_gpu() or 'torch finds no GPU here.'} To train on the CPU: --machine.device-type cpu. `proto-saga "
+            "doctor` shows what is there."
+        )
     try:
         load_gsplat()
     except ProtoSagaError as error:
         if not may_fall_back:
             raise ProtoSagaError(f"{error} {WITHOUT_GPU}") from error
-        _say_once(f"The GPU is not used, the CPU is: {error}")
+        say_once(f"The GPU is not used, the CPU is: {error}")
         return torch.device("cpu")
     return device
 
@@ -85,6 +92,26 @@ def unused_gpu() -> str | None:
     return f"NVIDIA's driver is here, but torch ({torch.__version__}) finds no GPU: {said}."
 
 
+@contextmanager
+def memory_errors_are_explained(what: str, what_now: Callable[[], str]) -> Iterator[None]:
+    """Turn a GPU that is out of memory into one line.
+
+    Args:
+        what: it has not enough memory for.
+        what_now: which options take less, for people; asked for when it is needed.
+
+    Raises:
+        ProtoSagaError: in place of torch's error.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if type(error).__name__ != "OutOfMemoryError":  # torch's: commands that need no torch need not import it
+            raise
+        raise ProtoSagaError(f"The GPU has not enough memory for {what}. {what_now()}") from error
+
+
 @cache
-def _say_once(text: str) -> None:
+def say_once(text: str) -> None:
+    """Tell the person on stderr, once a process."""
     print(f"proto-saga: {text}", file=sys.stderr, flush=True)

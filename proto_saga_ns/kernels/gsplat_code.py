@@ -161,6 +161,7 @@ def _try_it() -> None:
             Ks=lens[None],
             width=16,
             height=16,
+            packed=False,  # as everywhere here
         )
         torch.cuda.synchronize()
     except RuntimeError as error:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
@@ -38,6 +39,8 @@ _SIGNATURES: dict[str, tuple[object, list[object]]] = {
     "splat_nearest": (None, [_long, _int, _int, _long, *[_pointer] * 2, ctypes.c_float, *[_pointer] * 3, _int]),
     "splat_own_log_probability": (None, [_long, _int, _int, *[_pointer] * 2, ctypes.c_float, *[_pointer] * 2, _int]),
     "splat_cross_entropy": (None, [_long, _int, _int, *[_pointer] * 3, ctypes.c_float, *[_pointer] * 3, _int]),
+    "splat_compare": (None, [*[_pointer] * 5, _int]),
+    "splat_compare_backward": (None, [*[_pointer] * 6, _int]),
     "splat_place": (None, [_pointer, _long, *[_pointer] * 3, _int, _pointer]),
     "splat_processor_level": (_int, []),
 }
@@ -115,15 +118,24 @@ def check_tensors(kernel: str, **tensors: Expected) -> None:
     Raises:
         ValueError: a tensor has another shape, type or device; the message names it.
     """
+    check_shapes(kernel, torch.device("cpu"), tensors)
+
+
+def check_shapes(kernel: str, device: torch.device, tensors: Mapping[str, Expected]) -> None:
+    """The same for any device.
+
+    Raises:
+        ValueError: a tensor has another shape, type or device; the message names it.
+    """
     for name, (tensor, shape, dtype) in tensors.items():
         fits = tensor.dim() == len(shape) and all(
             size in (None, there) for size, there in zip(shape, tensor.shape, strict=True)
         )
-        if not fits or tensor.dtype != dtype or tensor.device.type != "cpu":
+        if not fits or tensor.dtype != dtype or tensor.device != device:
             wanted = ", ".join("any" if size is None else str(size) for size in shape)
             raise ValueError(
                 f"{kernel}: {name} is {tensor.dtype} {tuple(tensor.shape)} on {tensor.device}, expected {dtype} "
-                f"({wanted}) on the CPU"
+                f"({wanted}) on {device}"
             )
 
 

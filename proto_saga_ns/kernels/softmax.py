@@ -13,20 +13,21 @@ from proto_saga_ns.kernels.library import check_tensors, library, threads
 
 
 def nearest(
-    features: Float[Tensor, "P D"], unit_weights: Float[Tensor, "T D"], groups: Int[Tensor, " T"], tau: float
+    features: Float[Tensor, "P D"], unit_weights: Float[Tensor, "T D"], groups: Int[Tensor, " T"] | None, tau: float
 ) -> tuple[Int32[Tensor, " P"], Float[Tensor, " P"]]:
     """Row with the highest cosine (-1 for a feature without direction) and the probability of its group (0 there).
 
     Args:
         features: float32 on the CPU, of any length; they may lie apart in memory.
         unit_weights: of unit length, at least one.
-        groups: of the rows, in [0, 2^24).
+        groups: of the rows, in [0, 2^24); None if each is a group of its own.
         tau: temperature.
 
     Raises:
         ValueError: shapes or types do not fit.
     """
     _check_rows("nearest", features, unit_weights)
+    groups = torch.arange(len(unit_weights)) if groups is None else groups
     unit_weights, groups = unit_weights.contiguous(), groups.int().contiguous()
     check_tensors("nearest", groups=(groups, (len(unit_weights),), torch.int32))
     features = features if features.stride(1) == 1 else features.contiguous()

@@ -1,4 +1,4 @@
-"""The classification of pixels by votes and prototypes at once, on the CPU kernels."""
+"""The classification of pixels by votes and prototypes at once: on the CPU kernels, for CUDA by those of Triton."""
 
 from __future__ import annotations
 
@@ -53,6 +53,10 @@ def classify(
     Raises:
         ValueError: shapes or types do not fit.
     """
+    if features.is_cuda:  # as votes are that kernels have blended there
+        from proto_saga_ns.kernels.triton import votes as triton
+
+        return triton.classify(features, alpha, votes, weights, groups, tau=tau, doubt=doubt, min_alpha=min_alpha)
     height, width, dim = features.shape
     check_tensors(
         "classify",

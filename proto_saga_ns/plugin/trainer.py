@@ -19,6 +19,7 @@ from nerfstudio.utils.rich_utils import CONSOLE
 
 from proto_saga_ns.errors import ProtoSagaError, ctrl_c_ends_the_process, user_errors_end_the_process
 from proto_saga_ns.files import check_output_folder
+from proto_saga_ns.kernels.device import memory_errors_are_explained
 from proto_saga_ns.kernels.library import threads
 from proto_saga_ns.kernels.waiting import busy_machine
 from proto_saga_ns.labels import named_mask_folder
@@ -30,6 +31,11 @@ STAGING_FOLDER = ".checkpoint_being_written"
 LOCAL_HOST = "127.0.0.1"
 LOGGERS = ("wandb", "comet_ml")
 """Packages that need an account."""
+LESS_MEMORY = (
+    "--pipeline.datamanager.cache-images cpu keeps the photos in main memory; a larger "
+    "--pipeline.model.densify-grad-thresh makes fewer Gaussians; after the data parser, --downscale-factor 2 takes "
+    "smaller images, which have fewer masks too."
+)
 
 
 @dataclass
@@ -162,7 +168,11 @@ class ProtoSagaTrainer(Trainer):
             )
             writer.GLOBAL_BUFFER["step"] = self.step  # which its last line tells, and no step has set
         try:
-            with user_errors_end_the_process(), ctrl_c_ends_the_process(self._how_to_resume):
+            with (
+                user_errors_end_the_process(),
+                ctrl_c_ends_the_process(self._how_to_resume),
+                memory_errors_are_explained("training", lambda: f"{LESS_MEMORY} {self._how_to_resume()}"),
+            ):
                 super().train()
         finally:
             self.config.max_num_iterations = total

@@ -67,10 +67,11 @@ class Scene:
     def depth_is_expected(self) -> bool:
         return self.render_mode.endswith("ED")
 
-    def check(self) -> None:
+    def check(self, *, numbers: bool = True) -> None:
         """Raise a ``ProtoSagaError`` that names the first argument which does not fit.
 
-        Checked are shapes, types and devices, the render mode, the image's size, and NaN or infinite numbers.
+        Checked are shapes, types and devices, the render mode, the image's size, and (unless ``numbers`` is False: the
+        answer of a GPU must be waited for) NaN or infinite numbers.
         """
         if self.render_mode not in RENDER_MODES:
             raise ProtoSagaError(f"rasterization: render_mode {self.render_mode!r}, expected one of {RENDER_MODES}.")
@@ -87,7 +88,7 @@ class Scene:
                     f"{self.means.dtype} on {self.means.device}; they must be alike."
                 )
             # A sum is NaN or infinite if an element is, and takes one pass.
-            if not torch.isfinite(tensor.detach().sum()) and not torch.isfinite(tensor).all():
+            if numbers and not torch.isfinite(tensor.detach().sum()) and not torch.isfinite(tensor).all():
                 raise ProtoSagaError(f"rasterization: {name} has NaN or infinite numbers.")
 
     def _check_shapes(self) -> dict[str, Tensor]:
@@ -135,35 +136,38 @@ class Scene:
         return (spherical_harmonics(self.sh_degree, directions, coefficients) + 0.5).clamp_min(0.0)
 
 
-Blender = Callable[[int, Tensor, Tensor], tuple[Tensor, Tensor]]
-"""(view, features (N, X), opacities (N,)) -> image (H, W, X), alpha (H, W)."""
+Blender = Callable[[int, Tensor], tuple[Tensor, Tensor]]
+"""(view, features (N, X)) -> image (H, W, X), alpha (H, W)."""
 
 
-def compose(scene: Scene, depths: Tensor, opacities: Tensor, blend: Blender) -> tuple[Tensor, Tensor]:
+def compose(scene: Scene, depths: Tensor, blend: Blender) -> tuple[Tensor, Tensor]:
     """Blend what the render mode asks for in every view.
 
     Args:
         scene: the checked arguments.
         depths: (C, N).
-        opacities: (C, N), compensated if antialiased.
         blend: one backend's way to blend.
 
     Returns:
         Images (C, H, W, X) and alphas (C, H, W, 1); the last channel is the depth if the mode has one.
     """
-    colors = scene.view_colors() if scene.has_color else None
+    batches = [scene.view_colors()] if scene.has_color else []
+    if scene.has_depth:
+        batches.append(depths[..., None])
     images, alphas = [], []
-    for view in range(len(scene.viewmats)):
-        parts = [] if colors is None else [colors[view]]
-        if scene.has_depth:
-            parts.append(depths[view, :, None])
-        image, alpha = blend(view, joined(parts), opacities[view])
+    for view, parts in enumerate(zip(*map(views_of, batches), strict=True)):
+        image, alpha = blend(view, joined(parts))
         images.append(_finish(scene, view, image, alpha[..., None]))
         alphas.append(alpha[..., None])
     return stacked(images), stacked(alphas)
 
 
-def joined(parts: list[Tensor]) -> Tensor:
+def views_of(batch: Tensor) -> tuple[Tensor, ...]:
+    """The views of a batch. One alone is not sliced: the gradient of a slice is a whole batch, mostly of zeros."""
+    return (batch.squeeze(0),) if len(batch) == 1 else batch.unbind()
+
+
+def joined(parts: tuple[Tensor, ...] | list[Tensor]) -> Tensor:
     """Channels one after another; no copy of a single part."""
     return parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
 

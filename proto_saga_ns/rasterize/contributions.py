@@ -2,7 +2,8 @@
 
 The contribution of Gaussian i to label l is the sum, over the pixels with that label, of its alpha times the
 transmittance in front of it (Eq. 2). It is the gradient of the sum of those pixels with respect to the Gaussian's
-colour; the CPU kernels find it in one pass over the view, however many labels there are.
+colour; kernels find it in one pass over the view, however many labels there are: those of the CPU over its own tiles,
+those of CUDA over gsplat's. Where CUDA lacks them, the rasterizer is differentiated once for every 32 labels.
 
 Contributions as whole numbers: they have the same sum in any order of views, of labels or of threads.
 
@@ -16,20 +17,21 @@ from typing import Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Int64
 from torch import Tensor
-from torch.nn import functional as F
 
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.kernels.library import library, pointers, threads
+from proto_saga_ns.kernels import contributions as kernels
+from proto_saga_ns.kernels.triton.door import runs_on
 from proto_saga_ns.rasterize import rasterization
 from proto_saga_ns.rasterize.arguments import Scene
 from proto_saga_ns.rasterize.project import Lens, Project
 from proto_saga_ns.rasterize.reference import MIN_ALPHA, project
-from proto_saga_ns.rasterize.tiles import Tiles, bin_splats
+from proto_saga_ns.rasterize.tiles import bin_splats, tiles_of_gsplat
 
 LABELS_AT_A_TIME = 32
 """Channels of a pass of the gradient."""
+WITHOUT_TRITON = "What each Gaussian contributes takes a rasterization with gradients for every 32 labels of a view."
 UNITS_PER_PIXEL = 1 << 20
 
 
@@ -63,8 +65,8 @@ def contributions(
 ) -> Contributions:
     """The contributions of N Gaussians to the labels of one view.
 
-    On the CPU memory grows with the cells (tile of 16x16 pixels, Gaussian in it, label in it), and the result has the
-    same bits whatever the number of threads.
+    The result has the same bits in every run, whatever the number of threads. On the CPU memory grows with the cells
+    (tile of 16x16 pixels, Gaussian in it, label in it), on CUDA with the result.
 
     Args:
         means: centres, world frame.
@@ -75,8 +77,8 @@ def contributions(
         K: pinhole intrinsics, pixels.
         label_map: any integers from 0.
         antialiased: whether the view is rendered with the rasterize mode of this name.
-        backend: "gradient" differentiates the rasterization, with a pass for every 32 labels, as CUDA always does;
-            "reference" does so in slow torch, in any floating type.
+        backend: "gradient" differentiates the rasterization, with a pass for every 32 labels, as CUDA without Triton
+            does; "reference" does so in slow torch, in any floating type.
 
     Raises:
         ProtoSagaError: for input that ``rasterization`` refuses, or a label map that is not (H, W) or has a negative
@@ -86,11 +88,13 @@ def contributions(
         raise ProtoSagaError(f"contributions: label_map {tuple(label_map.shape)}, expected (H, W) with labels from 0.")
     view = (means, quats, scales, opacities, viewmat[None], K[None])
     if backend == "auto" and not means.is_cuda:
-        return _by_kernels(view, label_map, antialiased)
+        return _by_cpu(view, label_map, antialiased)
+    if backend == "auto" and len(means) and runs_on(means.device, WITHOUT_TRITON):
+        return _by_triton(view, label_map, antialiased)
     return _by_gradient(view, label_map, antialiased, "reference" if backend == "reference" else "auto")
 
 
-def _by_kernels(view: tuple[Tensor, ...], label_map: Tensor, antialiased: bool) -> Contributions:
+def _by_cpu(view: tuple[Tensor, ...], label_map: Tensor, antialiased: bool) -> Contributions:
     means, quats, scales, opacities, viewmats, intrinsics = view
     if means.dtype != torch.float32 or means.device.type != "cpu":
         raise ProtoSagaError(
@@ -102,28 +106,26 @@ def _by_kernels(view: tuple[Tensor, ...], label_map: Tensor, antialiased: bool) 
     Scene(means, quats, scales, opacities, blank, viewmats, intrinsics, None, lens, None, "RGB", antialiased).check()
     means2d, conics, depths, compensations, radii = Project.apply(means, quats, scales, viewmats, intrinsics, lens)
     drawn = opacities * compensations[0] if antialiased else opacities
-    tiles = bin_splats(means2d[0], conics[0], drawn, depths[0], radii[0], width, height)
-    return _sum_of_tiles(
-        [means2d[0], conics[0], drawn.contiguous(), blank], tiles, label_map.to(means.device, torch.int32)
-    )
+    splats = (means2d[0], conics[0], drawn)
+    tiles = bin_splats(*splats, depths[0], radii[0], width, height)
+    labels = label_map.to(means.device, torch.int32)
+    return Contributions(*kernels.sum_of_tiles(splats, (tiles.offsets, tiles.entries), labels, tiles.bounds))
 
 
-def _sum_of_tiles(splats: list[Tensor], tiles: Tiles, label_map: Tensor) -> Contributions:
-    """See csrc/contributions.h."""
-    labels, size = label_map.contiguous(), (tiles.width, tiles.height)
-    starts = torch.empty(len(tiles.offsets), dtype=torch.int64)
-    cells = library().splat_place_tables(
-        labels.data_ptr(), tiles.offsets.data_ptr(), *size, starts.data_ptr(), threads()
-    )
-    tables = torch.empty(cells)
-    inputs = pointers(*splats, tiles.bounds, tiles.offsets, tiles.entries)
-    shared = (*size, starts.data_ptr(), tables.data_ptr())
-    found = library().splat_fill_tables(inputs, labels.data_ptr(), *shared, threads())
-    rows = torch.empty((found, 3), dtype=torch.int32)
-    lists = (labels.data_ptr(), tiles.offsets.data_ptr(), tiles.entries.data_ptr())
-    total = library().splat_sum_tables(len(splats[0]), *lists, *shared, rows.data_ptr(), threads())
-    gaussians, own_labels, weights = (column.contiguous() for column in rows[:total].unbind(1))
-    return Contributions(gaussians, own_labels, weights.view(torch.float32))
+def _by_triton(view: tuple[Tensor, ...], label_map: Tensor, antialiased: bool) -> Contributions:
+    """Over the tile lists of gsplat, which are to be had with a rasterization, here of one channel."""
+    from proto_saga_ns.kernels.triton.contributions import sum_of_tiles
+
+    means, quats, scales, opacities, viewmats, intrinsics = view
+    height, width = label_map.shape
+    info = rasterization(
+        *(means, quats, scales, opacities, means.new_zeros(len(means), 1), viewmats, intrinsics, width, height),
+        packed=False,
+        rasterize_mode="antialiased" if antialiased else "classic",
+    )[2]
+    splats, tiles = tiles_of_gsplat(info)
+    labels = label_map.to(means.device, torch.int32)
+    return Contributions(*sum_of_tiles(splats, (tiles.offsets, tiles.entries), labels))
 
 
 def _by_gradient(
@@ -159,19 +161,23 @@ def _gradient(
         rasterize_mode="antialiased" if antialiased else "classic",
         backend=backend,
     )[0][0]
-    outside = (places < 0) | (places >= count)
-    chosen = F.one_hot(places.masked_fill(outside, count), count + 1)[..., :count].to(image)
+    chosen = (places[..., None] == torch.arange(count, device=places.device)).to(image)
     return torch.autograd.grad(image, colors, chosen)[0]
 
 
 def count_in_units(
     found: Contributions,
 ) -> tuple[Int[np.ndarray, " E"], Int[np.ndarray, " E"], Int[np.ndarray, " E"]]:
+    """``in_units`` as arrays."""
+    gaussians, labels, units = (column.cpu().numpy() for column in in_units(found))
+    return gaussians, labels, units
+
+
+def in_units(found: Contributions) -> tuple[Int[Tensor, " E"], Int[Tensor, " E"], Int64[Tensor, " E"]]:
     """Gaussians, labels and weights in 2^-20 pixels, above 0; weights under half a unit are nothing."""
-    units = np.rint(found.weights.double().cpu().numpy() * UNITS_PER_PIXEL).astype(np.int64)
+    units = (found.weights.double() * UNITS_PER_PIXEL).round().long()
     kept = units > 0
-    gaussians, labels = (column.cpu().numpy()[kept] for column in (found.gaussians, found.labels))
-    return gaussians, labels, units[kept]
+    return found.gaussians[kept], found.labels[kept], units[kept]
 
 
 @torch.no_grad()
@@ -212,7 +218,7 @@ def unoccluded(
     lens = Lens(*size)
     blank = means.new_zeros(len(means), 0)
     scene = Scene(means, quats, scales, opacities, blank, viewmat[None], K[None], None, lens, None, "RGB", antialiased)
-    scene.check()
+    scene.check(numbers=not means.is_cuda)
     if means.device.type == "cpu" and means.dtype == torch.float32:
         means2d, conics, _, compensations, radii = Project.apply(means, quats, scales, viewmat[None], K[None], lens)
     else:

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from proto_saga_ns.kernels.gsplat_code import radii_per_gaussian
 from proto_saga_ns.kernels.library import check_tensors, library, pointers, threads
-from proto_saga_ns.rasterize.arguments import TILE, Scene, compose, joined
+from proto_saga_ns.rasterize.arguments import TILE, Scene, compose, joined, views_of
 from proto_saga_ns.rasterize.project import Project
 from proto_saga_ns.rasterize.tiles import Tiles, bin_splats
 
@@ -38,18 +38,17 @@ def rasterize(
     if scene.antialiased:
         opacities = opacities * compensations
     sums = _AbsoluteGradients(means2d) if absgrad and means2d.requires_grad else None
+    splats = list(zip(views_of(means2d), views_of(conics), views_of(opacities), strict=True))
     tiles = [
-        bin_splats(*splats, lens.width, lens.height)
-        for splats in zip(means2d, conics, opacities, depths, radii, strict=True)
+        bin_splats(*splats[view], depths[view], radii[view], lens.width, lens.height) for view in range(len(radii))
     ]
-
     placed = [None if sparse is None else sparse.placed(of_view) for of_view in tiles]
 
-    def blend(view: int, features: Tensor, view_opacities: Tensor) -> tuple[Tensor, Tensor]:
+    def blend(view: int, features: Tensor) -> tuple[Tensor, Tensor]:
         collected = None if sums is None else sums.of_view(view)
-        return _blend(means2d[view], conics[view], view_opacities, features, tiles[view], collected, placed[view])
+        return _blend(splats[view], features, tiles[view], collected, placed[view])
 
-    images, alphas = compose(scene, depths, opacities, blend)
+    images, alphas = compose(scene, depths, blend)
     info = {
         "means2d": means2d,
         "conics": conics,
@@ -71,19 +70,16 @@ def rasterize(
 
 
 def _blend(
-    means2d: Tensor,
-    conics: Tensor,
-    opacities: Tensor,
+    splats: tuple[Tensor, ...],
     features: Tensor,
     tiles: Tiles,
     collected: list[Tensor] | None,
     placed: PlacedChannels | None,
 ) -> tuple[Tensor, Tensor]:
     """Blend any number of channels, as many at a time as the kernels take, and the sparse ones in the first pass."""
-    parts = features.split(MAX_CHANNELS, dim=-1)
     passes = [
-        Blend.apply(means2d, conics, opacities, part, tiles, collected, None if index else placed)
-        for index, part in enumerate(parts)
+        Blend.apply(*splats, part, tiles, collected, None if index else placed)
+        for index, part in enumerate(features.split(MAX_CHANNELS, dim=-1))
     ]
     return joined([image for image, _ in passes]), passes[0][1]
 

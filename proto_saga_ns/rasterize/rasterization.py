@@ -10,9 +10,12 @@ from torch import Tensor
 
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.kernels.gsplat_code import load_gsplat
+from proto_saga_ns.kernels.triton.door import runs_on
 from proto_saga_ns.rasterize.arguments import RASTERIZE_MODES, RenderMode, Scene, refuse_what_needs_cuda
 from proto_saga_ns.rasterize.project import Lens
 from proto_saga_ns.rasterize.sparse_channels import BlendedChannels, SparseChannels
+
+WITHOUT_TRITON = "Segmenting a view takes a picture with a channel for each instance: slower, and much more memory."
 
 
 def rasterization(
@@ -73,7 +76,8 @@ def rasterization(
         distributed: CUDA only.
         camera_model: pinhole on a CPU.
         covars: CUDA only.
-        sparse: channels that are blended as well, without gradients, by the CPU kernels only.
+        sparse: channels that are blended as well, without gradients, by the CPU kernels only; anywhere by
+            ``rasterization_with_sparse``.
         backend: "reference" is the slow torch implementation, in any floating type.
 
     Returns:
@@ -153,6 +157,8 @@ def rasterization_with_sparse(
 ) -> tuple[Float[Tensor, "1 H W Y"], Float[Tensor, "1 H W 1"], dict[str, Any], BlendedChannels | None]:
     """``rasterization`` of one view, and the sparse channels in it (None if there are none), without gradients.
 
+    They are tiled where kernels blend them: on the CPU, and on CUDA with Triton, where the layout is never packed.
+
     Args:
         sparse: of the Gaussians, on the device of the colours.
         colors: as in ``rasterization``; not spherical harmonics.
@@ -161,8 +167,11 @@ def rasterization_with_sparse(
     """
     if sparse is None:
         return *rasterization(colors=colors, backend=backend, **others), None
-    if colors.is_cuda or backend == "reference":
+    if backend == "reference" or (colors.is_cuda and not runs_on(colors.device, WITHOUT_TRITON)):
         return _rasterized_as_channels(sparse, colors, backend=backend, **others)
+    if colors.is_cuda:
+        image, alpha, info = rasterization(colors=colors, **{**others, "packed": False})
+        return image, alpha, info, sparse.blended_by_triton(info)
     image, alpha, info = rasterization(colors=colors, sparse=sparse, **others)
     return image, alpha, info, info["sparse"][0]
 

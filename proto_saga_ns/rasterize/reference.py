@@ -26,13 +26,13 @@ def rasterize(scene: Scene) -> tuple[Tensor, Tensor, dict[str, Any]]:
         opacities = opacities * compensations
     size = (scene.lens.height, scene.lens.width)
 
-    def blend(view: int, features: Tensor, view_opacities: Tensor) -> tuple[Tensor, Tensor]:
+    def blend(view: int, features: Tensor) -> tuple[Tensor, Tensor]:
         order = depths[view].detach().argsort(stable=True)
         order = order[radii[view][order] > 0]
-        splats = (means2d[view][order], conics[view][order], view_opacities[order])
+        splats = (means2d[view][order], conics[view][order], opacities[view][order])
         return composite(*splats, features[order], radii[view][order], size)
 
-    images, alphas = compose(scene, depths, opacities, blend)
+    images, alphas = compose(scene, depths, blend)
     info = {"means2d": means2d, "conics": conics, "depths": depths, "radii": radii, "opacities": opacities}
     return images, alphas, info
 

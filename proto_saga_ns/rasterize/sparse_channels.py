@@ -1,12 +1,16 @@
 """A few labelled channels of each Gaussian, blended into a view.
 
 They are what one channel for each label would be. But a Gaussian has few of them, and few labels occur in one place:
-the CPU kernels blend no more than that, in the same pass as the other channels. Elsewhere they are channels.
+the kernels blend no more than that. Those of the CPU do it in the same pass as the other channels; those of CUDA follow
+gsplat's rasterization over its tile lists. Without kernels they are channels.
+
+A newer gsplat that blends further channels in its pass (``extra_signals``) still wants one for each label.
 """
 
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +21,7 @@ from torch import Tensor
 from proto_saga_ns.kernels import sparse_channels as kernels
 from proto_saga_ns.kernels.library import pointers
 from proto_saga_ns.rasterize.arguments import TILE
-from proto_saga_ns.rasterize.tiles import Tiles
+from proto_saga_ns.rasterize.tiles import Tiles, tiles_of_gsplat
 
 PIXELS = TILE * TILE
 BLOCK = 4
@@ -42,15 +46,22 @@ class SparseChannels:
         if self.labels.shape != self.values.shape or self.labels.ndim != 2:
             raise ValueError(f"labels are {tuple(self.labels.shape)}, values {tuple(self.values.shape)}")
 
-    def of(self, chosen: Bool[Tensor, " N"] | slice) -> SparseChannels:
+    def __getitem__(self, chosen: Bool[Tensor, " N"]) -> SparseChannels:
         """Those of some of the Gaussians."""
-        if isinstance(chosen, slice) and chosen == slice(None):
-            return self
         return SparseChannels(self.labels[chosen], self.values[chosen], self.count)
 
     def placed(self, tiles: Tiles) -> PlacedChannels:
         """The same where the kernels find them, with room for what comes of them in a view."""
         return PlacedChannels(SparseChannels(self.labels.contiguous(), self.values.contiguous(), self.count), tiles)
+
+    def blended_by_triton(self, info: Mapping[str, Any]) -> TiledChannels:
+        """The same in the view that gsplat's rasterization left this info of; see ``tiles_of_gsplat``."""
+        from proto_saga_ns.kernels.triton.sparse_channels import blend
+
+        splats, tiles = tiles_of_gsplat(info)
+        size = (tiles.width, tiles.height)
+        found = blend(splats, (tiles.offsets, tiles.entries), self.labels, self.values, self.count, size)
+        return TiledChannels(*found, self.count, *size)
 
     def dense(self) -> Float32[Tensor, "N T"]:
         """The same with a number for each label."""
@@ -61,11 +72,11 @@ class SparseChannels:
 
 @dataclass(frozen=True, eq=False)
 class TiledChannels:
-    """Sparse channels that the CPU kernels blended into a view, for the labels that occur in each tile.
+    """Sparse channels that kernels blended into a view, for the labels that occur in each tile.
 
     Attributes:
         starts: number of labels in the tiles before.
-        labels: in [0, T), tile by tile.
+        labels: in [0, T), tile by tile, each once, in any order.
         values: one for each pixel of the tile and label of it, block by block; see csrc/sparse_channels.h.
         count: T.
         width: of the view in pixels.
@@ -87,15 +98,17 @@ class TiledChannels:
     def dense(self) -> Float32[Tensor, "H W T"]:
         """A number for each pixel and label."""
         columns, rows = -(-self.width // TILE), -(-self.height // TILE)
-        every = torch.zeros(rows * columns, PIXELS, self.count)
+        every = self.values.new_zeros(rows * columns, PIXELS, self.count)
         numbers = self.starts.diff()
-        tiles = torch.arange(len(numbers)).repeat_interleave(numbers)
+        pixels = torch.arange(PIXELS, device=self.values.device)
+        tiles = torch.arange(len(numbers), device=self.values.device).repeat_interleave(numbers)
         # Values lie as (block, label, lane) in each tile: where does each label's block begin?
-        blocks = torch.arange(PIXELS // BLOCK**2)
-        first = (torch.arange(len(tiles)) - self.starts[tiles]) + PIXELS // BLOCK**2 * self.starts[tiles]
+        blocks = pixels[: PIXELS // BLOCK**2]
+        own = torch.arange(len(tiles), device=self.values.device)
+        first = (own - self.starts[tiles]) + PIXELS // BLOCK**2 * self.starts[tiles]
         places = first[:, None] + blocks * numbers[tiles][:, None]
         values = self.values.view(-1, BLOCK**2)[places].flatten(1)
-        every[tiles[:, None], torch.arange(PIXELS), self.labels.long()[:, None]] = values
+        every[tiles[:, None], pixels, self.labels.long()[:, None]] = values
         across = TILE // BLOCK
         tiled = every.view(rows, columns, across, across, BLOCK, BLOCK, self.count)
         image = tiled.permute(0, 2, 4, 1, 3, 5, 6).reshape(rows * TILE, columns * TILE, self.count)

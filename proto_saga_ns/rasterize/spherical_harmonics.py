@@ -1,4 +1,7 @@
-"""Real spherical harmonics up to degree 4, in the order and sign convention of 3D Gaussian Splatting."""
+"""Real spherical harmonics up to degree 4, in the order and sign convention of 3D Gaussian Splatting.
+
+On the CPU by our kernel, on CUDA by gsplat's, in PyTorch for other types and as a reference.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.kernels.gsplat_code import load_gsplat
 from proto_saga_ns.kernels.library import check_tensors, library, threads
 
 MAX_DEGREE = 4
+NOWHERE = 1e-12
+"""Added to directions on CUDA: gsplat gives NaN for zeros. Others do not change by it."""
 
 
 def spherical_harmonics(
@@ -35,8 +41,11 @@ def spherical_harmonics(
             f"sh_degree {degree} needs {bases} coefficients, the colours have {coefficients.shape[-2]}; "
             f"degrees go up to {MAX_DEGREE}."
         )
-    if directions.device.type == "cpu" and directions.dtype == coefficients.dtype == torch.float32:
-        return _Kernel.apply(directions, coefficients, degree)
+    if directions.dtype == coefficients.dtype == torch.float32:
+        if directions.is_cuda:  # one kernel; the operations below are forty, with as many tensors for their gradients
+            return load_gsplat().spherical_harmonics(degree, directions + NOWHERE, coefficients)
+        if directions.device.type == "cpu":
+            return _Kernel.apply(directions, coefficients, degree)
     values = basis(degree, F.normalize(directions, dim=-1))
     return torch.einsum("...k,...kc->...c", values, coefficients[..., :bases, :])
 

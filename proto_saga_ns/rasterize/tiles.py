@@ -1,18 +1,18 @@
-"""Sorting the Gaussians of a view into tiles."""
+"""Sorting the Gaussians of a view into tiles: done here on the CPU, taken from gsplat on CUDA."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
+from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.kernels.library import check_tensors, library, threads
 from proto_saga_ns.rasterize.arguments import TILE
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Tiles:
     """Which Gaussians are drawn where, for one view; see csrc/binning.h.
 
     Attributes:
-        bounds: (N, 4) int32 pixels [x0, x1) x [y0, y1).
+        bounds: (N, 4) int32 pixels [x0, x1) x [y0, y1); (0, 4) if they are not known: entries are of whole tiles then.
         offsets: (tiles + 1,) int64.
         entries: int32 indices of Gaussians, tile by tile, nearest first.
     """
@@ -30,6 +30,28 @@ class Tiles:
     entries: Tensor
     width: int
     height: int
+
+
+def tiles_of_gsplat(info: Mapping[str, Any]) -> tuple[tuple[Tensor, Tensor, Tensor], Tiles]:
+    """What gsplat's rasterization of one view drew: means2d (N, 2), conics (N, 3) and opacities (N,), and its tiles.
+
+    Args:
+        info: what its ``rasterization`` returned, ``packed=False``.
+
+    Raises:
+        ProtoSagaError: it is of several views, packed, or of tiles of another size.
+    """
+    given = {"views": info["n_cameras"], "tile_size": info["tile_size"], "packed": info["means2d"].dim() == 2}
+    if given != {"views": 1, "tile_size": TILE, "packed": False}:
+        raise ProtoSagaError(
+            f"rasterization: sparse channels and contributions take one view, tile_size={TILE} and packed=False, "
+            f"not {given}."
+        )
+    entries, ends = info["flatten_ids"], info["isect_offsets"].flatten()[1:].long()
+    offsets = F.pad(F.pad(ends, (1, 0)), (0, 1), value=len(entries))
+    splats = [info[name][0].detach() for name in ("means2d", "conics", "opacities")]
+    bounds = entries.new_zeros(0, 4)
+    return (splats[0], splats[1], splats[2]), Tiles(bounds, offsets, entries, info["width"], info["height"])
 
 
 def bin_splats(

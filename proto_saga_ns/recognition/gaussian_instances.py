@@ -13,12 +13,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from jaxtyping import Float, Int32
+from jaxtyping import Float, Int32, Int64
 from torch import Tensor
+from torch.nn import functional as F
 
-from proto_saga_ns.rasterize.contributions import UNITS_PER_PIXEL, Contributions, count_in_units
+from proto_saga_ns.rasterize.contributions import UNITS_PER_PIXEL, Contributions, in_units
 
 ID_BITS = 32
 MIN_SEEN = 0.1
@@ -55,13 +55,13 @@ class GaussianInstances:
 class InstanceVotes:
     """Adds up the contributions of views whose label maps hold instance ids (0 = none).
 
-    Memory is 16 bytes for each different pair of a Gaussian and an id, however many views come, and twice that while
-    a view is added.
+    Where these are, on the CPU or a GPU. Memory is 16 bytes for each different pair of a Gaussian and an id, however
+    many views come, and twice that while a view is added.
     """
 
     def __init__(self) -> None:
-        self._keys = np.zeros(0, dtype=np.int64)  # Gaussian and id in one number, ascending
-        self._units = np.zeros(0, dtype=np.int64)
+        self._keys = torch.zeros(0, dtype=torch.int64)  # Gaussian and id in one number, ascending
+        self._units = torch.zeros(0, dtype=torch.int64)
 
     def __len__(self) -> int:
         """How many pairs are in memory."""
@@ -69,19 +69,30 @@ class InstanceVotes:
 
     def add(self, view: Contributions) -> None:
         """Take one view."""
-        gaussians, labels, units = count_in_units(view)
-        keys = (gaussians.astype(np.int64) << ID_BITS) + labels
-        places = np.searchsorted(self._keys, keys)
-        known = places < len(self._keys)
-        known[known] = self._keys[places[known]] == keys[known]
-        self._units[places[known]] += units[known]  # a view has each pair once
-        self._keys = np.insert(self._keys, places[~known], keys[~known])
-        self._units = np.insert(self._units, places[~known], units[~known])
+        gaussians, labels, units = in_units(view)
+        keys = (gaussians.long() << ID_BITS) + labels
+        own, sums = self._keys.to(keys.device), self._units.to(keys.device)
+        places = torch.searchsorted(own, keys)
+        known = F.pad(own, (0, 1), value=-1)[places] == keys
+        sums[places[known]] += units[known]  # a view has each pair once
+        places, keys, units = places[~known], keys[~known], units[~known]
+        self._keys, self._units = _inserted(own, places, keys), _inserted(sums, places, units)
 
     def total(self) -> Contributions:
-        """The sum over views, in pixels."""
-        gaussians, ids = self._keys >> ID_BITS, self._keys & (1 << ID_BITS) - 1
-        return Contributions(*(torch.from_numpy(column) for column in (gaussians, ids, self._units / UNITS_PER_PIXEL)))
+        """The sum over views, in pixels, on the CPU."""
+        keys, units = self._keys.cpu(), self._units.cpu()
+        return Contributions(keys >> ID_BITS, keys & (1 << ID_BITS) - 1, units.double() / UNITS_PER_PIXEL)
+
+
+def _inserted(values: Tensor, places: Int64[Tensor, " I"], new: Int64[Tensor, " I"]) -> Int64[Tensor, " E"]:
+    """Values (E - I,) with new ones before those at the given places, which ascend."""
+    if len(new) == 0:
+        return values
+    at = places + torch.arange(len(new), device=new.device)
+    together = new.new_empty(len(values) + len(new))
+    is_old = torch.ones_like(together, dtype=torch.bool).index_fill_(0, at, False)
+    together[at] = new
+    return together.masked_scatter_(is_old, values)
 
 
 def elect(votes: Contributions, num_gaussians: int, seen_share: Float[Tensor, " N"] | None = None) -> GaussianInstances:

@@ -205,7 +205,7 @@ def _classified_by_kernels(
         )
     known = prototypes.norm(dim=1, keepdim=True) > MIN_LENGTH
     weights = F.normalize(prototypes, dim=1).where(known, prototypes.new_zeros(()))
-    numbers = None if groups is None else groups.unique(return_inverse=True)[1].int()
+    numbers = None if groups is None else groups.unique(return_inverse=True)[1].int().to(features.device)
     if numbers is not None and int(numbers.max()) + 1 == len(prototypes):
         numbers = None  # each is one of its own: their products need not be kept to be summed
     tiles = (votes.starts, votes.labels, votes.values)

@@ -23,7 +23,7 @@ def fresh(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("TORCH_EXTENSIONS_DIR", str(tmp_path / "cache"))
     monkeypatch.delenv(device.VISIBLE, raising=False)
     hide_compilers(monkeypatch)
-    device._say_once.cache_clear()
+    device.say_once.cache_clear()
 
 
 def test_without_a_gpu_everything_is_on_the_cpu_and_nothing_is_said(

@@ -4,6 +4,7 @@
 #include "blend.h"
 #include "contributions.h"
 #include "harmonics.h"
+#include "image_loss.h"
 #include "projection.h"
 #include "softmax.h"
 #include "sparse_channels.h"
@@ -97,6 +98,16 @@ SPLAT_API void splat_cross_entropy(int64_t items, int dim, int count, const floa
                                    float* weight_gradient, CrossEntropy* result, int threads) {
   *result = cross_entropy(items, dim, count, features, weights, labels, min_length, feature_gradient, weight_gradient,
                           threads);
+}
+
+SPLAT_API void splat_compare(const Picture* picture, const float* rendered, const float* photo, float* slopes,
+                             Resemblance* result, int threads) {
+  *result = compare(*picture, rendered, photo, slopes, threads);
+}
+
+SPLAT_API void splat_compare_backward(const Picture* picture, const float* rendered, const float* photo,
+                                      const float* slopes, const Resemblance* weights, float* gradient, int threads) {
+  compare_backward(*picture, rendered, photo, slopes, *weights, gradient, threads);
 }
 
 SPLAT_API void splat_place(Bank* bank, int64_t masks, const int64_t* offsets, const int64_t* gaussians,

@@ -21,6 +21,10 @@ struct Ranked : Group {
   void load(const float* from, int64_t stride, int inside) {
     const float* lanes[kLanes];
     for (int lane = 0; lane < kLanes; ++lane) lanes[lane] = from + stride * std::min(lane, inside - 1);
+    load(lanes);
+  }
+
+  void load(const float* const lanes[kLanes]) {
     Group::load(lanes);
     measure();
   }
@@ -60,12 +64,16 @@ class Backward {
   CrossEntropy total = {0, 0, 0};
 
   Backward(int dim, int count, const float* weights, float min_length)
-      : group_(dim, count), shares_(count), gradient_(int64_t(count) * dim, Floats(0.f)), weights_(weights),
-        min_length_(min_length) {}
+      : group_(dim, count), shares_(count), gradient_(int64_t(count) * dim, Floats(0.f)), nothing_(dim),
+        weights_(weights), min_length_(min_length) {}
 
-  // Takes `inside` features, at least one of them labelled; writes their gradients.
+  // Takes `inside` features, at least one of them labelled; writes their gradients. What unlabelled ones are does not
+  // matter, not even if they are no numbers.
   void add(const float* features, const int32_t* labels, int inside, float* feature_gradient) {
-    group_.load(features, group_.dim, inside);
+    const float* lanes[kLanes];
+    for (int lane = 0; lane < kLanes; ++lane)
+      lanes[lane] = lane < inside && labels[lane] > 0 ? features + int64_t(lane) * group_.dim : nothing_.data();
+    group_.load(lanes);
     group_.score(weights_);
     const Floats inverse = Floats(1.f) / larger(group_.length, min_length_);
     const Floats sum = exponentiate(inverse);
@@ -143,6 +151,7 @@ class Backward {
   Ranked group_;
   std::vector<Floats> shares_;    // count: probabilities, then gradients of the logits
   std::vector<Floats> gradient_;  // count x dim: of the weights, one sum a lane
+  std::vector<float> nothing_;    // dim zeros: the features of unlabelled lanes
   const float* weights_;
   Floats min_length_;
 };

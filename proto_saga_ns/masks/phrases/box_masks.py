@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.kernels.device import network_device
+from proto_saga_ns.kernels.device import memory_errors_are_explained, network_device
 from proto_saga_ns.masks.phrases.options import BoxSamOptions
 from proto_saga_ns.masks.segmenters.sam import load_sam, require_segment_anything
 from proto_saga_ns.masks.segmenters.sam_weights import ensure_weights
@@ -57,14 +57,11 @@ def masks_of_boxes(
     check_boxes(boxes, rgb.shape[0], rgb.shape[1])
     if len(boxes) == 0:
         return np.zeros((0, *rgb.shape[:2]), bool)
-    try:
+    smaller = "Try a smaller model: --sam.model vit_b."
+    with memory_errors_are_explained("Segment Anything", lambda: smaller):
         predictor.set_image(rgb, image_format="RGB")
         scaled = torch.as_tensor(predictor.transform.apply_boxes(boxes, rgb.shape[:2]), dtype=torch.float)
         return np.concatenate([_masks_of_some(predictor, some) for some in scaled.split(BOXES_AT_A_TIME)])
-    except torch.cuda.OutOfMemoryError as error:
-        raise ProtoSagaError(
-            "The GPU has not enough memory for Segment Anything. Try a smaller model: --sam.model vit_b."
-        ) from error
 
 
 def _masks_of_some(predictor: SamPredictor, scaled: torch.Tensor) -> Bool[np.ndarray, "B H W"]:

@@ -11,7 +11,7 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.kernels.device import network_device
+from proto_saga_ns.kernels.device import memory_errors_are_explained, network_device
 from proto_saga_ns.masks.phrases.options import SWIN_B, TextOptions
 from proto_saga_ns.masks.segmenters.hub import load_pretrained
 
@@ -93,14 +93,9 @@ class GroundingDino:
 def _ask(model: GroundingDinoForObjectDetection, inputs: Any) -> Any:
     import torch
 
-    try:
-        with torch.no_grad():
-            return model(**inputs.to(model.device))
-    except torch.cuda.OutOfMemoryError as error:
-        raise ProtoSagaError(
-            "The GPU has not enough memory for Grounding DINO. Try the smaller model: "
-            "--grounding-dino IDEA-Research/grounding-dino-tiny."
-        ) from error
+    smaller = "Try the smaller model: --grounding-dino IDEA-Research/grounding-dino-tiny."
+    with torch.no_grad(), memory_errors_are_explained("Grounding DINO", lambda: smaller):
+        return model(**inputs.to(model.device))
 
 
 def _words(decoded: str, special: list[str]) -> str:

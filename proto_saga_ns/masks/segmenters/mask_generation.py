@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Int32, UInt8
 
-from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.kernels.device import WITHOUT_GPU, memory_errors_are_explained
 from proto_saga_ns.labels.flatten import FlattenOptions, MaskPatch, flatten_patches
 
 if TYPE_CHECKING:
@@ -105,8 +105,7 @@ class MaskGenerator(ABC):
         return self.flatten(self.find_masks(image), image.shape[0], image.shape[1])
 
 
-@contextmanager
-def out_of_memory_is_explained(flag: str) -> Iterator[None]:
+def out_of_memory_is_explained(flag: str) -> AbstractContextManager[None]:
     """Turn a GPU that is out of memory into advice.
 
     Args:
@@ -115,12 +114,10 @@ def out_of_memory_is_explained(flag: str) -> Iterator[None]:
     Raises:
         ProtoSagaError: in place of torch's error.
     """
-    import torch
 
-    try:
-        yield
-    except torch.cuda.OutOfMemoryError as error:
-        raise ProtoSagaError(
-            f"The GPU has not enough memory for the masks. Try a smaller --{flag}.points-per-batch (64 is the "
-            f"default), or a smaller --{flag}.model."
-        ) from error
+    def what_now() -> str:
+        return (
+            f"Try a smaller --{flag}.points-per-batch (64 is the default), or a smaller --{flag}.model. {WITHOUT_GPU}"
+        )
+
+    return memory_errors_are_explained("the masks", what_now)

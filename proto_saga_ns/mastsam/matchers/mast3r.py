@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.kernels.device import network_device
+from proto_saga_ns.kernels.device import memory_errors_are_explained, network_device
 from proto_saga_ns.masks.segmenters.sam_weights import file_sha256
 from proto_saga_ns.mastsam.frames import Frame
 from proto_saga_ns.mastsam.matchers.resize import Fit, fit_patches, is_plain
@@ -27,6 +27,7 @@ from proto_saga_ns.mastsam.matchers.vismatch_models import INSTALL, OTHER_WAYS
 from proto_saga_ns.mastsam.matches import Matches
 
 PUBLISHED_WEIGHTS = "naver/MASt3R_ViTLarge_BaseDecoder_512_catmlpdpt_metric"
+LESS_MEMORY = "Try a larger --mast3r-subsample (8 is the default) or a smaller --mast3r-long-edge (512)."
 LICENCE = "MASt3R is for non-commercial use only (CC BY-NC-SA 4.0)."
 
 # Raised when the same settings begin to give other matches.
@@ -104,7 +105,7 @@ class Mast3rMatcher:
             fit_patches(frame.size, self._settings.long_edge, _PATCH, self._settings.whole_squares) for frame in (a, b)
         ]
         self.load()
-        with _out_of_memory_is_explained():
+        with memory_errors_are_explained("MASt3R", lambda: f"{LESS_MEMORY} {OTHER_WAYS}"):
             pixels_a, pixels_b, confidence = self._match_windows(_view(fits[0], a), _view(fits[1], b))
         keep = confidence >= self._settings.confidence
         keep &= _off_border(pixels_a, fits[0].window) & _off_border(pixels_b, fits[1].window)
@@ -265,16 +266,3 @@ def _bad_weights(settings: Mast3rSettings, reason: str) -> ProtoSagaError:
         f"machine `hf download {PUBLISHED_WEIGHTS} --local-dir DIR` (2.8 GB), bring the folder here and give it with "
         f"--mast3r-weights DIR. {LICENCE} {OTHER_WAYS}"
     )
-
-
-@contextmanager
-def _out_of_memory_is_explained() -> Iterator[None]:
-    import torch
-
-    try:
-        yield
-    except torch.cuda.OutOfMemoryError as error:
-        raise ProtoSagaError(
-            "The GPU has not enough memory for MASt3R. Try a larger --mast3r-subsample (8 is the default) or a smaller "
-            f"--mast3r-long-edge (512). {OTHER_WAYS}"
-        ) from error

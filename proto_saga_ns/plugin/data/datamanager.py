@@ -131,7 +131,12 @@ class ProtoSagaDatamanager(FullImageDatamanager[LabelMapDataset]):
         return dataset
 
     def next_train(self, step: int) -> tuple[Cameras, dict]:
-        return self._to_device(*super().next_train(step))
+        """The camera is of the CPU: to read its size from a GPU would wait for all that is being computed there."""
+        moved, data = self._to_device(*super().next_train(step))
+        index = (moved.metadata or {})["cam_idx"]
+        camera = self.train_dataset.cameras[index : index + 1]
+        camera.metadata = moved.metadata
+        return camera, data
 
     def next_eval_image(self, step: int) -> tuple[Cameras, dict]:
         return self._to_device(*super().next_eval_image(step))

@@ -22,6 +22,7 @@ from proto_saga_ns.association import (
 )
 from proto_saga_ns.association.consensus import find_consensus
 from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.kernels.device import memory_errors_are_explained
 from proto_saga_ns.plugin.model.scene_classifiers import classifier_masks
 from proto_saga_ns.plugin.model.views import TrainingViews
 from proto_saga_ns.rasterize.contributions import Contributions, contributions, unoccluded
@@ -37,6 +38,12 @@ if TYPE_CHECKING:
     from proto_saga_ns.plugin.model.proto_saga import ProtoSagaModel
 
 
+LESS_MEMORY = (
+    "Do it in main memory: CUDA_VISIBLE_DEVICES= proto-saga associate ... (Gaussians that were trained are saved); or "
+    "give --no-votes to proto-saga associate, which takes less."
+)
+
+
 @torch.no_grad()
 def segment_scene(
     model: ProtoSagaModel,
@@ -47,9 +54,19 @@ def segment_scene(
     """Associate the masks of all training views and make a classifier of novel views from the result.
 
     Raises:
-        ProtoSagaError: if the masks changed since training, no mask shows any Gaussian, or the options ask an embedding
-            that was never trained.
+        ProtoSagaError: if the masks changed since training, no mask shows any Gaussian, the options ask an embedding
+            that was never trained, or the GPU has too little memory.
     """
+    with memory_errors_are_explained("association", lambda: LESS_MEMORY):
+        return _segmented(model, datamanager, options, scene_options)
+
+
+def _segmented(
+    model: ProtoSagaModel,
+    datamanager: ProtoSagaDatamanager,
+    options: AssociationOptions,
+    scene_options: SceneOptions,
+) -> SegmentedScene:
     if model.is_untrained:
         check_asks_votes_alone(options, scene_options)
     views = training_views(model, datamanager)

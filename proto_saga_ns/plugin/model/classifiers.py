@@ -75,15 +75,15 @@ class ViewClassifiers(nn.Module):
         """L_k of every view."""
         return [weight.shape[1] for weight in self.weights]
 
-    def match_state(self, state: Mapping[str, Tensor], prefix: str) -> None:
+    def match_state(self, state: Mapping[str, Tensor], prefix: str, device: torch.device | None = None) -> None:
         """Create classifiers of the sizes that stand in a state dict, unless these sizes are there already.
 
-        Existing parameters are kept where they fit, because optimizers hold on to them.
+        Existing parameters are kept where they fit, because optimizers hold on to them. Before loading there may be
+        none that could tell the ``device``.
         """
         keys = [key for key in state if key.startswith(f"{prefix}weights.")]
         sizes = [state[f"{prefix}weights.{view}"].shape[1] for view in range(len(keys))]
         if sizes != self.labels_per_view:
-            device = self.weights[0].device if len(self) else None
             self.create(sizes, device)
 
 
@@ -147,17 +147,17 @@ class SharedClassifier(nn.Module):
     def of_masks(self, views: Int[Tensor, " M"], labels: Int[Tensor, " M"]) -> Float[Tensor, "M D"]:
         """The column of each mask, given its view and its label (from 1)."""
         starts = self.counts.cumsum(0) - self.counts
-        places = starts[views.long()] + labels.long() - 1
-        return self.weights[0].T[self.columns[places.to(self.columns.device)]]
+        views, labels = (column.to(starts) for column in (views, labels))
+        return self.weights[0].T[self.columns[starts[views] + labels - 1]]
 
     @property
     def labels_per_view(self) -> list[int]:
         """L_k of every view."""
         return self.counts.tolist()
 
-    def match_state(self, state: Mapping[str, Tensor], prefix: str) -> None:
+    def match_state(self, state: Mapping[str, Tensor], prefix: str, device: torch.device | None = None) -> None:
         """Create a classifier of the size that stands in a state dict, unless it has that size already."""
-        saved, device = state[f"{prefix}weights.0"], self.weights[0].device
+        saved = state[f"{prefix}weights.0"]
         if saved.shape != self.weights[0].shape:
             self._set(saved.shape[1], device)
         for name in ("ids", "columns", "counts"):

@@ -12,6 +12,7 @@ import torch
 from gsplat.strategy import DefaultStrategy
 from jaxtyping import Bool, Float, Int
 from nerfstudio.cameras.cameras import Cameras
+from nerfstudio.model_components.lib_bilagrid import total_variation_loss
 from nerfstudio.models.splatfacto import RGB2SH, SplatfactoModel, SplatfactoModelConfig
 from nerfstudio.utils.rich_utils import CONSOLE
 from torch import Tensor, nn
@@ -20,6 +21,7 @@ from torch.nn import Parameter
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.plugin.model import checkpoint
 from proto_saga_ns.plugin.model.classifiers import INTERVAL, SharedClassifier, ViewClassifiers, neighbour_divergence
+from proto_saga_ns.plugin.model.image_loss import image_loss
 from proto_saga_ns.plugin.model.image_quality import lpips_or_nan, without_lpips
 from proto_saga_ns.plugin.model.outputs import embedding_outputs, segmentation_outputs
 from proto_saga_ns.plugin.model.render import CameraView, Gaussians, Rendered, camera_view, downscaled_labels, render
@@ -147,7 +149,9 @@ class ProtoSagaModel(SplatfactoModel):
 
     def view_of(self, camera: Cameras, corrected: bool) -> CameraView:
         """The view of one camera, by the camera optimizer's pose (training views only) or as it is."""
-        poses = self.camera_optimizer.apply_to_camera(camera) if corrected else camera.camera_to_worlds
+        poses = camera.camera_to_worlds
+        if corrected and self.config.camera_optimizer.mode != "off":
+            poses = self.camera_optimizer.apply_to_camera(camera.to(self.device))
         return camera_view(camera, poses, self._get_downscale_factor(), self.device)
 
     def gaussians(
@@ -157,20 +161,15 @@ class ProtoSagaModel(SplatfactoModel):
 
         With a scene its votes are rendered, if it has any, and the parts that its display tells apart.
         """
-        chosen = slice(None) if keep is None else keep
+        chosen = keep
         if cropped and self.crop_box is not None and not self.training:
             inside = self.crop_box.within(self.means).reshape(-1)
             chosen = inside if keep is None else inside & keep
-        found = Gaussians.from_parameters({name: value[chosen] for name, value in self.gauss_params.items()})
-        if scene is None:
-            return found
-        votes = scene.votes_of(self.num_points, self.device)
-        parts = part_channels(scene, self.num_points, self.device)
-        return replace(
-            found,
-            votes=None if votes is None else votes.of(chosen),
-            parts=None if parts is None else parts[chosen],
-        )
+        found = Gaussians.from_parameters(dict(self.gauss_params.items()))
+        if scene is not None:
+            votes = scene.votes_of(self.num_points, self.device)
+            found = replace(found, votes=votes, parts=part_channels(scene, self.num_points, self.device))
+        return found if chosen is None else found.of(chosen)
 
     def get_outputs(self, camera: Cameras) -> dict[str, Tensor]:  # type: ignore[override]
         """Render one camera.
@@ -271,7 +270,15 @@ class ProtoSagaModel(SplatfactoModel):
     def get_loss_dict(
         self, outputs: dict[str, Tensor], batch: dict[str, Any], metrics_dict: dict[str, Any] | None = None
     ) -> dict[str, Tensor]:
-        losses = super().get_loss_dict(outputs, batch, metrics_dict)
+        """Splatfacto's losses, of the picture by ``image_loss``; L_CE where there are labels (Eq. 8)."""
+        losses = {
+            "main_loss": image_loss(*self._pictures(outputs, batch), self.config.ssim_lambda),
+            "scale_reg": self._scale_regularization(),
+        }
+        if self.training:
+            self.camera_optimizer.get_loss_dict(losses)
+            if self.config.use_bilateral_grid:
+                losses["tv_loss"] = 10 * total_variation_loss(self.bil_grids.grids)
         if metrics_dict is not None and "ce" in metrics_dict:
             losses["ce_loss"] = self.config.lambda_ce * metrics_dict["ce"]
             metrics_dict["ce"] = metrics_dict["ce"].detach()
@@ -280,6 +287,24 @@ class ProtoSagaModel(SplatfactoModel):
             divergence = neighbour_divergence(self.means, self.embeddings, weights, self.config.tau)
             losses["neighbour_loss"] = self.config.lambda_neighbours * divergence
         return losses
+
+    def _pictures(
+        self, outputs: dict[str, Tensor], batch: dict[str, Any]
+    ) -> tuple[Float[Tensor, "h w 3"], Float[Tensor, "h w 3"]]:
+        """Rendered picture and photo as they are compared: over the same background, black where a mask hides them."""
+        rendered = outputs["rgb"]
+        photo = self.composite_with_background(self.get_gt_img(batch["image"]), outputs["background"])
+        if "mask" in batch:
+            mask = self._downscale_if_required(batch["mask"]).to(self.device)
+            rendered, photo = rendered * mask, photo * mask
+        return rendered, photo
+
+    def _scale_regularization(self) -> Float[Tensor, ""]:
+        """What Gaussians cost that are longer than ``max_gauss_ratio`` times their width, every tenth step."""
+        if not self.config.use_scale_regularization or self.step % 10:
+            return torch.zeros((), device=self.device)
+        ratios = (self.scales.amax(dim=-1) - self.scales.amin(dim=-1)).exp()
+        return 0.1 * (ratios - self.config.max_gauss_ratio).clamp_min(0).mean()
 
     def get_image_metrics_and_images(
         self, outputs: dict[str, Tensor], batch: dict[str, Any]
@@ -318,7 +343,7 @@ class ProtoSagaModel(SplatfactoModel):
         checkpoint.check_shapes(self.gauss_params, state)
         checkpoint.check_classifiers(state, self.config.classifiers)
         checkpoint.resize_gaussians(self.gauss_params, len(state["gauss_params.means"]))
-        self.view_classifiers.match_state(state, "view_classifiers.")
+        self.view_classifiers.match_state(state, "view_classifiers.", self.device)
         self.step = self.config.sh_degree * self.config.sh_degree_interval + self.schedule_offset
         return nn.Module.load_state_dict(self, state, **kwargs)
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from proto_saga_ns.rasterize import rasterization, spherical_harmonics
@@ -55,6 +55,12 @@ class Gaussians:
             colors=torch.cat([constant, rest], dim=1) if has_sh else constant.sigmoid(),
             embeddings=parameters["embeddings"],
         )
+
+    def of(self, chosen: Bool[Tensor, " N"]) -> Gaussians:
+        """Some of them."""
+        given = {field.name: getattr(self, field.name) for field in fields(self)}
+        some: dict[str, Any] = {name: None if value is None else value[chosen] for name, value in given.items()}
+        return Gaussians(**some)
 
     @property
     def geometry(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -147,12 +153,12 @@ def render(
     image, alpha, info, votes = rasterization_with_sparse(
         gaussians.votes, together, **_geometry(gaussians), render_mode=mode, absgrad=absgrad, **options
     )
-    alpha, channels = alpha[0], colors.shape[-1]
+    alpha, channels = alpha.squeeze(0), colors.shape[-1]
     # Split, not sliced: the gradient of a slice is a whole image, mostly of zeros.
-    rgb, labelling, depths = image[0].split([channels, together.shape[-1] - channels, int(with_depth)], dim=-1)
+    rgb, labelling, depths = image.squeeze(0).split([channels, together.shape[-1] - channels, int(with_depth)], dim=-1)
     if not share_geometry_gradient:
         still = gaussians.without_geometry_gradient()
-        labelling = rasterization(**_geometry(still), colors=still.labelling, **options)[0][0]
+        labelling = rasterization(**_geometry(still), colors=still.labelling, **options)[0].squeeze(0)
     depth = _filled_depth(depths, alpha) if with_depth else None
     features, parts = _taken_apart(labelling, gaussians)
     return Rendered(rgb, features, alpha, depth, votes, parts), info

@@ -57,7 +57,7 @@ class TrainingViews:
     def __init__(self, model: ProtoSagaModel, datamanager: ProtoSagaDatamanager) -> None:
         self._model = model
         self._label_maps = datamanager.train_label_maps
-        self._cameras = datamanager.train_cameras_undistorted.to(model.device)
+        self._cameras = datamanager.train_cameras_undistorted  # of the CPU: reading sizes from a GPU waits for it
         self.mask_ids = datamanager.view_label_maps.ids
         self.names = [view_name(Path(name)) for name in datamanager.train_dataset.image_filenames]
 
@@ -152,7 +152,7 @@ def segment_view(
         ProtoSagaError: the scene has no other level than that of the objects, or no parts of the model's Gaussians.
     """
     scene = at_granularity(scene, granularity, model.num_points)
-    rendered = render_view(model, camera.to(model.device), scene=scene)
+    rendered = render_view(model, camera, scene=scene)
     _, confidence, labels = segment_at_level(scene, rendered)
     rgb = rendered.over(model.background_color.to(model.device))
     return SegmentedView(rgb, labels.cpu().numpy(), confidence)
@@ -188,7 +188,7 @@ def object_alone(model: ProtoSagaModel, camera: Cameras) -> UInt8[np.ndarray, "H
     assert model.scene is not None
     shown = model.scene.display.shows(model.scene.instances_of(model.embeddings))
     model.set_crop(None)
-    alone = model.render_some(model.view_of(camera.to(model.device), corrected=False), shown.to(model.device))
+    alone = model.render_some(model.view_of(camera, corrected=False), shown.to(model.device))
     return to_uint8(straight_alpha(alone.rgb.cpu().numpy(), alone.alpha.cpu().numpy()))
 
 

@@ -23,7 +23,7 @@ def gpu_without_compiler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
     pretend_gpu(monkeypatch)
     hide_compilers(monkeypatch)
     monkeypatch.setenv("TORCH_EXTENSIONS_DIR", str(tmp_path / "cache"))
-    device._say_once.cache_clear()
+    device.say_once.cache_clear()
 
 
 def test_training_stops_before_masks_are_made(
