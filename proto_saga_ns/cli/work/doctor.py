@@ -145,12 +145,22 @@ def _gpu() -> Iterator[Finding]:
             memory = f"{properties.total_memory / 2**30:.0f} GiB"
             capability = ".".join(map(str, torch.cuda.get_device_capability(index)))
             yield Finding("GPU", f"{properties.name}, {memory}, compute capability {capability}")
+        yield _triton()
     elif (reason := unused_gpu()) is not None:
         yield Finding("GPU", reason, "everything runs on the CPU", "note")
     elif DRIVER.exists():
         yield Finding("GPU", f"hidden by {VISIBLE}", "everything runs on the CPU", "note")
     else:
         yield Finding("GPU", "none", "everything runs on the CPU", "absent")
+
+
+def _triton() -> Finding:
+    from proto_saga_ns.kernels.triton.door import why_not
+
+    reason = why_not(0)
+    if reason is None:
+        return Finding("Triton", version("triton"), "what has to do with masks and pictures runs in its kernels")
+    return Finding("Triton", reason, "PyTorch takes its place, slower and with more memory", "note")
 
 
 def _gsplat() -> Iterator[Finding]:
