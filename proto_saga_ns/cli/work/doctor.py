@@ -177,7 +177,6 @@ def _gsplat() -> Iterator[Finding]:
     if not has_gpu():
         yield Finding(what, "not needed without a GPU", level="absent")
         return
-    yield _triton()
     try:
         if take_library():
             place = load_gsplat().csrc.__file__
@@ -188,15 +187,6 @@ def _gsplat() -> Iterator[Finding]:
             yield Finding(what, "not compiled yet", follows, "note")
     except ProtoSagaError as error:
         yield Finding(what, "cannot be had", f"{error} {WITHOUT_GPU}", "bad")
-
-
-def _triton() -> Finding:
-    from proto_saga_ns.kernels.triton.door import why_not
-
-    reason = why_not(0)
-    if reason is None:
-        return Finding("Triton", version("triton"), "what has to do with masks and pictures runs in its kernels")
-    return Finding("Triton", reason, "PyTorch takes its place, slower and with more memory", "note")
 
 
 def _nvcc() -> Finding:
