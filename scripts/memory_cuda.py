@@ -3,7 +3,7 @@
 Prints a Markdown table: a training step, the segmentation of a view by votes and prototypes, and the contributions of
 its Gaussians to its labels (association), for some numbers of masks in the view. All that torch allocates counts,
 parameters and gradients among it; Adam's two numbers for each parameter, gsplat's lists of Gaussians in tiles and what
-torch keeps of freed memory do not.
+torch keeps of freed memory do not. With Triton, as where there is a GPU, or as on a system that has none.
 """
 
 from __future__ import annotations
@@ -11,16 +11,20 @@ from __future__ import annotations
 import gc
 import sys
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
+from unittest import mock
 
 import torch
 import tyro
 from common.pretended_cuda import Answer
-from common.pretended_gsplat import GSPLAT, pretending_gsplat
-from pytorch_msssim import SSIM
+from common.pretended_gsplat import GSPLAT, TRITON, pretending_gsplat
 from torch import Tensor
 
+from proto_saga_ns.kernels.triton import contributions as contribution_kernels
+from proto_saga_ns.kernels.triton import door
+from proto_saga_ns.kernels.triton.sparse_channels import Lists
+from proto_saga_ns.plugin.model.image_loss import image_loss
 from proto_saga_ns.plugin.model.render import CameraView, Gaussians, render
 from proto_saga_ns.rasterize.contributions import contributions
 from proto_saga_ns.rasterize.sparse_channels import SparseChannels
@@ -28,13 +32,21 @@ from proto_saga_ns.recognition.cosine_softmax import cross_entropy
 from proto_saga_ns.recognition.votes import classify_with_votes
 
 EMBEDDING, VOTES, DEGREE = 16, 4, 3
-TAU = 10.0
+TAU, SSIM_WEIGHT = 10.0, 0.2
 LABELS_OF_A_GAUSSIAN = 2.0
 """To how many labels of a view a Gaussian contributes, on average. Made up: without data nobody knows."""
+LABELS_OF_A_TILE = 12
+"""How many labels the Gaussians of a tile vote for, on average. Made up."""
 aten = torch.ops.aten
 
 
-def main(millions: float = 3.0, width: int = 1920, height: int = 1080, masks: tuple[int, ...] = (30, 100, 300)) -> None:
+def main(
+    millions: float = 3.0,
+    width: int = 1920,
+    height: int = 1080,
+    masks: tuple[int, ...] = (30, 100, 300),
+    triton: bool = True,
+) -> None:
     """Print the table.
 
     Args:
@@ -42,9 +54,10 @@ def main(millions: float = 3.0, width: int = 1920, height: int = 1080, masks: tu
         width: of the view, pixels.
         height: of the view, pixels.
         masks: in the view; instances of the scene.
+        triton: whether Triton's kernels are taken.
     """
     meter, number = Meter(), round(1e6 * millions)
-    columns = [_peaks(meter, number, width, height, count) for count in masks]
+    columns = [_peaks(meter, number, width, height, count, triton) for count in masks]
     rows = {name: [f"{column[name]:.1f}" for column in columns] for name in columns[0]}
     print(f"`{' '.join(['python', *sys.argv])}`\n")
     print(f"| {millions:g}M Gaussians, {width}x{height}; GB | {' | '.join(f'{count} masks' for count in masks)} |")
@@ -53,22 +66,23 @@ def main(millions: float = 3.0, width: int = 1920, height: int = 1080, masks: tu
         print(f"| {name} | {' | '.join(peaks)} |")
 
 
-def _peaks(meter: Meter, number: int, width: int, height: int, masks: int) -> dict[str, float]:
-    with pretending_gsplat(WITHOUT_DATA, operations=_unknown(masks), without_data=True, watch=meter.add):
+def _peaks(meter: Meter, number: int, width: int, height: int, masks: int, triton: bool) -> dict[str, float]:
+    functions, why_not = (WITHOUT_DATA | KERNELS, None) if triton else (WITHOUT_DATA, "it is not asked for")
+    with (
+        mock.patch.object(door, "why_not", lambda gpu: why_not),
+        pretending_gsplat(functions, operations=_unknown(masks), without_data=True, watch=meter.add),
+    ):
         parameters, view = _scene(number, width, height)
         photo = torch.zeros(height, width, 3, device="cuda")
         labels = torch.zeros(height, width, dtype=torch.int32, device="cuda")
         classifier = _parameter(EMBEDDING, masks)
         votes = SparseChannels(_numbers(number, VOTES, dtype=torch.int32), _numbers(number, VOTES), masks)
-        prototypes, similarity = torch.zeros(masks, EMBEDDING), SSIM(data_range=1.0, size_average=True, channel=3)
+        prototypes = torch.zeros(masks, EMBEDDING)
 
         def step(with_masks: bool) -> None:
             seen, info = render(_gaussians(parameters), view, sh_degree=DEGREE, with_depth=False, absgrad=True)
             info["means2d"].retain_grad()
-            picture = seen.over(_numbers(3))
-            loss = (picture - photo).abs().mean() - similarity(
-                *(image.permute(2, 0, 1)[None] for image in (picture, photo))
-            )
+            loss = image_loss(seen.over(_numbers(3)), photo, SSIM_WEIGHT)
             if with_masks:
                 loss = loss + cross_entropy(seen.features, classifier, labels, TAU)[0]
             loss.backward()
@@ -193,9 +207,43 @@ def _blend_backward(*given: Any) -> tuple[Tensor | None, ...]:
     return torch.empty_like(means2d) if given[-1] else None, *found
 
 
+def _harmonics(degree: int, directions: Tensor, coefficients: Tensor, masks: None) -> Tensor:
+    return torch.empty_like(directions)
+
+
+def _harmonics_backward(bases: int, degree: int, directions: Tensor, coefficients: Tensor, *_: object) -> Any:
+    return torch.empty_like(coefficients), torch.empty_like(directions)
+
+
+def _labels_of_tiles(lists: Lists, labels: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    tiles = len(lists[0]) - 1
+    return lists[0].new_empty(tiles + 1), labels.new_empty(tiles * min(LABELS_OF_A_TILE, count))
+
+
+def _pairs(splats: Any, lists: Lists, label_map: Tensor, bits: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Lots of cells, of which half are not zero."""
+    left = round(LABELS_OF_A_GAUSSIAN * len(splats[0]))
+    while left > 0:
+        pairs = min(left, contribution_kernels.MAX_CELLS // 2)
+        cells = _numbers(2 * pairs), _numbers(2 * pairs, dtype=torch.int64)
+        yield _numbers(pairs, dtype=torch.int64), _numbers(pairs, dtype=torch.int64)
+        del cells
+        left -= pairs
+
+
 WITHOUT_DATA: dict[str, Answer] = dict(
-    zip(GSPLAT, (_project, _project_backward, _sort_into_tiles, _tile_offsets, _blend, _blend_backward), strict=True)
+    zip(
+        GSPLAT,
+        (
+            *(_project, _project_backward, _sort_into_tiles, _tile_offsets, _blend, _blend_backward),
+            *(_harmonics, _harmonics_backward),
+        ),
+        strict=True,
+    )
 )
+KERNELS: dict[str, Answer] = {name: lambda *_, **__: None for name in TRITON}
+KERNELS["proto_saga_ns.kernels.triton.sparse_channels.labels_of_tiles"] = _labels_of_tiles
+KERNELS["proto_saga_ns.kernels.triton.contributions._pairs"] = _pairs
 
 if __name__ == "__main__":
     tyro.cli(main)
