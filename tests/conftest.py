@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from jaxtyping import config as jaxtyping_config
 
 import proto_saga_ns.plugin.methods  # noqa: F401  (lets torch.load read nerfstudio's scheduler states)
 from proto_saga_ns.kernels.library import library
@@ -131,3 +132,11 @@ def fresh_library(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatc
     library.cache_clear()
     yield monkeypatch
     library.cache_clear()
+
+
+@pytest.fixture
+def unchecked_shapes() -> Iterator[None]:
+    """Lets shapes that do not fit through to the code that shall refuse them."""
+    jaxtyping_config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping_config.update("jaxtyping_disable", False)

@@ -51,6 +51,7 @@ def test_a_large_mask_of_equal_features_gives_exactly_that_feature() -> None:
 
 
 @pytest.mark.parametrize("labels", [torch.full((6, 5), 4), torch.full((6, 5), -1), torch.zeros(5, 6)])
+@pytest.mark.usefixtures("unchecked_shapes")
 def test_labels_that_do_not_fit_are_refused(labels: Tensor) -> None:
     with pytest.raises(ValueError, match="labels"):
         view_prototypes(torch.zeros(6, 5, 4), labels.int(), 3)
