@@ -28,6 +28,7 @@ test-browser: $(READY)
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/clang-format --dry-run --Werror proto_saga_ns/kernels/csrc/*
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
 # nerfstudio calls an ffmpeg on PATH; the one inside imageio-ffmpeg serves where the machine has none.

@@ -17,6 +17,7 @@ from typing import TypeVar
 
 import pytest
 import torch
+from jaxtyping import config as jaxtyping_config
 
 if not torch.cuda.is_available():
     # Triton's kernels then run in Python, on tensors of the CPU. It is read when a kernel is decorated.
@@ -136,3 +137,11 @@ def fresh_library(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatc
     library.cache_clear()
     yield monkeypatch
     library.cache_clear()
+
+
+@pytest.fixture
+def unchecked_shapes() -> Iterator[None]:
+    """Lets shapes that do not fit through to the code that shall refuse them."""
+    jaxtyping_config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping_config.update("jaxtyping_disable", False)

@@ -78,6 +78,7 @@ def test_what_is_hardly_seen_keeps_its_id_without_confidence(seed: int) -> None:
     assert torch.equal(known.seen_ids, known.ids)
 
 
+@pytest.mark.usefixtures("unchecked_shapes")
 def test_ids_and_confidences_belong_together() -> None:
     with pytest.raises(ValueError, match="3 ids, 2 confidences"):
         GaussianInstances(torch.zeros(3, dtype=torch.int32), torch.zeros(2))

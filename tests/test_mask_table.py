@@ -141,8 +141,9 @@ def test_sizes_of_members_together_count_a_view_once() -> None:
 
 
 def test_an_empty_table_has_neither_members_nor_prototypes() -> None:
-    unlabelled = pooled([(torch.randn(6, 5, DIM), torch.zeros(6, 5, dtype=torch.int64))], [torch.zeros(4)])
-    without_member = pooled([random_view(0, 3)], [torch.zeros(4)])
+    nowhere = torch.zeros(4, dtype=torch.int32)
+    unlabelled = pooled([(torch.randn(6, 5, DIM), torch.zeros(6, 5, dtype=torch.int64))], [nowhere])
+    without_member = pooled([random_view(0, 3)], [nowhere])
     for table in (MaskTable.of_views([], DIM), MaskTable.without_views(torch.zeros(0, DIM), ()), unlabelled):
         assert len(table.member) == 0
     for table in (MaskTable.of_views([], DIM), unlabelled, without_member):
@@ -169,6 +170,7 @@ def test_a_row_without_member_belongs_to_none() -> None:
         {"view_names": ("a",)},
     ],
 )
+@pytest.mark.usefixtures("unchecked_shapes")
 def test_bad_columns_are_refused(bad: dict[str, object]) -> None:
     ones = torch.ones(3, dtype=torch.int32)
     view = torch.tensor([0, 1, NO_VIEW], dtype=torch.int32)

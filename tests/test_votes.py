@@ -40,6 +40,7 @@ def test_labels_may_be_asked_for_in_any_order_and_for_some() -> None:
     assert nobody.of((2,)).dense().shape == (0, 1)
 
 
+@pytest.mark.usefixtures("unchecked_shapes")
 def test_labels_and_shares_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ValueError, match=r"labels are \(2, 3\), shares \(2, 2\)"):
         Votes(torch.zeros(2, 3, dtype=torch.int32), torch.zeros(2, 2))
@@ -51,7 +52,7 @@ def test_the_largest_counts_become_shares(gaussians: int, labels: int, top: int,
     generator = torch.Generator().manual_seed(seed)
     counts = torch.randint(-3, 4, (gaussians, labels + 1), generator=generator).clamp_min(0)  # with equal ones
     rows, columns = counts.nonzero(as_tuple=True)
-    found = Votes.largest(Contributions(rows, columns, counts[rows, columns]), gaussians, top, 0.3)
+    found = Votes.largest(Contributions(rows, columns, counts[rows, columns].double()), gaussians, top, 0.3)
     assert found.prototype_weight == 0.3 and found.top == top and len(found) == gaussians
     for row, own, shares in zip(counts.tolist(), found.labels.tolist(), found.shares.tolist(), strict=True):
         ranked = sorted((label for label in range(1, labels + 1) if row[label]), key=lambda t: (-row[t], t))[:top]
@@ -191,6 +192,7 @@ def test_without_prototypes_votes_decide_and_ties_go_to_the_lower_label() -> Non
     torch.testing.assert_close(confidence, voted * votes.amax(dim=-1) / (votes.sum(dim=-1) + DOUBT))
 
 
+@pytest.mark.usefixtures("unchecked_shapes")
 def test_votes_of_another_view_or_other_prototypes_are_refused() -> None:
     view = rendered_view(0, 5)
     for features, alpha, prototypes in (

@@ -31,7 +31,7 @@ class Association:
         levels: of parts and groups of the instances; None if the strategy finds none.
     """
 
-    instance_of_mask: list[Int32[np.ndarray, " L+1"]]
+    instance_of_mask: list[Int32[np.ndarray, " _labels"]]
     n_views: Int[np.ndarray, " T"]
     gaussian_sets: tuple[Int[np.ndarray, " E"], Int[np.ndarray, " E"]]
     votes: Votes | None = None
@@ -76,7 +76,7 @@ def associate(
 
 
 def apply_association(
-    label_map: Int[np.ndarray, "H W"], instance_of_mask: Int32[np.ndarray, " L+1"]
+    label_map: Int[np.ndarray, "H W"], instance_of_mask: Int32[np.ndarray, " labels"]
 ) -> Int32[np.ndarray, "H W"]:
     """The consistent label map of a view."""
     return instance_of_mask[label_map]
@@ -84,7 +84,7 @@ def apply_association(
 
 def ground_truth_association(
     label_map: Int[np.ndarray, "H W"], truth: Int[np.ndarray, "H W"]
-) -> Int32[np.ndarray, " L+1"]:
+) -> Int32[np.ndarray, " labels"]:
     """The true instance that most pixels of each mask belong to: no association of these masks can do better."""
     labels = int(label_map.max()) + 1
     table = np.zeros((labels, int(truth.max()) + 1), dtype=np.int64)
@@ -98,7 +98,7 @@ def ground_truth_association(
 class _Found:
     """Instances before those of too few views are dropped; numbered from 0, NOBODY for none."""
 
-    instance_of_mask: Sequence[Int32[np.ndarray, " L+1"]]
+    instance_of_mask: Sequence[Int32[np.ndarray, " _labels"]]
     num_instances: int
     gaussian_sets: tuple[Int[np.ndarray, " E"], Int[np.ndarray, " E"]]
 
@@ -113,7 +113,7 @@ def _by_memory_bank(
     """
     bank = MemoryBank(len(means), options)
     founding = True
-    found: dict[int, Int32[np.ndarray, " L+1"]] = {}
+    found: dict[int, Int32[np.ndarray, " _labels"]] = {}
     for index in progress(_view_order(means, views, options)):
         view = views[index]
         masks, gaussians = claims(means, embeddings, view, tau, options)

@@ -33,7 +33,7 @@ class MaskTracks:
             some mask claims the Gaussian; one for each pair.
     """
 
-    track_of_mask: list[Int32[np.ndarray, " L+1"]]
+    track_of_mask: list[Int32[np.ndarray, " _labels"]]
     n_views: Int[np.ndarray, " T"]
     gaussian_sets: tuple[Int[np.ndarray, " E"], Int[np.ndarray, " E"]]
     is_own: Bool[np.ndarray, " E"]
@@ -84,7 +84,7 @@ def join_tracks(tracks: MaskTracks, bank: MemoryBank) -> Int32[np.ndarray, " T"]
     return instances
 
 
-def look_numbered_per_view(ids: Sequence[Int[np.ndarray, " L"]]) -> bool:
+def look_numbered_per_view(ids: Sequence[Int[np.ndarray, " _L"]]) -> bool:
     """Whether masks look as if each view numbered its own: ids 1..L without gaps in over 90 % of views with masks.
 
     No proof: if every view shows everything, consistent ids look like this too.
@@ -97,7 +97,7 @@ def look_numbered_per_view(ids: Sequence[Int[np.ndarray, " L"]]) -> bool:
     return without_gaps > 0.9 * len(views)
 
 
-def _ids_of_labels(view: View) -> Int[np.ndarray, " L+1"]:
+def _ids_of_labels(view: View) -> Int[np.ndarray, " labels"]:
     """Id of each label up to the highest that has a pixel; 0 for label 0 and labels without a pixel."""
     shown = torch.bincount(view.label_map.reshape(-1).long()).cpu().numpy() > 0
     if view.mask_ids is None or len(view.mask_ids) < len(shown) - 1:
@@ -106,7 +106,7 @@ def _ids_of_labels(view: View) -> Int[np.ndarray, " L+1"]:
     return np.where(shown, np.concatenate([[0], view.mask_ids[: len(shown) - 1]]), 0).astype(np.int64)
 
 
-def _views_of_tracks(tracks: Sequence[Int32[np.ndarray, " L+1"]], num_tracks: int) -> Bool[np.ndarray, "T V"]:
+def _views_of_tracks(tracks: Sequence[Int32[np.ndarray, " _labels"]], num_tracks: int) -> Bool[np.ndarray, "T V"]:
     shown = np.zeros((num_tracks, len(tracks)), dtype=bool)
     for index, view in enumerate(tracks):
         shown[view[view != NOBODY], index] = True

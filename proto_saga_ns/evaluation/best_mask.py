@@ -112,7 +112,7 @@ class BestMaskProtocol:
             tracks=tracks,
         )
 
-    def _best_track(self, id: int, scores: Sequence[Float[np.ndarray, "G P 4"]]) -> int | None:
+    def _best_track(self, id: int, scores: Sequence[Float[np.ndarray, "_G _P 4"]]) -> int | None:
         """The predicted id whose IoU, summed over the frames with the object, is highest; None if all are 0."""
         sums: dict[int, Float[np.ndarray, " 4"]] = {}
         for table, frame in zip(self._tables, scores, strict=True):

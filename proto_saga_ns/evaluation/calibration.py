@@ -76,7 +76,7 @@ class Reliability:
 
 def bin_sums(
     confidence: Float[np.ndarray, " N"], group: Int[np.ndarray, " N"], groups: int, bins: int = BINS
-) -> Float[np.ndarray, "groups bins 3"]:
+) -> Float[np.ndarray, "{groups} {bins} 3"]:
     """Number, sum of confidence and sum of its squares of the claims of each group in each bin.
 
     Args:
@@ -88,7 +88,7 @@ def bin_sums(
     values = confidence.astype(np.float64).clip(0, 1)
     cells = group * bins + np.minimum((values * bins).astype(np.int64), bins - 1)
     sums = [np.bincount(cells, weights, groups * bins) for weights in (np.ones_like(values), values, values**2)]
-    return np.stack(sums, axis=-1).reshape(groups, bins, 3)
+    return np.stack(sums, axis=-1, dtype=np.float64).reshape(groups, bins, 3)  # counts of nothing are integers
 
 
 class CalibrationProtocol:

@@ -33,11 +33,11 @@ def channels_struct(labels: Int32[Tensor, "N F"], values: Float32[Tensor, "N F"]
 
 def place(
     channels: ctypes.Structure,
-    offsets: Int64[Tensor, " tiles+1"],
+    offsets: Int64[Tensor, " offsets"],
     entries: Int32[Tensor, " E"],
     width: int,
     height: int,
-) -> Int64[Tensor, " tiles+1"]:
+) -> Int64[Tensor, " offsets"]:
     """Number of labels in the tiles before each tile, and at the end in all; arguments as in ``rasterize.blend``."""
     starts = torch.empty(len(offsets), dtype=torch.int64)
     library().splat_place_channels(

@@ -30,7 +30,7 @@ class _View(ctypes.Structure):
 def classify(
     features: Float32[Tensor, "H W D"],
     alpha: Float32[Tensor, "H W"],
-    votes: tuple[Int64[Tensor, " tiles+1"], Int32[Tensor, " L"], Float32[Tensor, " V"]],
+    votes: tuple[Int64[Tensor, " starts"], Int32[Tensor, " L"], Float32[Tensor, " V"]],
     weights: Float32[Tensor, "T D"],
     groups: Int32[Tensor, " T"] | None,
     *,

@@ -148,7 +148,7 @@ def _keep_visible(
     return ids[labels]
 
 
-def _count(labels: Int[np.ndarray, "H W"], num_labels: int) -> Int[np.ndarray, " num_labels+1"]:
+def _count(labels: Int[np.ndarray, "H W"], num_labels: int) -> Int[np.ndarray, " {num_labels}+1"]:
     return np.bincount(labels.reshape(-1), minlength=num_labels + 1)
 
 

@@ -34,7 +34,7 @@ _DOWNSCALED = re.compile(r"(.+)_\d+")
 class LabelMapCheck:
     """What a look at every label map found; the lists are parallel to the views."""
 
-    ids: list[Int32[np.ndarray, " L"]]
+    ids: list[Int32[np.ndarray, " _L"]]
     """ids in each view's file, ascending; empty without a file"""
     labelled: list[float]
     """share of labelled pixels; 0 without a file"""
@@ -189,7 +189,9 @@ def check_label_maps(mask_paths: Sequence[Path | None], image_paths: Sequence[Pa
     return LabelMapCheck(ids, labelled, (total - bodies) / max(total, 1))
 
 
-def amid_others(labels: Int32[np.ndarray, "H W"]) -> Int32[np.ndarray, "h w"]:
+def amid_others(
+    labels: Int32[np.ndarray, "H W"],
+) -> Int32[np.ndarray, "{max(0,labels.shape[0]-2)} {max(0,labels.shape[1]-2)}"]:
     """The pixels whose eight neighbours have the same id, in an image without its border; 0 elsewhere."""
     rows = (labels[:-2] == labels[1:-1]) & (labels[1:-1] == labels[2:])
     columns = (labels[:, :-2] == labels[:, 1:-1]) & (labels[:, 1:-1] == labels[:, 2:])

@@ -79,18 +79,18 @@ def pose_distances(cameras: Sequence[Camera]) -> Float[np.ndarray, "N N"]:
     return total
 
 
-def neighbours_by_pose(cameras: Sequence[Camera], count: int) -> list[Int[np.ndarray, " K"]]:
+def neighbours_by_pose(cameras: Sequence[Camera], count: int) -> list[Int[np.ndarray, " _K"]]:
     """For every view, the other views that see most alike by ``pose_distances``, the closest first: ``count`` of
     them, or all others if they are fewer."""
     return [_best(-row, view, count) for view, row in enumerate(pose_distances(cameras))]
 
 
-def neighbour_pairs(neighbours: Sequence[Int[np.ndarray, " K"]]) -> list[tuple[int, int]]:
+def neighbour_pairs(neighbours: Sequence[Int[np.ndarray, " _K"]]) -> list[tuple[int, int]]:
     """Every pair of neighbours once, as (smaller, larger) index, sorted."""
     return sorted({(min(a, int(b)), max(a, int(b))) for a, found in enumerate(neighbours) for b in found})
 
 
-def spanning_tree(affinity: Float[np.ndarray, "N N"]) -> ViewForest:
+def spanning_tree(affinity: Float[np.ndarray, "N N"] | Int[np.ndarray, "N N"]) -> ViewForest:
     """The order in which to visit views: along the maximum spanning tree of their affinities.
 
     It begins with the view that needs the fewest steps to all others, so that few errors add up (of equals the one of

@@ -90,7 +90,9 @@ def _triangulate(
     points = closest_points(tracks, cameras)
     errors, depths = reprojection(points, tracks, cameras)
     bad = (errors > options.max_error_px) | (depths <= 0)
-    good = (tracks.sums(bad.astype(np.int64)) == 0) & (viewing_angles(points, tracks, cameras) >= options.min_angle_deg)
+    good = (tracks.sums(bad.astype(np.float64)) == 0) & (
+        viewing_angles(points, tracks, cameras) >= options.min_angle_deg
+    )
     return points[good], tracks.select_tracks(good)
 
 

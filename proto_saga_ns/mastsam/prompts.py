@@ -68,8 +68,8 @@ class Prompter(Protocol):
 
     def masks_of(
         self,
-        groups: Sequence[Float[np.ndarray, "K 2"]],
-        labels: Sequence[Int[np.ndarray, " K"] | None] | None = None,
+        groups: Sequence[Float[np.ndarray, "_K 2"]],
+        labels: Sequence[Int[np.ndarray, " _K"] | None] | None = None,
     ) -> list[PromptedMask]:
         """The masks of several things, each of its own points, as ``mask_of`` finds them, in the order of the groups.
 
@@ -130,8 +130,8 @@ class SamPrompter:
 
     def masks_of(
         self,
-        groups: Sequence[Float[np.ndarray, "K 2"]],
-        labels: Sequence[Int[np.ndarray, " K"] | None] | None = None,
+        groups: Sequence[Float[np.ndarray, "_K 2"]],
+        labels: Sequence[Int[np.ndarray, " _K"] | None] | None = None,
     ) -> list[PromptedMask]:
         if self._frame is None or self._predictor is None:
             raise RuntimeError("set a frame before asking for masks")

@@ -32,9 +32,9 @@ class Votes:
     """
 
     instances: Int[np.ndarray, " I"]
-    counts: Int[np.ndarray, "I L+1"]
+    counts: Int[np.ndarray, "I labels"]
 
-    def winners(self, min_points: int, min_share: float) -> Int32[np.ndarray, " L+1"]:
+    def winners(self, min_points: int, min_share: float) -> Int32[np.ndarray, " labels"]:
         """The instance with the most points in each mask; 0 if these are fewer than ``min_points``, or than
         ``min_share`` of all points in the mask. Of equals the older instance wins."""
         if len(self.instances) == 0:
@@ -66,13 +66,13 @@ def masks_under(points: CarriedPoints, masks: Int[np.ndarray, "H W"]) -> Int[np.
 
 
 def tell_apart(
-    instance_of_mask: Int32[np.ndarray, " L+1"],
+    instance_of_mask: Int32[np.ndarray, " labels"],
     votes: Votes,
     points: CarriedPoints,
     masks: Int[np.ndarray, "H W"],
     min_points: int,
     min_share: float,
-) -> Int32[np.ndarray, " L+1"]:
+) -> Int32[np.ndarray, " labels"]:
     """Take an instance from masks that most earlier frames knew as masks of their own.
 
     Where one frame has merged two objects, both masks of the next one win the same instance. The mask with more of
@@ -93,12 +93,12 @@ def tell_apart(
 
 
 def guess_by_position(
-    instance_of_mask: Int32[np.ndarray, " L+1"],
+    instance_of_mask: Int32[np.ndarray, " labels"],
     guesses: CarriedPoints,
     masks: Int[np.ndarray, "H W"],
     areas: Mapping[int, float],
     min_share: float,
-) -> Int32[np.ndarray, " L+1"]:
+) -> Int32[np.ndarray, " labels"]:
     """Instances for masks that have none, by where their surroundings went (``carried.interpolate``).
 
     An instance that no mask has won may be in a mask that holds enough of its guessed points, as seen from an earlier
@@ -169,7 +169,7 @@ def _alike(size: Any, other: float) -> bool:
     return size < _ALIKE * other and other < _ALIKE * size
 
 
-def _main_sources(points: CarriedPoints, masks: Int[np.ndarray, "H W"], num_masks: int) -> Int[np.ndarray, "F L+1"]:
+def _main_sources(points: CarriedPoints, masks: Int[np.ndarray, "H W"], num_masks: int) -> Int[np.ndarray, "F labels"]:
     """For each earlier frame the mask that most points of each mask came from; 0 = none."""
     under = masks_under(points, masks)
     result = np.zeros((int(points.frames.max(initial=-1)) + 1, num_masks), np.int64)

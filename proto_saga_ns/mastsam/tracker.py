@@ -134,7 +134,7 @@ def _vote(
     return placed[masks]
 
 
-def _voters(points: CarriedPoints, masks: Int32[np.ndarray, "H W"], per_mask: int) -> Int32[np.ndarray, " K"]:
+def _voters(points: CarriedPoints, masks: Int32[np.ndarray, "H W"], per_mask: int) -> Int[np.ndarray, " K"]:
     """Representatives of each mask among the points of each earlier frame."""
     under = masks_under(points, masks)
     return representatives(points.xy, points.frames * (int(masks.max(initial=0)) + 1) + under, per_mask)

@@ -43,7 +43,7 @@ class Tracks:
         """Row of the first observation of each track."""
         return np.flatnonzero(np.diff(self.track, prepend=-1))
 
-    def sums(self, values: Float[np.ndarray, "O ..."]) -> Float[np.ndarray, "T ..."]:
+    def sums(self, values: Float[np.ndarray, " O *each"]) -> Float[np.ndarray, " T *each"]:
         """Sums of something over the observations of each track."""
         return np.add.reduceat(values, self.starts) if len(values) else values
 
@@ -139,7 +139,7 @@ def _unite(
 
 def _all_ends(
     pairs: Iterable[tuple[int, int, Matches]],
-) -> tuple[Int[np.ndarray, " 2*M"], Float[np.ndarray, "2*M 2"], Float[np.ndarray, " M"]]:
+) -> tuple[Int[np.ndarray, " E"], Float[np.ndarray, "E 2"], Float[np.ndarray, " M"]]:
     """View and point of both ends of every match, those of one match after one another; and confidences."""
     views, points = [np.zeros(0, np.int64)], [np.zeros((0, 2), np.float32)]
     confidence = [np.zeros(0, np.float32)]

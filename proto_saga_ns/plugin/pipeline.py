@@ -128,7 +128,7 @@ class ProtoSagaPipeline(VanillaPipeline):
 
 
 def check_classifiers(
-    config: ProtoSagaModelConfig, ids_per_view: Sequence[Int[np.ndarray, " L"]], trusted: bool
+    config: ProtoSagaModelConfig, ids_per_view: Sequence[Int[np.ndarray, " _L"]], trusted: bool
 ) -> None:
     """See whether the classifiers that are asked for can be trained on these masks.
 

@@ -23,7 +23,7 @@ def rasterization(
     quats: Float[Tensor, "N 4"],
     scales: Float[Tensor, "N 3"],
     opacities: Float[Tensor, " N"],
-    colors: Float[Tensor, ...],
+    colors: Float[Tensor, "N X"] | Float[Tensor, "N K 3"] | Float[Tensor, "C N X"],
     viewmats: Float[Tensor, "C 4 4"],
     Ks: Float[Tensor, "C 3 3"],
     width: int,
@@ -47,7 +47,7 @@ def rasterization(
     *,
     sparse: SparseChannels | None = None,
     backend: Literal["auto", "reference"] = "auto",
-) -> tuple[Float[Tensor, "C H W X"], Float[Tensor, "C H W 1"], dict[str, Any]]:
+) -> tuple[Float[Tensor, "C {height} {width} Y"], Float[Tensor, "C {height} {width} 1"], dict[str, Any]]:
     """Render N Gaussians into C views, differentiably, with the arguments and results of gsplat 1.4.
 
     Args:

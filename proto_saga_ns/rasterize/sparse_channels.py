@@ -83,7 +83,7 @@ class TiledChannels:
         height: of the view in pixels.
     """
 
-    starts: Int64[Tensor, " tiles+1"]
+    starts: Int64[Tensor, " starts"]
     labels: Int32[Tensor, " L"]
     values: Float32[Tensor, " V"]
     count: int

@@ -115,7 +115,7 @@ def _clusters(
     vectors: Float[Tensor, "N D"],
     unit: Float[np.ndarray, "M D"],
     usable: Int64[np.ndarray, " M"],
-    found: Int64[np.ndarray, " M"],
+    found: Int[np.ndarray, " M"],
 ) -> Clusters:
     """Means and assignment of the clusters that ``found`` names; negative ones are noise."""
     names, members = np.unique(found[found >= 0], return_inverse=True)

@@ -31,13 +31,13 @@ NO_VIEW = -1
 
 @torch.no_grad()
 def classify(
-    features: Float[Tensor, "H W D"],
+    features: Float[Tensor, "*shape D"],
     prototypes: Float[Tensor, "T D"],
-    alpha: Float[Tensor, "H W"],
+    alpha: Float[Tensor, "*shape"],
     tau: float = DEFAULT_TAU,
     min_alpha: float = DEFAULT_MIN_ALPHA,
     groups: Int[Tensor, " T"] | None = None,
-) -> tuple[Int32[Tensor, "H W"], Float[Tensor, "H W"]]:
+) -> tuple[Int32[Tensor, "*shape"], Float[Tensor, "*shape"]]:
     """Give each pixel the instance whose prototype has the highest cosine with its feature (Eq. 19).
 
     Memory beyond the results is bounded, whatever the number of instances.
@@ -195,7 +195,7 @@ class MaskTable:
                 views[member].add(view)
         return {member: (pixels[member], frozenset(views[member] - {NO_VIEW})) for member in self.ids}
 
-    def member_of_mask(self) -> dict[str, Int32[Tensor, " L+1"]]:
+    def member_of_mask(self) -> dict[str, Int32[Tensor, " _labels"]]:
         """For each view by name, the member of each label; entry 0 is 0."""
         tables = {}
         for number, name in enumerate(self.view_names):

@@ -52,7 +52,7 @@ class SharedClassifier:
 def train_shared_classifier(
     render_features: Callable[[int, Tensor], Tensor],
     embeddings: Float[Tensor, "N D"],
-    label_maps: Sequence[Int[Tensor, "H W"]],
+    label_maps: Sequence[Int[Tensor, "_H _W"]],
     num_instances: int,
     options: TrainingOptions = TrainingOptions(),
     on_step: Callable[[int], None] | None = None,

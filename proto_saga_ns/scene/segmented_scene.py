@@ -235,7 +235,7 @@ class SegmentedScene:
         votes: BlendedChannels | Float[Tensor, "*shape P"] | None = None,
     ) -> tuple[Int32[Tensor, "*shape"], Float[Tensor, "*shape"]]:
         """The same for members instead of instances."""
-        owners = torch.tensor([self.owners.get(member, member) for member in self.masks.ids])
+        owners = torch.tensor([self.owners.get(member, member) for member in self.masks.ids], dtype=torch.int64)
         settings = (self.prototypes, alpha, self.tau, self.min_alpha, owners)
         if votes is None:
             rows, confidence = classify(features, *settings)
@@ -262,7 +262,7 @@ class SegmentedScene:
         features: Float[Tensor, "*shape D"],
         alpha: Float[Tensor, "*shape"],
         votes: BlendedChannels | Float[Tensor, "*shape P"] | None = None,
-    ) -> Float[Tensor, "*shape T"]:
+    ) -> Float[Tensor, "*shape {len(self.ids)}"]:
         """Probability of each instance, in the order of ``ids``; what ``segment`` gives is that of the winner.
 
         All are 0 where too little light is stopped.

@@ -20,7 +20,7 @@ def test_truth_that_differs_by_its_ids_alone_looks_like_the_instances(trained_ru
     labels = {path.stem: segment_view(run.model, run.scene, camera).labels for path, camera, _ in run.cameras("test")}
     other_ids = np.random.default_rng(0).permutation(np.arange(1, 200))
     for stem, found in labels.items():
-        write_label_map(tmp_path / "truth" / f"{stem}.png", np.concatenate([[0], other_ids])[found].astype(np.uint16))
+        write_label_map(tmp_path / "truth" / f"{stem}.png", np.concatenate([[0], other_ids])[found].astype(np.int32))
     write_demo_views(run, tmp_path / "truth", tmp_path / "out", rows=1)
     assert {path.stem for path in (tmp_path / "out" / "views").iterdir()} == {*labels}
     for stem, found in labels.items():

@@ -70,7 +70,7 @@ def test_renumbering_changes_nothing(
 def test_a_calibrated_confidence_has_nearly_no_error() -> None:
     generator = np.random.default_rng(0)
     confidence = generator.random(200_000)
-    right = generator.random(200_000) < confidence
+    right = (generator.random(200_000) < confidence).astype(int)
     assert reliability_of(confidence, right).expected_calibration_error < 0.01
     # Mean of c (1 - c) over [0, 1].
     assert reliability_of(confidence, right).brier == pytest.approx(1 / 6, abs=0.01)
@@ -100,8 +100,12 @@ def test_a_smaller_prediction_is_resized() -> None:
     truth, small = np.ones((4, 6), np.int32), np.full((2, 3), 5)
     found = evaluate([(truth, small, np.full((2, 3), 0.9))], {1: 5})
     assert found.counts.sum() == 24 and found.expected_calibration_error == pytest.approx(0.1)
+
+
+@pytest.mark.usefixtures("unchecked_shapes")
+def test_a_confidence_of_another_size_is_refused() -> None:
     with pytest.raises(ValueError, match="confidence is"):
-        evaluate([(truth, small, np.ones((4, 6)))], {})
+        evaluate([(np.ones((4, 6), np.int32), np.full((2, 3), 5), np.ones((4, 6)))], {})
 
 
 def test_a_diagram_has_a_column_for_each_entry() -> None:

@@ -132,6 +132,7 @@ def test_figures_are_percentages() -> None:
     assert figures["instances without void (predicted)"] == 1
 
 
+@pytest.mark.usefixtures("unchecked_shapes")
 def test_bad_input_is_refused() -> None:
     with pytest.raises(ProtoSagaError, match="no frame"):
         InstanceProtocol().result()

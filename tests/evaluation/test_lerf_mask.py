@@ -68,6 +68,7 @@ def test_a_share_of_just_the_least_is_not_enough() -> None:
     assert covered_instances(labels, np.arange(10)[None] < 6, 0.5) == (3,)
 
 
+@pytest.mark.usefixtures("unchecked_shapes")
 def test_what_is_no_view_is_refused() -> None:
     labels, mask = np.zeros((2, 3), np.int32), np.zeros((2, 3), bool)
     for bad in ((labels, mask.T), (labels, labels), (labels - 1, mask), (labels[0], mask[0])):

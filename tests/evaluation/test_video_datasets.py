@@ -86,7 +86,7 @@ def test_mose(mose: Path) -> None:
 def test_annotations_are_read_by_index(davis: Path, tmp_path: Path) -> None:
     bear, _ = find_sequences(davis)
     for frame in bear.frames:
-        write_label_map(tmp_path / "maps" / f"{frame.stem}.png", LABELS * 40)
+        write_label_map(tmp_path / "maps" / f"{frame.stem}.png", LABELS.astype(np.int32) * 40)
     result = evaluate_best_masks(tmp_path / "maps", bear.annotations)
     assert result.tracks == {1: 40, 2: 80} and result.best[0] == 1.0
 

@@ -90,6 +90,7 @@ def test_a_quaternion_without_direction_is_the_identity() -> None:
     "wrong",
     [{"means": torch.zeros(3, 3)}, {"opacity_logits": torch.zeros(4, 1)}, {"harmonics": torch.zeros(4, 5, 3)}],
 )
+@pytest.mark.usefixtures("unchecked_shapes")
 def test_shapes_are_checked(wrong: dict[str, torch.Tensor]) -> None:
     with pytest.raises(ValueError, match="harmonics"):
         replace(random_splat(4), **wrong)

@@ -47,6 +47,7 @@ def classify(features: torch.Tensor, alpha: torch.Tensor, weights: torch.Tensor,
         lambda: spherical_harmonics(1, f(5, 3), f(4, 4, 3)),
     ],
 )
+@pytest.mark.usefixtures("unchecked_shapes")
 def test_what_does_not_fit_is_refused(call: Callable[[], object]) -> None:
     with pytest.raises(ValueError, match=r"expected|does not fit"):
         call()

@@ -159,6 +159,7 @@ def test_patches_of_transposed_masks_are_the_same():
     np.testing.assert_array_equal(labels, mask)
 
 
+@pytest.mark.usefixtures("unchecked_shapes")
 def test_bad_input_is_refused():
     masks = np.ones((2, 3, 4), bool)
     with pytest.raises(ValueError, match="M scores"):

@@ -172,7 +172,7 @@ def test_ids_that_are_no_more_than_lines_are_counted(images):
 
 
 def test_pixels_amid_others_of_their_id_are_those_that_an_erosion_leaves():
-    labels = np.random.default_rng(0).integers(0, 2, (30, 40)).repeat(2, 0).repeat(3, 1)
+    labels = np.random.default_rng(0).integers(0, 2, (30, 40), np.int32).repeat(2, 0).repeat(3, 1)
     windows = np.lib.stride_tricks.sliding_window_view(labels, (3, 3))
     same = (windows == windows[..., 1:2, 1:2]).all((-1, -2))
     np.testing.assert_array_equal(amid_others(labels), np.where(same, labels[1:-1, 1:-1], 0))

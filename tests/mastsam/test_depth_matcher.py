@@ -81,6 +81,7 @@ def test_depth_looks_away():
     assert len(DepthMatcher().match(rendered("a", (0, 0, 0)), other)) == 0
 
 
+@pytest.mark.usefixtures("unchecked_shapes")
 def test_depth_says_what_is_missing():
     whole = rendered("whole", (0, 0, 0))
     cases = {

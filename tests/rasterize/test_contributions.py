@@ -132,6 +132,7 @@ def test_nothing_to_see_contributes_nothing(backend: Any) -> None:
         assert len(contribute(empty, labels, backend=backend).weights) == 0
 
 
+@pytest.mark.usefixtures("unchecked_shapes")
 def test_what_does_not_fit_is_refused() -> None:
     scene, labels = random_scene(), random_labels(SIZE, 3)
     with pytest.raises(ProtoSagaError, match="label_map"):

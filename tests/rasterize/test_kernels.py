@@ -215,6 +215,7 @@ def test_nan_and_infinity_are_named(name: str, value: float) -> None:
 
 
 @pytest.mark.parametrize("name", ["means", "quats", "scales", "opacities", "colors", "viewmats", "Ks"])
+@pytest.mark.usefixtures("unchecked_shapes")
 def test_shapes_that_do_not_fit_are_named(name: str) -> None:
     scene = random_scene()
     scene[name] = scene[name][:, :-1] if scene[name].dim() > 1 and name != "colors" else scene[name][:-1]
@@ -246,6 +247,7 @@ def test_types_that_differ_are_named(name: str) -> None:
         rasterization(**scene, width=37, height=29)
 
 
+@pytest.mark.usefixtures("unchecked_shapes")
 def test_backgrounds_and_cameras_are_counted() -> None:
     scene = random_scene()
     with pytest.raises(ProtoSagaError, match="backgrounds"):

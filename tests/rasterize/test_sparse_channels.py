@@ -145,6 +145,7 @@ def test_some_gaussians_keep_their_channels() -> None:
     assert torch.equal(sparse[keep].dense(), sparse.dense()[keep])
 
 
+@pytest.mark.usefixtures("unchecked_shapes")
 def test_channels_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ProtoSagaError, match="sparse of 59 Gaussians, means of 60"):
         blended(random_scene(), random_channels(59, 3))

@@ -88,7 +88,7 @@ def test_names_follow() -> None:
     assert merged(chair, (2, 3)).names == {1: "chair"}
     assert merged(scene, (1, 2)).names == {}
     assert absorbed(lamp, {2: 1}).names == {} and absorbed(lamp, {3: 2}).names == {2: "lamp"}
-    table, new_id = split(merged(renamed(lamp, 1, "chair"), (1, 2)), 1, torch.eye(4)[:2], EMBEDDINGS)
+    table, new_id = split(merged(renamed(lamp, 1, "chair"), (1, 2)), 1, torch.eye(4)[:2], EMBEDDINGS[:, :4])
     assert new_id == 2 and table.names == {1: "chair"}
 
 
@@ -127,7 +127,7 @@ def test_a_point_of_each_splits_what_was_merged(lengths: list[float], order: lis
     together = merged(before, (first, second))
     (kept,) = {*together.ids} & {first, second}
     directions = torch.eye(4)[[first - 1, second - 1]] + 0.2
-    after, new_id = split(together, kept, directions * torch.tensor(lengths[:2])[:, None], EMBEDDINGS)
+    after, new_id = split(together, kept, directions * torch.tensor(lengths[:2])[:, None], EMBEDDINGS[:, :4])
     assert {kept, new_id} == {first, second}
     assert same_segmentation(replace(after, names={}), replace(before, names={}))
 

@@ -98,10 +98,10 @@ class RememberedViews:
 
 def survey(
     views: BlendedViews, num_gaussians: int, progress: Progress = iter
-) -> tuple[Int[np.ndarray, " N"], list[Int[np.ndarray, " L+1"]]]:
+) -> tuple[Int[np.ndarray, " N"], list[Int[np.ndarray, " _labels"]]]:
     """What each Gaussian contributes to all views together, and what each label of each view gets, in units."""
     total = np.zeros(num_gaussians, dtype=np.int64)
-    of_labels: list[Int[np.ndarray, " L+1"]] = [np.zeros(0, dtype=np.int64)] * len(views)
+    of_labels: list[Int[np.ndarray, " _labels"]] = [np.zeros(0, dtype=np.int64)] * len(views)
     for index in progress(range(len(views))):
         view = views[index]
         np.add.at(total, view.gaussians, view.units)
@@ -130,7 +130,7 @@ class PackedContributions:
     """
 
     first: int
-    gaps: UInt[np.ndarray, " E-1"]
+    gaps: UInt[np.ndarray, " gaps"]
     labels: UInt[np.ndarray, " E"]
     weights: Float[np.ndarray, " E"]
 

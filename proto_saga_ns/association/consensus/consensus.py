@@ -109,7 +109,7 @@ def group_gaussians(
     return find_atoms(means, embeddings, weights, count, options.atom_seed)
 
 
-def suggested_atoms(of_labels: Sequence[Int[np.ndarray, " L+1"]]) -> int:
+def suggested_atoms(of_labels: Sequence[Int[np.ndarray, " _labels"]]) -> int:
     """As many atoms as make an atom that all views show half as large as a small mask.
 
     Small is the tenth percentile: what is smaller is ragged or a fragment. An atom that covers more than one object

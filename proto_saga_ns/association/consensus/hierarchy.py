@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int, Int32, Shaped
+from jaxtyping import Bool, Float, Int, Int32, Shaped, UInt
 from scipy.sparse import csr_array
 
 from proto_saga_ns.association.consensus.agreement import UNSEEN, count_agreement, mask_of_atoms
@@ -170,8 +170,8 @@ class _Cluster:
 
 def _parts(
     tree: ShareTree,
-    same: Int[np.ndarray, "A A"],
-    both: Int[np.ndarray, "A A"],
+    same: UInt[np.ndarray, "A A"],
+    both: UInt[np.ndarray, "A A"],
     weights: Int[np.ndarray, " A"],
     required: int,
 ) -> list[Part]:
@@ -196,7 +196,7 @@ def _is_border(one: _Cluster, other: _Cluster, same: float, both: float, require
     return both - same >= required * pairs and both - same >= CONTRAST * looseness * both
 
 
-def _absorbed(one: _Cluster, other: _Cluster, same: Int[np.ndarray, "A A"], both: Int[np.ndarray, "A A"]) -> _Cluster:
+def _absorbed(one: _Cluster, other: _Cluster, same: UInt[np.ndarray, "A A"], both: UInt[np.ndarray, "A A"]) -> _Cluster:
     """The only part of ``one`` added to the part of ``other`` that it holds together with best."""
     (part,) = one.parts
     sums = np.array(

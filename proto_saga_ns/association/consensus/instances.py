@@ -33,8 +33,8 @@ class MaskOwners:
         purity: share of the mask's weight that lies in its instance; 0 where there is none.
     """
 
-    instance: Int[np.ndarray, " L+1"]
-    purity: Float[np.ndarray, " L+1"]
+    instance: Int[np.ndarray, " labels"]
+    purity: Float[np.ndarray, " labels"]
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,8 @@ class Instances:
     """
 
     of_cluster: Int32[np.ndarray, " C"]
-    of_mask: list[Int32[np.ndarray, " L+1"]]
-    purity: list[Float[np.ndarray, " L+1"]]
+    of_mask: list[Int32[np.ndarray, " _labels"]]
+    purity: list[Float[np.ndarray, " _labels"]]
     support: Int[np.ndarray, " T"]
     visible: Int[np.ndarray, " T"]
 
@@ -79,7 +79,7 @@ def find_instances(
     return Instances(of_cluster, of_mask, purity, support[clusters], visible[clusters])
 
 
-def owners(weights: Int[np.ndarray, "C L+1"], allowed: Bool[np.ndarray, " C"]) -> MaskOwners:
+def owners(weights: Int[np.ndarray, "C labels"], allowed: Bool[np.ndarray, " C"]) -> MaskOwners:
     """The allowed cluster in which most of each mask lies, the first of equals."""
     count = weights.shape[1]
     best = np.full(count, -1)
@@ -109,7 +109,7 @@ def _support(found: Iterable[MaskOwners], count: int, pure: float) -> Int[np.nda
 
 def _assigned(
     weights: Sequence[csr_array], clusters: Int[np.ndarray, " T"], count: int
-) -> tuple[Int32[np.ndarray, " C"], list[Int32[np.ndarray, " L+1"]], list[Float[np.ndarray, " L+1"]]]:
+) -> tuple[Int32[np.ndarray, " C"], list[Int32[np.ndarray, " _labels"]], list[Float[np.ndarray, " _labels"]]]:
     """Number the clusters from 1, and give all masks to them."""
     number = np.zeros(count + 1, dtype=np.int32)  # one more, for no instance (-1)
     number[clusters] = np.arange(1, len(clusters) + 1)
@@ -141,7 +141,7 @@ def self_agreement(views: Sequence[csr_array], instance_of_atom: Int[np.ndarray,
     return (_mean(of_masks) + _mean(of_instances)) / 2
 
 
-def _by_instance(view: csr_array, instance_of_atom: Int[np.ndarray, " K"]) -> Int[np.ndarray, "T+1 L+1"]:
+def _by_instance(view: csr_array, instance_of_atom: Int[np.ndarray, " K"]) -> Int[np.ndarray, "instances labels"]:
     entries = coo_array(view)
     atoms, labels = entries.coords
     size = (int(instance_of_atom.max(initial=0)) + 1, cast(tuple[int, int], view.shape)[1])
@@ -156,7 +156,7 @@ def _overlaps(
     return both / np.maximum(instances[:, None] + masks - both, 1)
 
 
-def _mean(parts: Sequence[Float[np.ndarray, " M"]]) -> float:
+def _mean(parts: Sequence[Float[np.ndarray, " _M"]]) -> float:
     values = np.concatenate([np.zeros(0), *parts])
     return math.fsum(values) / len(values) if len(values) else 0.0
 
@@ -200,13 +200,13 @@ def count_votes(
     used = np.flatnonzero(units)
     gaussians = np.searchsorted(starts, used, side="right") - 1
     ids = _instances(places)[atoms.of_gaussian[gaussians], used - starts[gaussians]]
-    counts = Contributions(*map(torch.from_numpy, (gaussians, ids, units[used])))
+    counts = Contributions(*map(torch.from_numpy, (gaussians, ids, units[used] / UNITS_PER_PIXEL)))
     return Votes.largest(counts, len(atoms.of_gaussian), top)
 
 
 def _places(
-    atom_views: Sequence[csr_array], elected: Sequence[Int[np.ndarray, " L+1"]], num_atoms: int, num_instances: int
-) -> Int[np.ndarray, "K+1 T+1"]:
+    atom_views: Sequence[csr_array], elected: Sequence[Int[np.ndarray, " _labels"]], num_atoms: int, num_instances: int
+) -> Int[np.ndarray, "{num_atoms}+1 {num_instances}+1"]:
     """The place of each instance (from 1) among those that any mask elects with weight of an atom, in their order.
 
     The last row is of Gaussians without atom (-1).
@@ -219,7 +219,7 @@ def _places(
     return np.where(found, found.cumsum(axis=1) - 1, NO_PLACE)
 
 
-def _instances(places: Int[np.ndarray, "K+1 T+1"]) -> Int[np.ndarray, "K+1 T+1"]:
+def _instances(places: Int[np.ndarray, "atoms instances"]) -> Int[np.ndarray, "atoms instances"]:
     """The instance at each place of each atom."""
     rows, ids = np.nonzero(places != NO_PLACE)
     instances = np.zeros_like(places)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Int, UInt8
+from jaxtyping import Integer, UInt8
 from rich.console import Console
 from rich.progress import track
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 View = tuple[Path, "Cameras", "Tensor"]
-Labels = Int[np.ndarray, "H W"]
+Labels = Integer[np.ndarray, "H W"]
 Stages = Mapping[str, UInt8[np.ndarray, "H W 3"]]
 
 ERRORS = "Errors: red another instance, blue none. Hatched: a true instance without a match."
@@ -259,7 +259,7 @@ def _look_at(run: Run, wanted: Wanted, first: _SeenRun | None) -> _SeenRun:
             reference = labels[view.name] = view.labels.astype(np.uint16)
         else:
             reference = first.labels[view.name]
-        protocol.add(reference, view.labels)
+        protocol.add(reference.astype(np.int32), view.labels)
         if view.name in chosen:
             seen[view.name] = view.at_most(wanted.longest)
     reference_of = {predicted: reference for reference, predicted in protocol.result().matched_without_void.items()}

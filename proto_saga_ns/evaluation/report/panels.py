@@ -40,7 +40,7 @@ class SeenView:
     photo: UInt8[np.ndarray, "H W 3"]
     rendering: UInt8[np.ndarray, "H W 3"]
     labels: Int[np.ndarray, "H W"]
-    truth: Int[np.ndarray, "H W"] | None = None
+    truth: Int[np.ndarray, "H2 W2"] | None = None
 
     def at_most(self, longest: int) -> SeenView:
         """The same with everything as large as the photo, or smaller if its longer side is over ``longest``."""

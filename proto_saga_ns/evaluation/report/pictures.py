@@ -44,7 +44,7 @@ def fitting_size(picture: Picture, longest: int) -> tuple[int, int]:
     return max(1, round(height * scale)), max(1, round(width * scale))
 
 
-def shrink(picture: Picture, size: tuple[int, int]) -> Picture:
+def shrink(picture: Picture, size: tuple[int, int]) -> UInt8[np.ndarray, "{size[0]} {size[1]} 3"]:
     """A picture at another (height, width), averaging."""
     height, width = size
     if picture.shape[:2] == size:

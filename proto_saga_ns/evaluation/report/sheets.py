@@ -38,7 +38,7 @@ class Row:
         name: beside them; empty for none.
     """
 
-    pictures: Sequence[Picture]
+    pictures: Sequence[UInt8[np.ndarray, "_H _W 3"]]
     name: str = ""
 
 

@@ -144,8 +144,8 @@ class _Cloud:
     def __init__(self, options: StandinOptions) -> None:
         self._seed = options.seed
         self._shares = list(np.diff(np.linspace(0, options.points, options.views + 1).astype(int)))
-        self._points: list[Float[np.ndarray, "N 3"]] = []
-        self._colors: list[UInt8[np.ndarray, "N 3"]] = []
+        self._points: list[Float[np.ndarray, "_N 3"]] = []
+        self._colors: list[UInt8[np.ndarray, "_N 3"]] = []
 
     def add(self, view: View, picture: Picture) -> None:
         rng = np.random.default_rng([self._seed, _POINTS_STREAM, view.frame])

@@ -67,8 +67,8 @@ SPLAT_API int64_t splat_fill_tables(const Splats* in, const int32_t* labels, int
 }
 
 SPLAT_API int64_t splat_sum_tables(int64_t n, const int32_t* labels, const int64_t* offsets, const int32_t* entries,
-                                   int width, int height, const int64_t* starts, const float* tables,
-                                   Contribution* out, int threads) {
+                                   int width, int height, const int64_t* starts, const float* tables, Contribution* out,
+                                   int threads) {
   return sum_tables(n, labels, offsets, entries, Grid(width, height), starts, tables, out, threads);
 }
 
@@ -82,14 +82,13 @@ SPLAT_API void splat_harmonics_backward(int64_t n, const Harmonics* in, const fl
 }
 
 SPLAT_API void splat_nearest(int64_t items, int dim, int count, int64_t stride, const float* features,
-                             const float* weights, float tau, const int32_t* groups, int32_t* rows,
-                             float* confidences, int threads) {
+                             const float* weights, float tau, const int32_t* groups, int32_t* rows, float* confidences,
+                             int threads) {
   nearest(items, dim, count, stride, features, weights, tau, groups, rows, confidences, threads);
 }
 
-SPLAT_API void splat_own_log_probability(int64_t items, int dim, int count, const float* features,
-                                         const float* weights, float tau, const int32_t* rows, float* result,
-                                         int threads) {
+SPLAT_API void splat_own_log_probability(int64_t items, int dim, int count, const float* features, const float* weights,
+                                         float tau, const int32_t* rows, float* result, int threads) {
   own_log_probability(items, dim, count, features, weights, tau, rows, result, threads);
 }
 

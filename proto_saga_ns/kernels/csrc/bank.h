@@ -19,9 +19,9 @@ struct Bank {
 };
 
 struct Rules {
-  double delta;     // a mask joins the instance with the highest overlap if that is above this
-  int32_t by_sum;   // overlap: n(both) / (n(mask) + n(both)), not n(both) / n(mask)
-  int32_t disjoint; // an instance takes only Gaussians that nobody owns
+  double delta;      // a mask joins the instance with the highest overlap if that is above this
+  int32_t by_sum;    // overlap: n(both) / (n(mask) + n(both)), not n(both) / n(mask)
+  int32_t disjoint;  // an instance takes only Gaussians that nobody owns
 };
 
 // Gives the masks of one view, one after another, to instances: the best (the oldest among equals) or a new one, always

@@ -5,7 +5,7 @@
 
 namespace splat {
 
-constexpr int kTile = 16;            // pixels along a side of a tile
+constexpr int kTile = 16;  // pixels along a side of a tile
 constexpr float kMinAlpha = 1.f / 255.f;
 
 // Pixels [x0, x1) x [y0, y1) outside of which a Gaussian's opacity is below kMinAlpha; empty if not visible.

@@ -202,9 +202,8 @@ template <int C>
 void blend_all_backward(int64_t n, const Splats& in, const Grid& grid, const Image& forward,
                         const ImageGradient& upstream, float* buffers, int threads) {
   const int64_t size = n * (kGeometry + C);
-  parallel_ranges(size * threads, threads, [&](int64_t begin, int64_t end) {
-    std::fill(buffers + begin, buffers + end, 0.f);
-  });
+  parallel_ranges(size * threads, threads,
+                  [&](int64_t begin, int64_t end) { std::fill(buffers + begin, buffers + end, 0.f); });
   // Sums come out the same each time: a worker always has the same tiles, neighbours four by four, in diagonal stripes.
   parallel_for(threads, threads, [&](int64_t worker) {
     for (int64_t index = 0; index < grid.tiles(); ++index)
@@ -234,9 +233,9 @@ struct Kernels {
   }
   static bool backward(int channels, int64_t n, const Splats& in, const Grid& grid, const Image& image,
                        const ImageGradient& upstream, float* buffers, int threads) {
-    return ((channels == Counts &&
-             (blend_all_backward<Counts>(n, in, grid, image, upstream, buffers, threads), true)) ||
-            ...);
+    return (
+        (channels == Counts && (blend_all_backward<Counts>(n, in, grid, image, upstream, buffers, threads), true)) ||
+        ...);
   }
 };
 

@@ -155,9 +155,8 @@ int64_t sum_tables(int64_t n, const int32_t* labels, const int64_t* offsets, con
   for_cells(n, labels, offsets, entries, grid, starts, tables, threads,
             [&](int32_t i, int32_t label, float weight) { cells[next[i]++] = {label, weight}; });
   std::vector<int64_t> places(n + 1, 0);
-  parallel_for(n, threads, [&](int64_t i) {
-    places[i + 1] = sum_labels(cells.data() + begins[i], cells.data() + next[i]);
-  });
+  parallel_for(n, threads,
+               [&](int64_t i) { places[i + 1] = sum_labels(cells.data() + begins[i], cells.data() + next[i]); });
   std::partial_sum(places.begin(), places.end(), places.begin());
   parallel_for(n, threads, [&](int64_t i) {
     for (int64_t j = 0; j < places[i + 1] - places[i]; ++j) {

@@ -10,9 +10,9 @@
 namespace splat {
 namespace {
 
-constexpr float kMarginOfView = 0.3f;     // part of the half width by which points may lie outside the Jacobian's range
+constexpr float kMarginOfView = 0.3f;  // part of the half width by which points may lie outside the Jacobian's range
 constexpr float kMinEigenvalueGap = 0.01f;
-constexpr float kMaxRadius = 1e9f;        // what is larger, or not a number, has overflowed and is not drawn
+constexpr float kMaxRadius = 1e9f;  // what is larger, or not a number, has overflowed and is not drawn
 
 struct Vector {
   float x, y, z;
@@ -29,7 +29,8 @@ void cross(const float* a, const float* b, float* out) {
 Matrix multiply(const Matrix& a, const Matrix& b) {
   Matrix c;
   for (int i = 0; i < 3; ++i)
-    for (int j = 0; j < 3; ++j) c.at[i][j] = a.at[i][0] * b.at[0][j] + a.at[i][1] * b.at[1][j] + a.at[i][2] * b.at[2][j];
+    for (int j = 0; j < 3; ++j)
+      c.at[i][j] = a.at[i][0] * b.at[0][j] + a.at[i][1] * b.at[1][j] + a.at[i][2] * b.at[2][j];
   return c;
 }
 
@@ -80,14 +81,14 @@ struct Projection {
   const Camera& camera;
   const float* scale;
   UnitQuaternion quaternion;
-  Vector point;                // camera frame
+  Vector point;  // camera frame
   float inverse_z;
-  float x_in_range, y_in_range;  // of the point that the Jacobian is taken at; z is the point's
-  bool x_is_free, y_is_free;   // whether it follows the point, or sits at the border of the range
+  float x_in_range, y_in_range;          // of the point that the Jacobian is taken at; z is the point's
+  bool x_is_free, y_is_free;             // whether it follows the point, or sits at the border of the range
   Matrix world_to_camera, turned, root;  // turned = W R, root = W R S: root root^T is the covariance
-  float u[3], v[3], normal[3];  // rows of J root, and their cross product
-  float jx, jxz, jy, jyz;      // J = [[jx 0 jxz] [0 jy jyz]]
-  float xx, xy, yy;            // blurred 2D covariance
+  float u[3], v[3], normal[3];           // rows of J root, and their cross product
+  float jx, jxz, jy, jyz;                // J = [[jx 0 jxz] [0 jy jyz]]
+  float xx, xy, yy;                      // blurred 2D covariance
   float determinant_before, determinant;
 
   Projection(const Camera& camera, const float* mean, const float* quat, const float* scale)

@@ -6,7 +6,7 @@
 namespace splat {
 
 struct Camera {
-  float rotation[9];     // world to camera, row by row
+  float rotation[9];  // world to camera, row by row
   float translation[3];
   float fx, fy, cx, cy;  // pixels
   float width, height;   // pixels

@@ -27,6 +27,16 @@ typedef float NativeFloat __attribute__((vector_size(4 * kNative)));
 typedef int32_t NativeInt __attribute__((vector_size(4 * kNative)));
 typedef float Quad __attribute__((vector_size(16)));
 
+// The bits of a value as a value of another type. A reference of the other type to it would break the rules of aliasing;
+// to types of the intrinsics, which may alias all others, it does not.
+template <class To, class From>
+inline To bits_as(const From& from) {
+  static_assert(sizeof(To) == sizeof(From), "as many bits");
+  To to;
+  std::memcpy(&to, &from, sizeof(to));
+  return to;
+}
+
 struct Mask {  // all bits of a lane set, or none
   NativeInt part[kParts];
 };
@@ -57,11 +67,11 @@ struct Floats {
   }
 };
 
-#define SPLAT_ARITHMETIC(op)                                                       \
-  inline Floats operator op(const Floats& a, const Floats& b) {                    \
-    Floats result;                                                                 \
-    for (int i = 0; i < kParts; ++i) result.part[i] = a.part[i] op b.part[i];      \
-    return result;                                                                 \
+#define SPLAT_ARITHMETIC(op)                                                  \
+  inline Floats operator op(const Floats& a, const Floats& b) {               \
+    Floats result;                                                            \
+    for (int i = 0; i < kParts; ++i) result.part[i] = a.part[i] op b.part[i]; \
+    return result;                                                            \
   }
 SPLAT_ARITHMETIC(+)
 SPLAT_ARITHMETIC(-)
@@ -69,11 +79,11 @@ SPLAT_ARITHMETIC(*)
 SPLAT_ARITHMETIC(/)
 #undef SPLAT_ARITHMETIC
 
-#define SPLAT_COMPARISON(op)                                                       \
-  inline Mask operator op(const Floats& a, const Floats& b) {                      \
-    Mask result;                                                                   \
-    for (int i = 0; i < kParts; ++i) result.part[i] = a.part[i] op b.part[i];      \
-    return result;                                                                 \
+#define SPLAT_COMPARISON(op)                                                  \
+  inline Mask operator op(const Floats& a, const Floats& b) {                 \
+    Mask result;                                                              \
+    for (int i = 0; i < kParts; ++i) result.part[i] = a.part[i] op b.part[i]; \
+    return result;                                                            \
   }
 SPLAT_COMPARISON(<)
 SPLAT_COMPARISON(<=)
@@ -200,8 +210,8 @@ inline Floats exp_negative_wide(const Floats& x) {
     p = p * r + 2.4022650696e-1f;
     p = p * r + 6.9314718056e-1f;
     p = p * r + 1.f;
-    const NativeInt bits = reinterpret_cast<const NativeInt&>(p) + (reinterpret_cast<const NativeInt&>(shifted) << 23);
-    result.part[i] = reinterpret_cast<const NativeFloat&>(bits);
+    const NativeInt bits = bits_as<NativeInt>(p) + (bits_as<NativeInt>(shifted) << 23);
+    result.part[i] = bits_as<NativeFloat>(bits);
   }
   return result;
 }

@@ -64,8 +64,12 @@ class Backward {
   CrossEntropy total = {0, 0, 0};
 
   Backward(int dim, int count, const float* weights, float min_length)
-      : group_(dim, count), shares_(count), gradient_(int64_t(count) * dim, Floats(0.f)), nothing_(dim),
-        weights_(weights), min_length_(min_length) {}
+      : group_(dim, count),
+        shares_(count),
+        gradient_(int64_t(count) * dim, Floats(0.f)),
+        nothing_(dim),
+        weights_(weights),
+        min_length_(min_length) {}
 
   // Takes `inside` features, at least one of them labelled; writes their gradients. What unlabelled ones are does not
   // matter, not even if they are no numbers.

@@ -8,8 +8,8 @@
 
 namespace splat {
 
-int64_t place_channels(const SparseChannels& channels, const int64_t* offsets, const int32_t* entries,
-                       const Grid& grid, int64_t* starts, int threads) {
+int64_t place_channels(const SparseChannels& channels, const int64_t* offsets, const int32_t* entries, const Grid& grid,
+                       int64_t* starts, int threads) {
   std::vector<TileLabels> found(threads, TileLabels(channels.count));
   starts[0] = 0;
   parallel_tasks(grid.tiles(), threads, [&](int64_t index, int worker) {

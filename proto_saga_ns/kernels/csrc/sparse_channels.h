@@ -23,7 +23,7 @@ struct TiledChannels {
 };
 
 // starts[t] = number of labels in the tiles before t. Returns their number in all tiles.
-int64_t place_channels(const SparseChannels& channels, const int64_t* offsets, const int32_t* entries,
-                       const Grid& grid, int64_t* starts, int threads);
+int64_t place_channels(const SparseChannels& channels, const int64_t* offsets, const int32_t* entries, const Grid& grid,
+                       int64_t* starts, int threads);
 
 }  // namespace splat

@@ -12,10 +12,10 @@
 
 namespace splat {
 
-constexpr int kBlock = 4;                           // pixels along a side of a block: one block fills the lanes
+constexpr int kBlock = 4;  // pixels along a side of a block: one block fills the lanes
 constexpr int kBlocksAcross = kTile / kBlock;
 constexpr int kBlocks = kBlocksAcross * kBlocksAcross;
-constexpr int kChunk = 32;                          // Gaussians whose opacities are computed ahead of the blending
+constexpr int kChunk = 32;  // Gaussians whose opacities are computed ahead of the blending
 
 alignas(64) constexpr float kLaneX[kLanes] = {0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3};
 alignas(64) constexpr float kLaneY[kLanes] = {0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3};
@@ -72,8 +72,8 @@ struct Opacity {
 
   Opacity(const Splat& splat, const Floats& pixel_x, const Floats& pixel_y)
       : dx(Floats(splat.x) - pixel_x), dy(Floats(splat.y) - pixel_y) {
-    const Floats half_distance =
-        (Floats(0.5f * splat.xx) * dx + Floats(splat.xy) * dy) * dx + Floats(0.5f * splat.yy) * dy * dy;
+    const Floats half_distance = (Floats(0.5f * splat.xx) * dx + Floats(splat.xy) * dy) * dx +
+                                 Floats(0.5f * splat.yy) * dy * dy;
     raw = Floats(splat.opacity) * exp_negative(half_distance);
     drawn = (raw >= kMinAlpha) & (half_distance >= 0.f);
   }

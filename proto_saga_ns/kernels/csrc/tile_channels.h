@@ -76,7 +76,7 @@ class TileChannels {
   TileLabels found_;
   SparseChannels given_;
   std::vector<Channel> channels_;  // of the Gaussian at each place, as many as there are slots
-  std::vector<Floats> sums_;  // of each slot without a label, then of each label
+  std::vector<Floats> sums_;       // of each slot without a label, then of each label
 };
 
 }  // namespace splat

@@ -28,8 +28,7 @@ class Jury {
   Floats confidence;
   Ints winner;
 
-  explicit Jury(const Classifier& classifier)
-      : group_(classifier.dim, classifier.count), classifier_(classifier) {
+  explicit Jury(const Classifier& classifier) : group_(classifier.dim, classifier.count), classifier_(classifier) {
     for (int t = 0; t < classifier.count; ++t) {
       const float* row = classifier.weights + int64_t(t) * classifier.dim;
       const bool known = std::any_of(row, row + classifier.dim, [](float weight) { return weight != 0.f; });

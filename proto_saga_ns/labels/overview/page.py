@@ -46,7 +46,7 @@ def write_report(
     """
     views: list[ViewStatistics] = []
     pictures: list[bytes] = []
-    chosen: list[UInt8[np.ndarray, "h w 3"]] = []
+    chosen: list[UInt8[np.ndarray, "_h _w 3"]] = []
     on_sheet = {image_paths[index] for index in evenly_spread(len(image_paths), COLUMNS * ROWS)}
     for path in progress(image_paths):
         labels = _read(masks / f"{view_name(path)}.png", path)
@@ -122,7 +122,9 @@ def jpeg(picture: UInt8[np.ndarray, "H W 3"]) -> bytes:
     return buffer.getvalue()
 
 
-def contact_sheet(pictures: list[UInt8[np.ndarray, "h w 3"]], columns: int, gap: int = 4) -> UInt8[np.ndarray, "H W 3"]:
+def contact_sheet(
+    pictures: list[UInt8[np.ndarray, "_h _w 3"]], columns: int, gap: int = 4
+) -> UInt8[np.ndarray, "H W 3"]:
     """Pictures in rows on white, each at the top left of a cell that the largest fits into."""
     height = max(picture.shape[0] for picture in pictures) + gap
     width = max(picture.shape[1] for picture in pictures) + gap

@@ -64,7 +64,7 @@ def masks_by_model(finder: TextFinder) -> TextMasks:
     return lambda rgb, phrase: finder.find(rgb, phrase).mask
 
 
-def _read_boxes(file: Path) -> dict[str, Float[np.ndarray, "B 4"]]:
+def _read_boxes(file: Path) -> dict[str, Float[np.ndarray, "_B 4"]]:
     try:
         content = json.loads(file.read_text())
         found = {str(phrase): np.array(boxes, np.float64).reshape(len(boxes), 4) for phrase, boxes in content.items()}

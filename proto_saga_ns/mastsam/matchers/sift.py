@@ -149,7 +149,7 @@ def _lines(points: Float32[np.ndarray, "N 3"], fundamental: Float[np.ndarray, "3
 
 
 def mutual_neighbours(
-    cosine: Float32[np.ndarray, "N M"],
+    cosine: Float[np.ndarray, "N M"],
 ) -> tuple[Int[np.ndarray, " K"], Int[np.ndarray, " K"], Float[np.ndarray, " K"]]:
     """Pairs of descriptors of length 1, each the nearest to the other: (index in a, index in b, ratio).
 
@@ -172,7 +172,7 @@ def mutual_neighbours(
     return index_a, index_b, ratio
 
 
-def _ratio(cosine: Float32[np.ndarray, "K M"], nearest: Int[np.ndarray, " K"]) -> Float[np.ndarray, " K"]:
+def _ratio(cosine: Float[np.ndarray, "K M"], nearest: Int[np.ndarray, " K"]) -> Float[np.ndarray, " K"]:
     """Distance to the nearest over the distance to the second nearest, row by row."""
     if cosine.shape[1] < 2:
         return np.ones(len(cosine))

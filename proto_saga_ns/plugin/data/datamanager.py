@@ -102,7 +102,7 @@ class ProtoSagaDatamanager(FullImageDatamanager[LabelMapDataset]):
         return cast(ViewLabelMaps, self.train_dataset.label_maps)
 
     @property
-    def train_label_maps(self) -> Sequence[Int[Tensor, "H W"]]:
+    def train_label_maps(self) -> Sequence[Int[Tensor, "_H _W"]]:
         """int32 label maps on the CPU, undistorted, as large as the cached training images, in dataset order.
 
         ``train_cameras_undistorted`` are the cameras to match. A map is converted when it is asked for; all

@@ -43,7 +43,7 @@ class ViewLabelMaps:
 
     paths: list[Path | None]
     """None for a view without a label map"""
-    ids: list[Int32[np.ndarray, " L"]]
+    ids: list[Int32[np.ndarray, " _L"]]
     """the ids in each file; label l of a view is ids[l - 1] in its file"""
     source: str
     """where they come from, for people"""

@@ -21,8 +21,8 @@ MIN_POINTS = 4
 WITHOUT_POINTS = "--load-3D-points False, after the name of the data parser, starts from random points"
 
 
-def read_point_cloud(path: Path) -> tuple[Float[Tensor, "P 3"], UInt8[Tensor, "P C"]]:
-    """Positions in the file's frame and units, and colours: C is 3, or P is 0 where the file has none.
+def read_point_cloud(path: Path) -> tuple[Float[Tensor, "P 3"], UInt8[Tensor, "_P 3"]]:
+    """Positions in the file's frame and units, and colours: a row of 3 each, or no row where the file has none.
 
     Colours that are integers of 8 or 16 bits count from 0 to their largest number, floating ones from 0 to 1.
 

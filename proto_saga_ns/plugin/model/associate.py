@@ -102,7 +102,7 @@ def as_views_show_it(
     model: ProtoSagaModel,
     views: TrainingViews,
     scene: SegmentedScene,
-    instance_of_mask: Sequence[Int32[np.ndarray, " L+1"]] | None,
+    instance_of_mask: Sequence[Int32[np.ndarray, " _labels"]] | None,
 ) -> SegmentedScene:
     """The scene with an instance for each Gaussian, and how far its instances agree with their masks.
 
@@ -199,7 +199,7 @@ def _by_consensus(model: ProtoSagaModel, views: TrainingViews, options: Consensu
     return found.association()
 
 
-def pool_features(views: TrainingViews, member_of_mask: Sequence[Int32[np.ndarray, " L+1"]]) -> MaskTable:
+def pool_features(views: TrainingViews, member_of_mask: Sequence[Int32[np.ndarray, " _labels"]]) -> MaskTable:
     """Masked average pooling of the feature maps of all training views (Eq. 17), for every mask."""
     embeddings = views.embeddings.cpu().numpy()
 

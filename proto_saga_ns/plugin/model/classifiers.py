@@ -52,11 +52,11 @@ class ViewClassifiers(nn.Module):
             for count in labels_per_view
         )
 
-    def create_for(self, ids_per_view: Sequence[Int[np.ndarray, " L"]], device: torch.device | None = None) -> None:
+    def create_for(self, ids_per_view: Sequence[Int[np.ndarray, " _L"]], device: torch.device | None = None) -> None:
         """``create`` for views whose masks have these ids in their files; what the ids are, does not count."""
         self.create([len(ids) for ids in ids_per_view], device)
 
-    def fit(self, ids_per_view: Sequence[Int[np.ndarray, " L"]]) -> bool:
+    def fit(self, ids_per_view: Sequence[Int[np.ndarray, " _L"]]) -> bool:
         """Whether they are those of views with as many masks."""
         return [len(ids) for ids in ids_per_view] == self.labels_per_view
 
@@ -103,14 +103,14 @@ class SharedClassifier(nn.Module):
     counts: Int[Tensor, " V"]
 
     def __init__(
-        self, embedding_dim: int, ids_per_view: Sequence[Int[np.ndarray, " L"]] = (), init_scale: float = 1e-3
+        self, embedding_dim: int, ids_per_view: Sequence[Int[np.ndarray, " _L"]] = (), init_scale: float = 1e-3
     ) -> None:
         super().__init__()
         self.embedding_dim = embedding_dim
         self.init_scale = init_scale
         self.create_for(ids_per_view)
 
-    def create_for(self, ids_per_view: Sequence[Int[np.ndarray, " L"]], device: torch.device | None = None) -> None:
+    def create_for(self, ids_per_view: Sequence[Int[np.ndarray, " _L"]], device: torch.device | None = None) -> None:
         """Replace it by a freshly initialised one for views whose masks have these ids."""
         every = np.concatenate([np.zeros(0, np.int64), *ids_per_view])
         ids, columns = np.unique(every, return_inverse=True)
@@ -118,7 +118,7 @@ class SharedClassifier(nn.Module):
         for name, values in (("ids", ids), ("columns", columns), ("counts", [len(view) for view in ids_per_view])):
             self.register_buffer(name, torch.as_tensor(values, dtype=torch.int64, device=device))
 
-    def fit(self, ids_per_view: Sequence[Int[np.ndarray, " L"]]) -> bool:
+    def fit(self, ids_per_view: Sequence[Int[np.ndarray, " _L"]]) -> bool:
         """Whether it is that of views whose masks have these ids."""
         every = np.concatenate([np.zeros(0, np.int64), *ids_per_view])
         same_counts = [len(ids) for ids in ids_per_view] == self.labels_per_view

@@ -27,12 +27,12 @@ def image_loss(
     """
     # PyTorch does not blur along a side that is shorter than a window.
     fits = rendered.dtype == photo.dtype == torch.float32 and min(rendered.shape[:2]) >= WINDOW
-    if fits and rendered.device.type == "cpu":
-        return by_cpu(rendered, photo, ssim_weight)
     if fits and runs_on(rendered.device, WITHOUT_TRITON):
         from proto_saga_ns.kernels.triton.image_loss import image_loss as by_triton
 
         return by_triton(rendered, photo, ssim_weight)
+    if fits and rendered.device.type == "cpu":
+        return by_cpu(rendered, photo, ssim_weight)
     return image_loss_by_pytorch(rendered, photo, ssim_weight)
 
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from gsplat.strategy import DefaultStrategy
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, UInt8
 from nerfstudio.cameras.cameras import Cameras
 from nerfstudio.model_components.lib_bilagrid import total_variation_loss
 from nerfstudio.models.splatfacto import RGB2SH, SplatfactoModel, SplatfactoModelConfig
@@ -97,7 +97,7 @@ class ProtoSagaModel(SplatfactoModel):
         self._embedding_colors: EmbeddingColors | None = None
         self._embedding_colors_step = 0
 
-    def _take_seed_colors(self) -> Float[Tensor, "N 3"] | None:
+    def _take_seed_colors(self) -> UInt8[Tensor, "N 3"] | None:
         """Colours of the seed points, hidden from splatfacto, which would put them on the GPU unasked."""
         if self.seed_points is None or self.config.random_init or len(self.seed_points[1]) == 0:
             return None
@@ -122,7 +122,7 @@ class ProtoSagaModel(SplatfactoModel):
         """Whether the embeddings are zero: those of a plain splat that was segmented by votes alone."""
         return not bool(self.embeddings.any())
 
-    def create_view_classifiers(self, ids_per_view: Sequence[Int[np.ndarray, " L"]]) -> None:
+    def create_view_classifiers(self, ids_per_view: Sequence[Int[np.ndarray, " _L"]]) -> None:
         """Give every training view its classifier; to be called before the optimizers are built.
 
         Args:

@@ -68,7 +68,7 @@ class Gaussians:
         return self.means, self.quats, self.scales, self.opacities
 
     @property
-    def labelling(self) -> Float[Tensor, "N D+C"]:
+    def labelling(self) -> Float[Tensor, "N X"]:
         """Embeddings and parts."""
         return self.embeddings if self.parts is None else torch.cat([self.embeddings, self.parts], dim=-1)
 
@@ -103,7 +103,7 @@ class Rendered:
     votes: BlendedChannels | None = None
     parts: Float[Tensor, "H W C"] | None = None
 
-    def over(self, background: Float[Tensor, "#H #W 3"]) -> Float[Tensor, "H W 3"]:
+    def over(self, background: Float[Tensor, "*#size 3"]) -> Float[Tensor, "H W 3"]:
         """Colours in [0, 1] before a background."""
         return (self.rgb + (1 - self.alpha) * background).clamp(0, 1)
 

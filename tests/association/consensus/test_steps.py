@@ -148,7 +148,7 @@ def test_votes_agree_with_loops(num_gaussians: int, num_labels: int, top: int, s
     views = [random_blended_view(num_gaussians, num_labels, rng) for _ in range(3)]
     of_mask = [np.concatenate([[0], rng.integers(0, 4, num_labels - 1)]).astype(np.int32) for _ in views]
     purity = [rng.random(num_labels) for _ in views]
-    instances = Instances(np.zeros(0, np.int32), of_mask, purity, np.ones(3), np.ones(3))
+    instances = Instances(np.zeros(0, np.int32), of_mask, purity, np.ones(3, int), np.ones(3, int))
     atoms = random_atoms(views, num_gaussians, rng)
     atom_views = [atom_units(view, atoms.of_gaussian, atoms.count) for view in views]
     expected = np.zeros((num_gaussians, 4))

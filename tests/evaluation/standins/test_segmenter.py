@@ -151,6 +151,7 @@ def test_ids_mean_nothing_across_views() -> None:
     assert np.mean([np.mean(np.array(a) == np.array(b)) for a, b in pairwise(ids)]) < 0.05
 
 
+@pytest.mark.usefixtures("unchecked_shapes")
 def test_sizes_must_agree() -> None:
     with pytest.raises(ValueError, match="one size"):
         segment(INSTANCES, PARTS[1:], NOTHING, 0, "view")

@@ -52,7 +52,7 @@ def test_masks_of_one_id_share_a_column(ids: list[list[int]]) -> None:
     every = sorted({number for view in ids for number in view})
     assert shared.ids.tolist() == every and shared.weights[0].shape == (16, len(every))
     assert shared.labels_per_view == [len(view) for view in ids] and len(shared) == len(ids)
-    assert shared.fit([np.array(view) for view in ids])
+    assert shared.fit([np.array(view, int) for view in ids])
     for view, numbers in enumerate(ids):
         columns = [every.index(number) for number in numbers]
         assert torch.equal(shared[view], shared.weights[0][:, columns])

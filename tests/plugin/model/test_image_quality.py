@@ -89,6 +89,7 @@ def test_damaged_weights_count_as_none(no_weights: Path, capsys: pytest.CaptureF
     assert str(image_quality.weights_file()) in "".join(capsys.readouterr().out.split())
 
 
+@pytest.mark.usefixtures("unchecked_shapes")
 def test_no_view_and_other_sizes_are_errors(no_weights: Path) -> None:
     with pytest.raises(ValueError, match="no view"):
         ImageQuality().figures()
