@@ -9,12 +9,12 @@ from torch import Tensor
 from proto_saga_ns.kernels.library import check_tensors, library, pointers, threads
 
 Splats = tuple[Float32[Tensor, "N 2"], Float32[Tensor, "N 3"], Float32[Tensor, " N"]]
-Lists = tuple[Int64[Tensor, " tiles+1"], Int32[Tensor, " E"]]
+Lists = tuple[Int64[Tensor, " starts"], Int32[Tensor, " E"]]
 
 
 def sum_of_tiles(
     splats: Splats, lists: Lists, label_map: Int32[Tensor, "H W"], bounds: Int32[Tensor, "N 4"]
-) -> tuple[Int32[Tensor, " E"], Int32[Tensor, " E"], Float32[Tensor, " E"]]:
+) -> tuple[Int32[Tensor, " P"], Int32[Tensor, " P"], Float32[Tensor, " P"]]:
     """Gaussians, labels and weights of ``proto_saga_ns.rasterize.contributions.Contributions``.
 
     Args:

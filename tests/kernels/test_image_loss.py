@@ -103,6 +103,7 @@ def test_pictures_may_lie_in_memory_in_any_way() -> None:
         (torch.zeros(30, 20), torch.zeros(30, 20)),
     ],
 )
+@pytest.mark.usefixtures("unchecked_shapes")
 def test_pictures_that_do_not_fit_are_refused(rendered: Tensor, photo: Tensor) -> None:
     with pytest.raises(ValueError, match="image_loss"):
         image_loss(rendered, photo, 0.2)

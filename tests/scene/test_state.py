@@ -185,6 +185,7 @@ def test_a_text_that_lacks_something_is_refused(key: str) -> None:
         {"gaussians.ids": 3},
     ],
 )
+@pytest.mark.usefixtures("unchecked_shapes")
 def test_a_damaged_scene_is_refused(broken: dict[str, Any]) -> None:
     state = scene_to_state(random_scene())
     assert all(key in state for key in broken)
@@ -210,6 +211,7 @@ def test_a_damaged_scene_is_refused(broken: dict[str, Any]) -> None:
         {"view_names": []},
     ],
 )
+@pytest.mark.usefixtures("unchecked_shapes")
 def test_a_damaged_text_is_refused(change: dict[str, Any]) -> None:
     with pytest.raises(ProtoSagaError, match="damaged"):
         scene_from_state(with_text(lambda text: text.update(change)))

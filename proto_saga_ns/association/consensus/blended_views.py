@@ -41,8 +41,8 @@ class BlendedView:
         return cls(*count_in_units(found), num_labels)
 
     def mean_features(
-        self, embeddings: Float[np.ndarray, "N D"], pixels: Int[np.ndarray, " L+1"]
-    ) -> Float[np.ndarray, "L+1 D"]:
+        self, embeddings: Float[np.ndarray, "N D"], pixels: Int[np.ndarray, " labels"]
+    ) -> Float[np.ndarray, "labels D"]:
         """Mean over the pixels of each label of the feature map that the Gaussians' embeddings make (Eq. 17).
 
         Blending is linear: what a Gaussian contributes to a label, times its embedding, is its part in the sum of the

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from rich.box import SIMPLE_HEAD
@@ -124,9 +125,8 @@ def _harmonics(world: World, given: Tensors) -> tuple[Tensor, ...]:
 @torch.no_grad()
 def _votes(world: World, given: Tensors) -> tuple[Tensor, ...]:
     sparse = SparseChannels(given["slots"], given["shares"], world.labels)
-    image, alpha, _, votes = rasterization_with_sparse(
-        *(sparse, given["embeddings"]), **_geometry(given), width=world.width, height=world.height, packed=False
-    )
+    options: dict[str, Any] = {"width": world.width, "height": world.height, "packed": False}
+    image, alpha, _, votes = rasterization_with_sparse(sparse, given["embeddings"], **{**_geometry(given), **options})
     assert votes is not None
     return classify_with_votes(image[0], votes, given["prototypes"], alpha[0, ..., 0])
 
@@ -140,7 +140,8 @@ def _prototypes(world: World, given: Tensors) -> tuple[Tensor, ...]:
 
 @torch.no_grad()
 def _contributions(world: World, given: Tensors) -> tuple[Tensor, ...]:
-    view = (*list(_geometry(given).values())[:4], given["viewmats"][0], given["Ks"][0])
+    means, quats, scales, opacities, viewmats, intrinsics = _geometry(given).values()
+    view = means, quats, scales, opacities, viewmats[0], intrinsics[0]
     found = contributions(*view, given["label_map"])
     table = torch.zeros(world.gaussians, world.labels + 1, device=found.weights.device)
     table[found.gaussians.long(), found.labels.long()] = found.weights.float()
@@ -151,7 +152,7 @@ def _cross_entropy(world: World, given: Tensors) -> tuple[Tensor, ...]:
     leaves = [given["features"].detach().clone(), given["prototypes"].T.contiguous()]
     for leaf in leaves:
         leaf.requires_grad_()
-    loss, accuracy = cross_entropy(*leaves, given["label_map"], TAU)
+    loss, accuracy = cross_entropy(leaves[0], leaves[1], given["label_map"], TAU)
     return loss.detach(), accuracy, *torch.autograd.grad(loss, leaves)
 
 

@@ -14,6 +14,12 @@ namespace {
 constexpr float kLuminance = 0.01f * 0.01f, kContrast = 0.03f * 0.03f;
 constexpr double kDeviation = 1.5;
 
+int windows_down(const Picture& picture) { return picture.height - kWindow + 1; }
+int64_t row_size(const Picture& picture) { return int64_t(picture.width) * picture.channels; }
+int64_t row_of_windows(const Picture& picture) { return int64_t(picture.width - kWindow + 1) * picture.channels; }
+int64_t numbers(const Picture& picture) { return picture.height * row_size(picture); }
+int64_t windows(const Picture& picture) { return windows_down(picture) * row_of_windows(picture); }
+
 std::array<float, kWindow> window() {
   std::array<double, kWindow> weights;
   for (int k = 0; k < kWindow; ++k) {
@@ -91,9 +97,9 @@ double sum(const std::vector<double>& values) { return std::accumulate(values.be
 
 Resemblance compare(const Picture& picture, const float* rendered, const float* photo, float* slopes, int threads) {
   const auto weights = window();
-  const int64_t row = picture.row(), size = picture.row_of_windows();
-  std::vector<double> similarities(picture.windows_down()), differences(picture.height);
-  parallel_ranges(picture.windows_down(), threads, [&](int64_t begin, int64_t end) {
+  const int64_t row = row_size(picture), size = row_of_windows(picture);
+  std::vector<double> similarities(windows_down(picture)), differences(picture.height);
+  parallel_ranges(windows_down(picture), threads, [&](int64_t begin, int64_t end) {
     Rows columns(kMoments, row), moments(kMoments, size), results(4, size);
     for (int64_t r = begin; r < end; ++r) {
       blur_columns(rendered + r * row, photo + r * row, weights, row, columns);
@@ -101,30 +107,30 @@ Resemblance compare(const Picture& picture, const float* rendered, const float* 
       compare_windows(moments, size, results);
       similarities[r] = std::accumulate(results[0], results[0] + size, 0.);
       if (slopes == nullptr) continue;
-      for (int m = 0; m < 3; ++m) std::copy_n(results[m + 1], size, slopes + m * picture.windows() + r * size);
+      for (int m = 0; m < 3; ++m) std::copy_n(results[m + 1], size, slopes + m * windows(picture) + r * size);
     }
   });
   parallel_for(picture.height, threads, [&](int64_t r) {
     for (int64_t i = r * row; i < (r + 1) * row; ++i) differences[r] += std::fabs(rendered[i] - photo[i]);
   });
-  return {sum(differences) / double(picture.numbers()), sum(similarities) / double(picture.windows())};
+  return {sum(differences) / double(numbers(picture)), sum(similarities) / double(windows(picture))};
 }
 
 void compare_backward(const Picture& picture, const float* rendered, const float* photo, const float* slopes,
                       const Resemblance& upstream, float* gradient, int threads) {
   const auto weights = window();
   const int margin = (kWindow - 1) * picture.channels;
-  const int64_t row = picture.row(), size = picture.row_of_windows();
-  const float of_window = float(upstream.similarity / double(picture.windows()));
-  const float of_number = float(upstream.difference / double(picture.numbers()));
+  const int64_t row = row_size(picture), size = row_of_windows(picture);
+  const float of_window = float(upstream.similarity / double(windows(picture)));
+  const float of_number = float(upstream.difference / double(numbers(picture)));
   parallel_ranges(picture.height, threads, [&](int64_t begin, int64_t end) {
     Rows columns(3, size + 2 * margin), sums(3, row);
     for (int64_t r = begin; r < end; ++r) {
       columns.clear();
       // The windows that hold this row begin up to ten rows above.
-      for (int64_t above = std::max<int64_t>(r - picture.windows_down() + 1, 0); above < kWindow && above <= r; ++above)
+      for (int64_t above = std::max<int64_t>(r - windows_down(picture) + 1, 0); above < kWindow && above <= r; ++above)
         for (int m = 0; m < 3; ++m) {
-          const float* from = slopes + m * picture.windows() + (r - above) * size;
+          const float* from = slopes + m * windows(picture) + (r - above) * size;
           float* to = columns[m] + margin;
 #pragma omp simd
           for (int64_t i = 0; i < size; ++i) to[i] += weights[above] * from[i];

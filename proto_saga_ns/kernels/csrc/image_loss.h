@@ -11,12 +11,6 @@ constexpr int kWindow = 11;
 
 struct Picture {
   int height, width, channels;  // height and width of a window at least; numbers lie channel by channel, row by row
-
-  int windows_down() const { return height - kWindow + 1; }
-  int64_t row() const { return int64_t(width) * channels; }
-  int64_t row_of_windows() const { return int64_t(width - kWindow + 1) * channels; }
-  int64_t numbers() const { return height * row(); }
-  int64_t windows() const { return windows_down() * row_of_windows(); }
 };
 
 struct Resemblance {

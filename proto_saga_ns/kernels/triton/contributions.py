@@ -59,7 +59,7 @@ UNIT_BITS = 62
 
 def sum_of_tiles(
     splats: Splats, lists: Lists, label_map: Int32[Tensor, "H W"]
-) -> tuple[Int32[Tensor, " E"], Int32[Tensor, " E"], Float32[Tensor, " E"]]:
+) -> tuple[Int32[Tensor, " P"], Int32[Tensor, " P"], Float32[Tensor, " P"]]:
     """Gaussians, labels and weights of ``proto_saga_ns.rasterize.contributions.Contributions``.
 
     Args:
@@ -82,7 +82,7 @@ def sum_of_tiles(
 
 def labels_of_tiles(
     label_map: Int32[Tensor, "H W"],
-) -> tuple[Int64[Tensor, " tiles+1"], Int32[Tensor, " L"], Int32[Tensor, "tiles 256"]]:
+) -> tuple[Int64[Tensor, " starts"], Int32[Tensor, " L"], Int32[Tensor, "tiles 256"]]:
     """Which labels the pixels of each tile have.
 
     Returns:

@@ -58,7 +58,7 @@ def blend(
     values: Float32[Tensor, "N F"],
     count: int,
     size: tuple[int, int],
-) -> tuple[Int64[Tensor, " tiles+1"], Int32[Tensor, " L"], Float32[Tensor, " V"]]:
+) -> tuple[Int64[Tensor, " starts"], Int32[Tensor, " L"], Float32[Tensor, " V"]]:
     """Starts, labels and values of a ``TiledChannels``; the labels of a tile ascend.
 
     Args:
@@ -94,7 +94,7 @@ def blend(
 
 def labels_of_tiles(
     lists: Lists, labels: Int32[Tensor, "N F"], count: int
-) -> tuple[Int64[Tensor, " tiles+1"], Int32[Tensor, " L"]]:
+) -> tuple[Int64[Tensor, " starts"], Int32[Tensor, " L"]]:
     """Which labels the entries of each tile have: numbers of labels in the tiles before, and the labels, ascending."""
     tiles = len(lists[0]) - 1
     step = max(MAX_MARKS // max(count, 1), 1)

@@ -32,7 +32,7 @@ MIN_ALPHA = tl.constexpr(1 / 255)
 MIN_TRANSMITTANCE = tl.constexpr(1e-4)
 
 Splats = tuple[Float32[Tensor, "N 2"], Float32[Tensor, "N 3"], Float32[Tensor, " N"]]
-Lists = tuple[Int64[Tensor, " tiles+1"], Int32[Tensor, " E"]]
+Lists = tuple[Int64[Tensor, " starts"], Int32[Tensor, " E"]]
 
 SPLAT_TYPES = {"means2d": "*fp32", "conics": "*fp32", "opacities": "*fp32"}
 LIST_TYPES = {"offsets": "*i64", "entries": "*i32"}

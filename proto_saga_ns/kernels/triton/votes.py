@@ -35,7 +35,7 @@ NOBODY = tl.constexpr(2**31 - 1)
 def classify(
     features: Float32[Tensor, "H W D"],
     alpha: Float32[Tensor, "H W"],
-    votes: tuple[Int64[Tensor, " tiles+1"], Int32[Tensor, " L"], Float32[Tensor, " V"]],
+    votes: tuple[Int64[Tensor, " starts"], Int32[Tensor, " L"], Float32[Tensor, " V"]],
     weights: Float32[Tensor, "T D"],
     groups: Int32[Tensor, " T"] | None,
     *,

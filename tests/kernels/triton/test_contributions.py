@@ -149,6 +149,7 @@ def test_labels_of_tiles_and_their_places(width: int, height: int, count: int, s
         assert int((blocks == -1).sum()) == 256 - rows * columns
 
 
+@pytest.mark.usefixtures("unchecked_shapes")
 def test_what_does_not_fit_is_refused() -> None:
     view, _ = random_view(9, 3, (5, 5))
     with pytest.raises(ValueError, match="contributions: label_map"):

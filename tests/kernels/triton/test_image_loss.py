@@ -97,6 +97,7 @@ FITS = (20, 20, 3)
     ("shape", "other", "dtype"),
     [(FITS, (20, 21, 3), torch.float32), ((10, 20, 3), (10, 20, 3), torch.float32), (FITS, FITS, torch.float64)],
 )
+@pytest.mark.usefixtures("unchecked_shapes")
 def test_what_does_not_fit_is_refused(shape: tuple[int, ...], other: tuple[int, ...], dtype: torch.dtype) -> None:
     with pytest.raises(ValueError, match="expected"):
         image_loss(torch.rand(shape, dtype=dtype, device=DEVICE), torch.rand(other, device=DEVICE), 0.2)

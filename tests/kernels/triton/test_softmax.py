@@ -168,6 +168,7 @@ def test_the_same_input_gives_the_same_bits() -> None:
         lambda: CrossEntropy.apply(random(6, 4), random(3, 4), integers(0, 3, 6, 0).long(), 0.01),
     ],
 )
+@pytest.mark.usefixtures("unchecked_shapes")
 def test_what_does_not_fit_is_refused(call) -> None:
     with pytest.raises(ValueError, match="expected"):
         call()

@@ -150,6 +150,7 @@ def test_info_that_is_not_of_one_view_in_tiles_of_16_is_refused(other: dict[str,
         blended_on_device(random_channels(3, 2), {**view.info, **other})
 
 
+@pytest.mark.usefixtures("unchecked_shapes")
 def test_shapes_that_do_not_fit_are_refused() -> None:
     view, _ = random_view(9, 3, (5, 5))
     labels, values = torch.zeros(3, 2, dtype=torch.int32), torch.zeros(3, 2)

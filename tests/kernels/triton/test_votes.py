@@ -88,12 +88,14 @@ def test_nothing_depends_on_the_size_of_blocks(monkeypatch: pytest.MonkeyPatch) 
     torch.testing.assert_close(whole[1], parts[1], atol=1e-6, rtol=1e-6)
 
 
+@pytest.mark.usefixtures("unchecked_shapes")
 def test_tensors_of_a_gpu_are_left_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kernels, "classify", lambda features, *others, **options: (features, options["tau"]))
     features = OnGpu(torch.zeros(2, 2, 3))
     assert cpu.classify(features, *[features] * 4, tau=4.0, doubt=0.1, min_alpha=0.5) == (features, 4.0)  # type: ignore
 
 
+@pytest.mark.usefixtures("unchecked_shapes")
 def test_what_does_not_fit_is_refused() -> None:
     view = rendered_view(0, 5)
     with pytest.raises(ValueError, match="classify: alpha"):
