@@ -78,12 +78,12 @@ def masks_of_parts(part_of_atom: np.ndarray, along_parts: float, at_random: floa
 @settings(max_examples=10, deadline=None)
 @given(st.integers(2, 4), SEEDS)
 def test_parts_that_masks_show_are_found(num_parts: int, seed: int) -> None:
-    parts = np.repeat(np.arange(num_parts), 8)
+    expected = np.repeat(np.arange(num_parts), 8)
     weights = np.repeat(np.arange(num_parts, 0, -1), 8)
-    parts, joins = find_parts(masks_of_parts(parts, 0.4, 0.05, seed), weights, required=3)
-    assert parts.tolist() == parts.tolist()
+    parts, joins = find_parts(masks_of_parts(expected, 0.4, 0.05, seed), weights, required=3)
+    assert parts.tolist() == expected.tolist()
     assert sorted(gone for gone, _, _ in joins) == list(range(1, num_parts))
-    assert all(kept < gone and 0.3 < share < 0.9 for gone, kept, share in joins)
+    assert all(kept < gone and 0.2 < share < 0.9 for gone, kept, share in joins)
     shares = [share for _, _, share in joins]
     assert shares == sorted(shares, reverse=True)
 
