@@ -81,6 +81,8 @@ def corrected(scene: SegmentedScene, seed: int) -> SegmentedScene:
     embeddings = torch.randn(GAUSSIANS, DIM, generator=torch.Generator().manual_seed(seed))
     instance = int(rng.choice(scene.ids))
     masks = scene.masks.features[scene.masks.member == instance]
+    if len(masks) < 2:
+        return scene
     try:
         return split(scene, instance, masks[:2], embeddings)[0]
     except ValueError:  # both look the same, or like something else
