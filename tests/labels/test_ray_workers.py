@@ -40,4 +40,4 @@ def test_an_image_that_kills_every_worker_is_named(tmp_path: Path, jobs: list[Ma
 
 def test_a_cluster_that_is_not_there_is_an_error(jobs: list[MaskJob]) -> None:
     with pytest.raises(ProtoSagaError, match="no Ray cluster at auto"):
-        list(make_masks_with_ray(jobs, Recorder(Path()), 1, RayOptions(address="auto")))
+        list(make_masks_with_ray(jobs, Recorder(jobs[0].image.parent), 1, RayOptions(address="auto")))
