@@ -164,7 +164,6 @@ def test_a_text_that_lacks_something_is_refused(key: str) -> None:
         scene_from_state(with_text(lambda text: text.pop(key)))
 
 
-@pytest.mark.usefixtures("unchecked_shapes")
 @pytest.mark.parametrize(
     "broken",
     [
