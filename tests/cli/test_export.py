@@ -218,6 +218,7 @@ def test_a_run_without_segmentation(export: Exporter, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["{", '{"transform": [[1]]}', '{"transform": [[1, 2], [3, 4]], "scale": 1}'])
+@pytest.mark.usefixtures("unchecked_shapes")
 def test_damaged_coordinates_are_refused(export: Exporter, tmp_path: Path, content: str) -> None:
     (export.config.parent / "dataparser_transforms.json").write_text(content)
     with pytest.raises(ProtoSagaError, match=r"dataparser_transforms\.json"):

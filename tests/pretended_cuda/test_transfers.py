@@ -27,7 +27,7 @@ WAITS_OF_A_SEGMENTED_VIEW = 2
 """Whether there are prototypes, and the label map that is returned."""
 WAITS_OF_AN_ASSOCIATED_VIEW = {"consensus": 22, "memory-bank": 31}
 """Without Triton contributions are gradients, which wait for the labels that there are."""
-WAITS_OF_AN_ASSOCIATION = 11
+WAITS_OF_AN_ASSOCIATION = 15
 """Beside those of its views; one tries gsplat out."""
 TRAINED = 12
 """A step in which nothing is densified."""
