@@ -89,15 +89,21 @@ def test_a_gpu_that_is_asked_for_and_not_there_is_one_line(
     )
 
 
+def error_of_training(trainer: Any, capsys: pytest.CaptureFixture[str]) -> str:
+    """The one line with which a training ends that fails by what a person can change."""
+    with pytest.raises(SystemExit) as ended:
+        trainer.train()
+    assert ended.value.code == 2
+    (line,) = (text for text in capsys.readouterr().err.splitlines() if "error:" in text)
+    return line
+
+
 def test_training_on_a_small_gpu_ends_with_what_takes_less(
     gpu: Transfers, tiny_scene: TinyScene, tmp_path: Path, monkeypatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     trainer = trainer_of(tiny_scene.folder, tmp_path, steps=2)
     monkeypatch.setattr(ProtoSagaModel, "get_loss_dict", fail)
-    with pytest.raises(SystemExit) as ended:
-        trainer.train()
-    (line,) = (text for text in capsys.readouterr().err.splitlines() if "error:" in text)
-    assert ended.value.code == 2
+    line = error_of_training(trainer, capsys)
     assert "not enough memory for training" in line and "--pipeline.datamanager.cache-images cpu" in line
     assert "No checkpoint had been written yet" in line
 
@@ -107,10 +113,8 @@ def test_association_on_a_small_gpu_keeps_what_was_trained(
 ) -> None:
     trainer = trainer_of(tiny_scene.folder, tmp_path, steps=2)
     monkeypatch.setattr(associate, "segmented_views", fail)
-    with pytest.raises(SystemExit) as ended:
-        trainer.train()
-    (line,) = (text for text in capsys.readouterr().err.splitlines() if "error:" in text)
-    assert ended.value.code == 2 and "not enough memory for association" in line and "--no-votes" in line
+    line = error_of_training(trainer, capsys)
+    assert "not enough memory for association" in line and "--no-votes" in line
     assert len(list(trainer.checkpoint_dir.glob("*.ckpt"))) == 1
 
 

@@ -29,10 +29,9 @@ import triton.language as tl
 from jaxtyping import Float
 from torch import Tensor
 
+from proto_saga_ns.kernels.image_loss import WINDOW
 from proto_saga_ns.kernels.triton.launch import Specialisation, blocks, check_tensors, launch
 
-WINDOW = 11
-"""Pixels of a window, one way."""
 SIGMA = 1.5
 """Of its Gaussian, in pixels."""
 ALONG = {"TALL": 2, "WIDE": 256}
