@@ -141,8 +141,8 @@ def measure(case: Case, threads: int) -> Measured:
     clock = StageClock()
     with clock.watching():
         start = time.perf_counter()
-        blended = blend_views(*room.geometry, views)
-        found = consensus.find_consensus(room.geometry[0].numpy(), room.embeddings, blended, ConsensusOptions())
+        blended = blend_views(room.geometry, views)
+        found = consensus.find_consensus(room.geometry.means.numpy(), room.embeddings, blended, ConsensusOptions())
         clock.switch(None)
         passed = time.perf_counter() - start
     return Measured(

@@ -22,6 +22,7 @@ from torch import Tensor
 from proto_saga_ns.kernels.library import library, threads
 from proto_saga_ns.rasterize import rasterization
 from proto_saga_ns.rasterize.contributions import Contributions, contributions
+from proto_saga_ns.rasterize.geometry import Geometry
 from proto_saga_ns.recognition.gaussian_instances import InstanceVotes, elect
 
 LABELS_A_PASS = 16
@@ -94,11 +95,11 @@ def memory_of(case: Case, labels: int, way: str) -> float:
 
 def _ways(case: Case, labels: int) -> dict[str, Callable[[], Any]]:
     scene, label_map = room(case), patches(case, labels)
-    means, quats, scales, opacities = (scene[name] for name in GEOMETRY)
+    geometry = Geometry(*(scene[name] for name in GEOMETRY))
     viewmat, intrinsics = scene["viewmats"][0], scene["Ks"][0]
     return {
         "forward": torch.no_grad()(lambda: rasterization(**scene, width=case.width, height=case.height)),
-        "contributions": lambda: contributions(means, quats, scales, opacities, viewmat, intrinsics, label_map),
+        "contributions": lambda: contributions(geometry, viewmat, intrinsics, label_map),
         "one-hot": lambda: _by_passes(scene, label_map),
     }
 

@@ -19,6 +19,7 @@ import torch
 import tyro
 
 from proto_saga_ns.plugin.model.render import CameraView, Gaussians, render
+from proto_saga_ns.rasterize.geometry import Geometry
 from proto_saga_ns.recognition.prototypes import classify
 from proto_saga_ns.recognition.votes import Votes, classify_with_votes
 
@@ -81,10 +82,12 @@ def _room(count: int, width: int, height: int) -> tuple[Gaussians, CameraView]:
     scales = spacing * torch.exp(0.5 * torch.randn(count, 3, generator=generator))
     scales.scatter_(1, side, 0.1 * spacing)
     scene = Gaussians(
-        means=points * torch.tensor([2.0, 1.5, 2.0]),
-        quats=torch.tensor([1.0, 0, 0, 0]).expand(count, 4).contiguous(),
-        scales=scales,
-        opacities=torch.sigmoid(1 + 2 * torch.randn(count, generator=generator)),
+        Geometry(
+            means=points * torch.tensor([2.0, 1.5, 2.0]),
+            quats=torch.tensor([1.0, 0, 0, 0]).expand(count, 4).contiguous(),
+            scales=scales,
+            opacities=torch.sigmoid(1 + 2 * torch.randn(count, generator=generator)),
+        ),
         colors=0.3 * torch.randn(count, 16, 3, generator=generator),
         embeddings=torch.randn(count, 16, generator=generator),
     )
@@ -102,8 +105,8 @@ def _votes(scene: Gaussians, instances: int) -> Votes:
     Thirteen of 30 labels then occur in a tile, as many as of 26 in the demo scene after consensus.
     """
     generator = torch.Generator().manual_seed(1)
-    places = scene.means[torch.randperm(len(scene.means), generator=generator)[:instances]]
-    nearest = torch.cdist(scene.means, places).topk(12, largest=False).indices
+    places = scene.geometry.means[torch.randperm(len(scene.geometry.means), generator=generator)[:instances]]
+    nearest = torch.cdist(scene.geometry.means, places).topk(12, largest=False).indices
     order = torch.rand(len(nearest), 11, generator=generator).argsort(dim=1)[:, :3] + 1
     labels = torch.cat([nearest[:, :1], nearest.gather(1, order)], dim=1) + 1
     return Votes(labels.int(), torch.tensor([0.7, 0.15, 0.1, 0.05]).expand(len(labels), 4).contiguous())

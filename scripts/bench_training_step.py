@@ -25,8 +25,8 @@ from proto_saga_ns.plugin.model.render import Gaussians
 class PlainModel(ProtoSagaModel):
     """Splatfacto on our rasterizer: no embeddings are rendered, no view classifier is asked."""
 
-    def gaussians(self) -> Gaussians:
-        gaussians = super().gaussians()
+    def gaussians(self, *arguments: Any, **named: Any) -> Gaussians:
+        gaussians = super().gaussians(*arguments, **named)
         return replace(gaussians, embeddings=gaussians.embeddings[:, :0])
 
     def get_metrics_dict(self, outputs: dict[str, Any], batch: dict[str, Any]) -> dict[str, Any]:

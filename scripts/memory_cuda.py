@@ -12,6 +12,7 @@ import gc
 import sys
 import weakref
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 from unittest import mock
 
@@ -97,7 +98,7 @@ def _peaks(meter: Meter, number: int, width: int, height: int, masks: int, trito
 
         @torch.no_grad()
         def contribute() -> None:
-            contributions(*_gaussians(parameters).geometry, view.viewmats[0], view.intrinsics[0], labels)
+            contributions(_gaussians(parameters).geometry, view.viewmats[0], view.intrinsics[0], labels)
 
         return {
             "training step without masks": meter.peak_of(lambda: step(False)),
@@ -153,8 +154,7 @@ def _scene(number: int, width: int, height: int) -> tuple[dict[str, torch.nn.Par
 
 
 def _gaussians(parameters: dict[str, torch.nn.Parameter], votes: SparseChannels | None = None) -> Gaussians:
-    found = Gaussians.from_parameters(parameters)
-    return found if votes is None else Gaussians(**{**vars(found), "votes": votes})
+    return replace(Gaussians.from_parameters(parameters), votes=votes)
 
 
 def _unknown(masks: int) -> dict[Any, Answer]:

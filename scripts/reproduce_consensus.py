@@ -26,12 +26,11 @@ from proto_saga_ns.association import (
     associate,
     ground_truth_association,
 )
-from proto_saga_ns.association.consensus import Consensus, RememberedViews, blend_views, find_consensus
+from proto_saga_ns.association.consensus import Consensus, RememberedViews, find_consensus
 from proto_saga_ns.cli.demo_scene import DINING
 from proto_saga_ns.evaluation.instance import InstanceProtocol
 from proto_saga_ns.labels import read_label_map
 from proto_saga_ns.plugin.model.associate import as_views_show_it, pool_features, training_views
-from proto_saga_ns.plugin.model.render import Gaussians
 from proto_saga_ns.plugin.model.views import TrainingViews, segment_view
 from proto_saga_ns.plugin.run import Run, load_run
 from proto_saga_ns.recognition.prototypes import MaskTable
@@ -87,9 +86,7 @@ class Trained:
     def load(cls, config: Path, truth: Path = TRUTH) -> Trained:
         run = load_run(config)
         views = training_views(run.model, run.pipeline.datamanager)
-        gaussians = Gaussians.from_parameters(dict(run.model.gauss_params.items()))
-        antialiased = run.model.config.rasterize_mode == "antialiased"
-        return cls(run, truth, views, blend_views(*gaussians.geometry, views, antialiased))
+        return cls(run, truth, views, views.blended)
 
 
 @torch.no_grad()

@@ -184,16 +184,14 @@ def _render(run: Run, view: CameraView, own: Bool[Tensor, " N"], colors: Tensor,
     if not own.any():
         blank = colors.new_zeros(view.height, view.width)
         return blank[..., None], blank
-    gaussians = run.model.gaussians()
-    parts = (gaussians.means, gaussians.quats, gaussians.scales, gaussians.opacities, colors)
     image, alpha, _ = rasterization(
-        *(part[own] for part in parts),
+        **run.model.gaussians().geometry.of(own).arguments,
+        colors=colors[own],
         viewmats=view.viewmats,
         Ks=view.intrinsics,
         width=view.width,
         height=view.height,
         render_mode=mode,
-        rasterize_mode="antialiased" if run.model.config.rasterize_mode == "antialiased" else "classic",
         packed=False,
     )
     return image[0], alpha[0, ..., 0]

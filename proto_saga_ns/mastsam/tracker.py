@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Int32
+from jaxtyping import Int, Int32
 
 from proto_saga_ns.mastsam.carried import CarriedPoints, TrackedFrame, carry, interpolate
 from proto_saga_ns.mastsam.frames import Frame

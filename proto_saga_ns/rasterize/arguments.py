@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.rasterize.geometry import Geometry
 from proto_saga_ns.rasterize.project import Lens
 from proto_saga_ns.rasterize.spherical_harmonics import spherical_harmonics
 
@@ -42,10 +43,7 @@ def refuse_what_needs_cuda(**arguments: Any) -> None:
 class Scene:
     """Gaussians and cameras, checked. Shapes as in ``rasterization``."""
 
-    means: Float[Tensor, "N 3"]
-    quats: Float[Tensor, "N 4"]
-    scales: Float[Tensor, "N 3"]
-    opacities: Float[Tensor, " N"]
+    geometry: Geometry
     colors: Tensor
     viewmats: Float[Tensor, "C 4 4"]
     intrinsics: Float[Tensor, "C 3 3"]
@@ -53,7 +51,6 @@ class Scene:
     lens: Lens
     sh_degree: int | None
     render_mode: RenderMode
-    antialiased: bool
 
     @property
     def has_color(self) -> bool:
@@ -80,12 +77,12 @@ class Scene:
                 f"rasterization: image of {self.lens.width}x{self.lens.height} pixels, near_plane "
                 f"{self.lens.near_plane}; expected at least one pixel and no plane behind the camera."
             )
-        tensors = self._check_shapes()
+        tensors, means = self._check_shapes(), self.geometry.means
         for name, tensor in tensors.items():
-            if (tensor.dtype, tensor.device) != (self.means.dtype, self.means.device):
+            if (tensor.dtype, tensor.device) != (means.dtype, means.device):
                 raise ProtoSagaError(
                     f"rasterization: {name} is {tensor.dtype} on {tensor.device}, means are "
-                    f"{self.means.dtype} on {self.means.device}; they must be alike."
+                    f"{means.dtype} on {means.device}; they must be alike."
                 )
             # A sum is NaN or infinite if an element is, and takes one pass.
             if numbers and not torch.isfinite(tensor.detach().sum()) and not torch.isfinite(tensor).all():
@@ -93,12 +90,12 @@ class Scene:
 
     def _check_shapes(self) -> dict[str, Tensor]:
         """All tensors by the name of their argument, of the right shapes."""
-        count, views = len(self.means), len(self.viewmats)
+        geometry, count, views = self.geometry, len(self.geometry), len(self.viewmats)
         expected = {
-            "means": (self.means, (count, 3)),
-            "quats": (self.quats, (count, 4)),
-            "scales": (self.scales, (count, 3)),
-            "opacities": (self.opacities, (count,)),
+            "means": (geometry.means, (count, 3)),
+            "quats": (geometry.quats, (count, 4)),
+            "scales": (geometry.scales, (count, 3)),
+            "opacities": (geometry.opacities, (count,)),
             "viewmats": (self.viewmats, (views, 4, 4)),
             "Ks": (self.intrinsics, (views, 3, 3)),
         }
@@ -131,7 +128,7 @@ class Scene:
             return self.colors if self.colors.dim() == 3 else self.colors.expand(views, -1, -1)
         rotation, translation = self.viewmats[:, :3, :3], self.viewmats[:, :3, 3:]
         centers = -(rotation.transpose(1, 2) @ translation)[..., 0]
-        directions = self.means - centers[:, None]
+        directions = self.geometry.means - centers[:, None]
         coefficients = self.colors if self.colors.dim() == 4 else self.colors.expand(views, *self.colors.shape)
         return (spherical_harmonics(self.sh_degree, directions, coefficients) + 0.5).clamp_min(0.0)
 

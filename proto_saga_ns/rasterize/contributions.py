@@ -5,15 +5,14 @@ transmittance in front of it (Eq. 2). It is the gradient of the sum of those pix
 colour; kernels find it in one pass over the view, however many labels there are: those of the CPU over its own tiles,
 those of CUDA over gsplat's. Where CUDA lacks them, the rasterizer is differentiated once for every 32 labels.
 
-Contributions as whole numbers: they have the same sum in any order of views, of labels or of threads.
-
-Nothing that is derived from such sums can depend on these orders.
+Counted in whole units they have the same sum in any order of views, of labels or of threads, and so has all that is
+derived from such sums.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -25,6 +24,7 @@ from proto_saga_ns.kernels import contributions as kernels
 from proto_saga_ns.kernels.triton.door import runs_on
 from proto_saga_ns.rasterize import rasterization
 from proto_saga_ns.rasterize.arguments import Scene
+from proto_saga_ns.rasterize.geometry import Geometry
 from proto_saga_ns.rasterize.project import Lens, Project
 from proto_saga_ns.rasterize.reference import MIN_ALPHA, project
 from proto_saga_ns.rasterize.tiles import bin_splats, tiles_of_gsplat
@@ -33,6 +33,8 @@ LABELS_AT_A_TIME = 32
 """Channels of a pass of the gradient."""
 WITHOUT_TRITON = "What each Gaussian contributes takes a rasterization with gradients for every 32 labels of a view."
 UNITS_PER_PIXEL = 1 << 20
+Camera = tuple[Tensor, Tensor]
+"""Viewmats (1, 4, 4) and Ks (1, 3, 3)."""
 
 
 @dataclass(frozen=True)
@@ -52,14 +54,10 @@ class Contributions:
 
 @torch.no_grad()
 def contributions(
-    means: Float[Tensor, "N 3"],
-    quats: Float[Tensor, "N 4"],
-    scales: Float[Tensor, "N 3"],
-    opacities: Float[Tensor, " N"],
+    geometry: Geometry,
     viewmat: Float[Tensor, "4 4"],
     K: Float[Tensor, "3 3"],
     label_map: Int[Tensor, "H W"],
-    antialiased: bool = False,
     *,
     backend: Literal["auto", "gradient", "reference"] = "auto",
 ) -> Contributions:
@@ -69,14 +67,10 @@ def contributions(
     (tile of 16x16 pixels, Gaussian in it, label in it), on CUDA with the result.
 
     Args:
-        means: centres, world frame.
-        quats: orientations w, x, y, z; of any length.
-        scales: standard deviations along the axes, world units.
-        opacities: in [0, 1].
+        geometry: of the Gaussians.
         viewmat: world to camera.
         K: pinhole intrinsics, pixels.
         label_map: any integers from 0.
-        antialiased: whether the view is rendered with the rasterize mode of this name.
         backend: "gradient" differentiates the rasterization, with a pass for every 32 labels, as CUDA without Triton
             does; "reference" does so in slow torch, in any floating type.
 
@@ -86,16 +80,16 @@ def contributions(
     """
     if label_map.dim() != 2 or (label_map.numel() and int(label_map.min()) < 0):
         raise ProtoSagaError(f"contributions: label_map {tuple(label_map.shape)}, expected (H, W) with labels from 0.")
-    view = (means, quats, scales, opacities, viewmat[None], K[None])
+    means, camera = geometry.means, (viewmat[None], K[None])
     if backend == "auto" and not means.is_cuda:
-        return _by_cpu(view, label_map, antialiased)
+        return _by_cpu(geometry, camera, label_map)
     if backend == "auto" and len(means) and runs_on(means.device, WITHOUT_TRITON):
-        return _by_triton(view, label_map, antialiased)
-    return _by_gradient(view, label_map, antialiased, "reference" if backend == "reference" else "auto")
+        return _by_triton(geometry, camera, label_map)
+    return _by_gradient(geometry, camera, label_map, "reference" if backend == "reference" else "auto")
 
 
-def _by_cpu(view: tuple[Tensor, ...], label_map: Tensor, antialiased: bool) -> Contributions:
-    means, quats, scales, opacities, viewmats, intrinsics = view
+def _by_cpu(geometry: Geometry, camera: Camera, label_map: Tensor) -> Contributions:
+    means = geometry.means
     if means.dtype != torch.float32 or means.device.type != "cpu":
         raise ProtoSagaError(
             f"contributions: the kernels take float32 tensors on the CPU, these are {means.dtype} on {means.device}."
@@ -103,35 +97,29 @@ def _by_cpu(view: tuple[Tensor, ...], label_map: Tensor, antialiased: bool) -> C
     height, width = label_map.shape
     lens = Lens(width, height)
     blank = means.new_zeros(len(means), 0)
-    Scene(means, quats, scales, opacities, blank, viewmats, intrinsics, None, lens, None, "RGB", antialiased).check()
-    means2d, conics, depths, compensations, radii = Project.apply(means, quats, scales, viewmats, intrinsics, lens)
-    drawn = opacities * compensations[0] if antialiased else opacities
-    splats = (means2d[0], conics[0], drawn)
+    Scene(geometry, blank, *camera, None, lens, None, "RGB").check()
+    means2d, conics, depths, compensations, radii = Project.apply(*geometry.shape, *camera, lens)
+    splats = (means2d[0], conics[0], geometry.drawn_opacities(compensations)[0])
     tiles = bin_splats(*splats, depths[0], radii[0], width, height)
     labels = label_map.to(means.device, torch.int32)
     return Contributions(*kernels.sum_of_tiles(splats, (tiles.offsets, tiles.entries), labels, tiles.bounds))
 
 
-def _by_triton(view: tuple[Tensor, ...], label_map: Tensor, antialiased: bool) -> Contributions:
+def _by_triton(geometry: Geometry, camera: Camera, label_map: Tensor) -> Contributions:
     """Over the tile lists of gsplat, which are to be had with a rasterization, here of one channel."""
     from proto_saga_ns.kernels.triton.contributions import sum_of_tiles
 
-    means, quats, scales, opacities, viewmats, intrinsics = view
-    height, width = label_map.shape
-    info = rasterization(
-        *(means, quats, scales, opacities, means.new_zeros(len(means), 1), viewmats, intrinsics, width, height),
-        packed=False,
-        rasterize_mode="antialiased" if antialiased else "classic",
-    )[2]
+    blank = geometry.means.new_zeros(len(geometry), 1)
+    info = rasterization(**_arguments(geometry, camera, label_map), colors=blank)[2]
     splats, tiles = tiles_of_gsplat(info)
-    labels = label_map.to(means.device, torch.int32)
+    labels = label_map.to(blank.device, torch.int32)
     return Contributions(*sum_of_tiles(splats, (tiles.offsets, tiles.entries), labels))
 
 
 def _by_gradient(
-    view: tuple[Tensor, ...], label_map: Tensor, antialiased: bool, backend: Literal["auto", "reference"]
+    geometry: Geometry, camera: Camera, label_map: Tensor, backend: Literal["auto", "reference"]
 ) -> Contributions:
-    means = view[0]
+    means = geometry.means
     if len(means) == 0:  # gsplat does not render nothing
         nothing = torch.zeros(0, dtype=torch.int32, device=means.device)
         return Contributions(nothing, nothing, means.new_zeros(0))
@@ -139,7 +127,7 @@ def _by_gradient(
     parts = []
     for start in range(0, len(labels), LABELS_AT_A_TIME):
         chosen = labels[start : start + LABELS_AT_A_TIME]
-        weights = _gradient(view, places - start, len(chosen), antialiased, backend)
+        weights = _gradient(geometry, camera, places - start, len(chosen), backend)
         rows, columns = weights.nonzero(as_tuple=True)
         parts.append((rows, chosen[columns], weights[rows, columns]))
     gaussians, own_labels, weights = (torch.cat(column) for column in zip(*parts, strict=True))
@@ -149,20 +137,21 @@ def _by_gradient(
 
 @torch.enable_grad()
 def _gradient(
-    view: tuple[Tensor, ...], places: Tensor, count: int, antialiased: bool, backend: Literal["auto", "reference"]
+    geometry: Geometry, camera: Camera, places: Tensor, count: int, backend: Literal["auto", "reference"]
 ) -> Float[Tensor, "N C"]:
     """Gradients, with respect to colours, of the sum of the pixels at each place 0..C-1."""
-    means, quats, scales, opacities, viewmats, intrinsics = (tensor.detach() for tensor in view)
-    height, width = places.shape
-    colors = means.new_zeros(len(means), count).requires_grad_()
-    image = rasterization(
-        *(means, quats, scales, opacities, colors, viewmats, intrinsics, width, height),
-        packed=False,
-        rasterize_mode="antialiased" if antialiased else "classic",
-        backend=backend,
-    )[0][0]
+    colors = geometry.means.new_zeros(len(geometry), count).requires_grad_()
+    image = rasterization(**_arguments(geometry.detach(), camera, places), colors=colors, backend=backend)[0][0]
     chosen = (places[..., None] == torch.arange(count, device=places.device)).to(image)
     return torch.autograd.grad(image, colors, chosen)[0]
+
+
+def _arguments(geometry: Geometry, camera: Camera, label_map: Tensor) -> dict[str, Any]:
+    """Of ``rasterization``, for one view as large as the label map."""
+    height, width = label_map.shape
+    viewmats, intrinsics = (tensor.detach() for tensor in camera)
+    view = {"viewmats": viewmats, "Ks": intrinsics, "width": width, "height": height}
+    return {**geometry.arguments, **view, "packed": False}
 
 
 def count_in_units(
@@ -182,14 +171,7 @@ def in_units(found: Contributions) -> tuple[Int[Tensor, " E"], Int[Tensor, " E"]
 
 @torch.no_grad()
 def unoccluded(
-    means: Float[Tensor, "N 3"],
-    quats: Float[Tensor, "N 4"],
-    scales: Float[Tensor, "N 3"],
-    opacities: Float[Tensor, " N"],
-    viewmat: Float[Tensor, "4 4"],
-    K: Float[Tensor, "3 3"],
-    size: tuple[int, int],
-    antialiased: bool = False,
+    geometry: Geometry, viewmat: Float[Tensor, "4 4"], K: Float[Tensor, "3 3"], size: tuple[int, int]
 ) -> Float[Tensor, " N"]:
     """Pixels that each Gaussian would paint alone: the sum of its alpha, to compare with its ``contributions``.
 
@@ -198,29 +180,24 @@ def unoccluded(
     that lie across a corner. 0 for Gaussians that are NaN or infinite.
 
     Args:
-        means: centres, world frame.
-        quats: orientations w, x, y, z; of any length.
-        scales: standard deviations along the axes, world units.
-        opacities: in [0, 1].
+        geometry: of the Gaussians.
         viewmat: world to camera.
         K: pinhole intrinsics, pixels.
         size: width and height, pixels.
-        antialiased: whether the view is rendered with the rasterize mode of this name.
 
     Raises:
         ProtoSagaError: for shapes and types that ``rasterization`` refuses.
     """
-    finite = torch.cat([means, quats, scales, opacities[:, None]], dim=1).isfinite().all(dim=1)
-    means, quats, scales, opacities = (
-        tensor.where(finite.view(-1, *[1] * (tensor.dim() - 1)), torch.ones_like(tensor))
-        for tensor in (means, quats, scales, opacities)
+    finite = torch.cat([*geometry.shape, geometry.opacities[:, None]], dim=1).isfinite().all(dim=1)
+    whole = (
+        tensor.where(finite.view(-1, *[1] * (tensor.dim() - 1)), torch.ones_like(tensor)) for tensor in geometry.tensors
     )
-    lens = Lens(*size)
-    blank = means.new_zeros(len(means), 0)
-    scene = Scene(means, quats, scales, opacities, blank, viewmat[None], K[None], None, lens, None, "RGB", antialiased)
+    geometry, lens = Geometry(*whole, antialiased=geometry.antialiased), Lens(*size)
+    means = geometry.means
+    scene = Scene(geometry, means.new_zeros(len(means), 0), viewmat[None], K[None], None, lens, None, "RGB")
     scene.check(numbers=not means.is_cuda)
     if means.device.type == "cpu" and means.dtype == torch.float32:
-        means2d, conics, _, compensations, radii = Project.apply(means, quats, scales, viewmat[None], K[None], lens)
+        means2d, conics, _, compensations, radii = Project.apply(*geometry.shape, viewmat[None], K[None], lens)
     else:
         means2d, conics, _, compensations, radii = project(scene)
     determinant = conics[0, :, 0] * conics[0, :, 2] - conics[0, :, 1] ** 2  # of the inverse covariance
@@ -228,7 +205,7 @@ def unoccluded(
     determinant = determinant.where(seen, torch.ones_like(determinant))
     deviations = (conics[0][:, [2, 0]] / determinant[:, None]).clamp_min(0).sqrt()
     inside = _share_inside(means2d[0], deviations, means.new_tensor(size)).prod(dim=-1)
-    drawn = opacities * compensations[0] if antialiased else opacities
+    drawn = geometry.drawn_opacities(compensations)[0]
     above = (drawn - MIN_ALPHA).clamp_min(0)  # the integral of exp(-r^2 / 2) to where the alpha is as small as that
     return (2 * torch.pi * above * inside / determinant.sqrt()).where(seen, torch.zeros_like(drawn))
 

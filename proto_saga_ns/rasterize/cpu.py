@@ -32,11 +32,9 @@ def rasterize(
     """Images, alphas and info of checked float32 arguments; see ``proto_saga_ns.rasterize.rasterization``."""
     lens = scene.lens
     means2d, conics, depths, compensations, radii = Project.apply(
-        scene.means, scene.quats, scene.scales, scene.viewmats, scene.intrinsics, lens
+        *scene.geometry.shape, scene.viewmats, scene.intrinsics, lens
     )
-    opacities = scene.opacities.expand(len(radii), -1)
-    if scene.antialiased:
-        opacities = opacities * compensations
+    opacities = scene.geometry.drawn_opacities(compensations)
     sums = _AbsoluteGradients(means2d) if absgrad and means2d.requires_grad else None
     splats = list(zip(views_of(means2d), views_of(conics), views_of(opacities), strict=True))
     tiles = [

@@ -12,6 +12,7 @@ from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.kernels.gsplat_code import load_gsplat
 from proto_saga_ns.kernels.triton.door import runs_on
 from proto_saga_ns.rasterize.arguments import RASTERIZE_MODES, RenderMode, Scene, refuse_what_needs_cuda
+from proto_saga_ns.rasterize.geometry import Geometry
 from proto_saga_ns.rasterize.project import Lens
 from proto_saga_ns.rasterize.sparse_channels import BlendedChannels, SparseChannels
 
@@ -130,9 +131,9 @@ def rasterization(
     if rasterize_mode not in RASTERIZE_MODES:
         raise ProtoSagaError(f"rasterization: rasterize_mode {rasterize_mode!r}, expected one of {RASTERIZE_MODES}.")
     scene = Scene(
-        *(means, quats, scales, opacities, colors, viewmats, Ks, backgrounds),
+        Geometry(means, quats, scales, opacities, antialiased=rasterize_mode == "antialiased"),
+        *(colors, viewmats, Ks, backgrounds),
         *(Lens(width, height, eps2d, near_plane, far_plane, radius_clip), sh_degree, render_mode),
-        rasterize_mode == "antialiased",
     )
     scene.check()
     if backend == "reference":

@@ -21,9 +21,7 @@ MIN_ALPHA, MAX_ALPHA, MIN_TRANSMITTANCE = 1 / 255, 0.999, 1e-4
 def rasterize(scene: Scene) -> tuple[Tensor, Tensor, dict[str, Any]]:
     """Images, alphas and info of checked arguments; see ``proto_saga_ns.rasterize.rasterization``."""
     means2d, conics, depths, compensations, radii = project(scene)
-    opacities = scene.opacities.expand(len(radii), -1)
-    if scene.antialiased:
-        opacities = opacities * compensations
+    opacities = scene.geometry.drawn_opacities(compensations)
     size = (scene.lens.height, scene.lens.width)
 
     def blend(view: int, features: Tensor) -> tuple[Tensor, Tensor]:
@@ -51,8 +49,8 @@ def quaternion_rotation(quats: Float[Tensor, "N 4"]) -> Float[Tensor, "N 3 3"]:
 def project(scene: Scene) -> tuple[Tensor, Tensor, Tensor, Tensor, Int[Tensor, "C N"]]:
     """EWA projection: means2d (C, N, 2), conics (C, N, 3), depths, compensations and radii (C, N)."""
     rotation = scene.viewmats[:, :3, :3]
-    points = torch.einsum("cij,nj->cni", rotation, scene.means) + scene.viewmats[:, None, :3, 3]
-    root = quaternion_rotation(scene.quats) * scene.scales[:, None, :]
+    points = torch.einsum("cij,nj->cni", rotation, scene.geometry.means) + scene.viewmats[:, None, :3, 3]
+    root = quaternion_rotation(scene.geometry.quats) * scene.geometry.scales[:, None, :]
     covariances = torch.einsum("cij,njk,nlk,cml->cnim", rotation, root, root, rotation)
     in_front = (points[..., 2] > scene.lens.near_plane) & (points[..., 2] < scene.lens.far_plane)
     points = points.where(in_front[..., None], torch.ones_like(points))

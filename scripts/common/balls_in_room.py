@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from proto_saga_ns.association import View
+from proto_saga_ns.rasterize.geometry import Geometry
 
 WIDTH, HEIGHT, COARSER = 512, 384, 2
 FOCAL = 0.62 * WIDTH
@@ -37,13 +38,13 @@ class BallRoom:
     Attributes:
         centers: of the balls, metres.
         radii: of the balls, metres.
-        geometry: means, quats (w, x, y, z), scales and opacities of the Gaussians.
+        geometry: of the Gaussians.
         embeddings: near the code of the instance.
     """
 
     centers: Float[np.ndarray, "B 3"]
     radii: Float[np.ndarray, " B"]
-    geometry: tuple[Float[Tensor, "N 3"], Float[Tensor, "N 4"], Float[Tensor, "N 3"], Float[Tensor, " N"]]
+    geometry: Geometry
     embeddings: Float[np.ndarray, "N 16"]
 
 
@@ -62,8 +63,8 @@ def ball_room(gaussians: int, seed: int = 0) -> BallRoom:
     codes = rng.standard_normal((len(density), EMBEDDING_DIM))
     embeddings = codes[instance] + 0.5 * rng.standard_normal((gaussians, EMBEDDING_DIM))
     arrays = (means, _turns_to(normals), scales, opacities)
-    points, turns, sizes, opaque = (torch.from_numpy(array.astype(np.float32)) for array in arrays)
-    return BallRoom(centers, radii, (points, turns, sizes, opaque), embeddings.astype(np.float32))
+    geometry = Geometry(*(torch.from_numpy(array.astype(np.float32)) for array in arrays))
+    return BallRoom(centers, radii, geometry, embeddings.astype(np.float32))
 
 
 def _on_surfaces(

@@ -14,6 +14,7 @@ from proto_saga_ns.kernels.triton.door import why_not
 from proto_saga_ns.kernels.triton.launch import is_interpreted
 from proto_saga_ns.plugin.model.image_loss import image_loss
 from proto_saga_ns.rasterize.contributions import contributions
+from proto_saga_ns.rasterize.geometry import Geometry
 from proto_saga_ns.rasterize.rasterization import rasterization_with_sparse
 from proto_saga_ns.rasterize.sparse_channels import SparseChannels
 from proto_saga_ns.recognition.cosine_softmax import cross_entropy, own_log_probability
@@ -115,7 +116,7 @@ def test_contributions(triton: Transfers) -> None:
 
     def table(*given: Tensor) -> tuple[Tensor, ...]:
         *geometry, viewmats, intrinsics, labels = given
-        found = contributions(*geometry, viewmats[0], intrinsics[0], labels)
+        found = contributions(Geometry(*geometry), viewmats[0], intrinsics[0], labels)
         return found.gaussians, found.labels, found.weights
 
     given = [scene[name] for name in names]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from proto_saga_ns.rasterize.geometry import Geometry
+
 
 def random_scene(
     count: int = 60, channels: int = 3, views: int = 1, size: tuple[int, int] = (37, 29), seed: int = 0
@@ -31,3 +33,8 @@ def random_scene(
         "viewmats": viewmats,
         "Ks": intrinsics.repeat(views, 1, 1),
     }
+
+
+def geometry_of(scene: dict[str, Tensor], antialiased: bool = False) -> Geometry:
+    """Of the arguments of ``rasterization``."""
+    return Geometry(*(scene[name] for name in ("means", "quats", "scales", "opacities")), antialiased=antialiased)

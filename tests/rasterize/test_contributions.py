@@ -14,15 +14,14 @@ from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.kernels.library import ISA_VARIABLE, library, supported_instruction_sets
 from proto_saga_ns.rasterize import rasterization
 from proto_saga_ns.rasterize.contributions import Contributions, contributions
-from tests.rasterize.scenes import random_scene
+from tests.rasterize.scenes import geometry_of, random_scene
 
 SIZE = (37, 29)
 
 
 def contribute(scene: dict[str, Tensor], label_map: Tensor, antialiased: bool = False, **options: Any) -> Contributions:
-    means, quats, scales, opacities = (scene[name] for name in ("means", "quats", "scales", "opacities"))
-    view = (scene["viewmats"][0], scene["Ks"][0], label_map, antialiased)
-    return contributions(means, quats, scales, opacities, *view, **options)
+    view = (scene["viewmats"][0], scene["Ks"][0], label_map)
+    return contributions(geometry_of(scene, antialiased), *view, **options)
 
 
 def random_labels(size: tuple[int, int], count: int, patch: int = 1, seed: int = 0) -> Tensor:

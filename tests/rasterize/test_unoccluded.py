@@ -9,10 +9,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from proto_saga_ns.rasterize.contributions import contributions, unoccluded
-from tests.rasterize.scenes import random_scene
+from tests.rasterize.scenes import geometry_of, random_scene
 
 SIZE = (53, 41)
-GEOMETRY = ("means", "quats", "scales", "opacities")
 seeds = st.integers(0, 10**6)
 
 
@@ -20,14 +19,14 @@ def painted_alone(scene: dict[str, Tensor], antialiased: bool) -> Tensor:
     everywhere = torch.zeros(SIZE[::-1], dtype=torch.int32)
     weights = torch.zeros(len(scene["means"]))
     for row in range(len(weights)):
-        alone = [scene[name][row : row + 1] for name in GEOMETRY]
-        found = contributions(*alone, scene["viewmats"][0], scene["Ks"][0], everywhere, antialiased)
+        alone = geometry_of(scene, antialiased).of(torch.arange(len(weights)) == row)
+        found = contributions(alone, scene["viewmats"][0], scene["Ks"][0], everywhere)
         weights[row] = found.weights.sum()
     return weights
 
 
 def closed_form(scene: dict[str, Tensor], antialiased: bool = False) -> Tensor:
-    return unoccluded(*(scene[name] for name in GEOMETRY), scene["viewmats"][0], scene["Ks"][0], SIZE, antialiased)
+    return unoccluded(geometry_of(scene, antialiased), scene["viewmats"][0], scene["Ks"][0], SIZE)
 
 
 def in_the_picture(scene: dict[str, Tensor]) -> Tensor:

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int, UInt
 from scipy.sparse import csr_array
-from torch import Tensor
 
 from proto_saga_ns.association.claims import Progress, Views
 from proto_saga_ns.rasterize.contributions import UNITS_PER_PIXEL, Contributions, contributions, count_in_units
+from proto_saga_ns.rasterize.geometry import Geometry
 
 MAX_BYTES = 1 << 30
 """Enough for 200 views of a million Gaussians."""
@@ -158,30 +158,18 @@ def _smallest(values: np.ndarray) -> UInt[np.ndarray, " E"]:
     return values.astype(np.min_scalar_type(int(values.max(initial=0))))
 
 
-def blend_views(
-    means: Float[Tensor, "N 3"],
-    quats: Float[Tensor, "N 4"],
-    scales: Float[Tensor, "N 3"],
-    opacities: Float[Tensor, " N"],
-    views: Views,
-    antialiased: bool = False,
-    max_bytes: int = MAX_BYTES,
-) -> RememberedViews:
+def blend_views(geometry: Geometry, views: Views, max_bytes: int = MAX_BYTES) -> RememberedViews:
     """The blend weights of all views, found when they are asked for.
 
     Args:
-        means: centres, world frame.
-        quats: orientations w, x, y, z; of any length.
-        scales: standard deviations along the axes, world units.
-        opacities: in [0, 1].
+        geometry: of the Gaussians.
         views: cameras and label maps.
-        antialiased: whether the views are rendered with the rasterize mode of this name.
         max_bytes: how much of the weights is kept; the rest is found again each time, at the price of a rendering.
     """
 
     def blend(index: int) -> Contributions:
         view = views[index]
-        return contributions(means, quats, scales, opacities, view.viewmat, view.K, view.label_map, antialiased)
+        return contributions(geometry, view.viewmat, view.K, view.label_map)
 
     num_labels = [int(views[index].label_map.max()) + 1 for index in range(len(views))]
     return RememberedViews(blend, num_labels, max_bytes)

@@ -196,10 +196,10 @@ def _gaussians_of(
             "`proto-saga info` lists them."
         )
     confidence = found.confidence[chosen] if instances else everything
-    gaussians = model.gaussians(chosen.to(model.device))
-    half_axes = quaternion_rotation(gaussians.quats).mT * gaussians.scales[:, :, None]
-    weights = gaussians.opacities.cpu() * confidence
-    means, axes, weights = (tensor.detach().cpu().double().numpy() for tensor in (gaussians.means, half_axes, weights))
+    geometry = model.gaussians(chosen.to(model.device)).geometry
+    half_axes = quaternion_rotation(geometry.quats).mT * geometry.scales[:, :, None]
+    weights = geometry.opacities.cpu() * confidence
+    means, axes, weights = (tensor.detach().cpu().double().numpy() for tensor in (geometry.means, half_axes, weights))
     return means, axes, weights
 
 

@@ -18,6 +18,7 @@ from proto_saga_ns.kernels.device import WITHOUT_GPU, has_gpu, unused_gpu
 from proto_saga_ns.plugin.model.image_loss import image_loss
 from proto_saga_ns.rasterize import rasterization, spherical_harmonics
 from proto_saga_ns.rasterize.contributions import contributions, unoccluded
+from proto_saga_ns.rasterize.geometry import Geometry
 from proto_saga_ns.rasterize.rasterization import rasterization_with_sparse
 from proto_saga_ns.rasterize.sparse_channels import SparseChannels
 from proto_saga_ns.recognition.cosine_softmax import cross_entropy, own_log_probability
@@ -140,8 +141,8 @@ def _prototypes(world: World, given: Tensors) -> tuple[Tensor, ...]:
 
 @torch.no_grad()
 def _contributions(world: World, given: Tensors) -> tuple[Tensor, ...]:
-    means, quats, scales, opacities, viewmats, intrinsics = _geometry(given).values()
-    view = means, quats, scales, opacities, viewmats[0], intrinsics[0]
+    geometry = Geometry(*(given[name] for name in ("means", "quats", "scales", "opacities")))
+    view = geometry, given["viewmats"][0], given["Ks"][0]
     found = contributions(*view, given["label_map"])
     table = torch.zeros(world.gaussians, world.labels + 1, device=found.weights.device)
     table[found.gaussians.long(), found.labels.long()] = found.weights.float()

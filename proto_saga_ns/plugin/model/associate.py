@@ -254,17 +254,15 @@ def count_votes(model: ProtoSagaModel, views: TrainingViews, label_maps: Iterabl
     Args:
         label_maps: ids of the pixels of each view.
     """
-    gaussians = model.gaussians(cropped=False)
-    antialiased = model.config.rasterize_mode == "antialiased"
+    geometry = model.gaussians(cropped=False).geometry
     votes, number = InstanceVotes(), len(model.means)
     most, most_alone = (torch.zeros(number, dtype=torch.float64, device=model.means.device) for _ in range(2))
     for index, label_map in enumerate(label_maps):
         view = views[index]
-        found = contributions(*gaussians.geometry, view.viewmat, view.K, label_map, antialiased)
+        found = contributions(geometry, view.viewmat, view.K, label_map)
         votes.add(found)
         painted = torch.zeros_like(most).scatter_add_(0, found.gaussians.long(), found.weights.double())
-        size = (view.width, view.height)
-        alone = unoccluded(*gaussians.geometry, view.viewmat, view.K, size, antialiased).double()
+        alone = unoccluded(geometry, view.viewmat, view.K, (view.width, view.height)).double()
         most, most_alone = torch.maximum(most, painted), torch.maximum(most_alone, alone)
     share = most / most_alone.clamp_min(torch.finfo(most.dtype).tiny)
     return ViewVotes(votes.total(), share.clamp(max=1).cpu())

@@ -165,7 +165,9 @@ class ProtoSagaModel(SplatfactoModel):
         if cropped and self.crop_box is not None and not self.training:
             inside = self.crop_box.within(self.means).reshape(-1)
             chosen = inside if keep is None else inside & keep
-        found = Gaussians.from_parameters(dict(self.gauss_params.items()))
+        found = Gaussians.from_parameters(
+            dict(self.gauss_params.items()), antialiased=self.config.rasterize_mode == "antialiased"
+        )
         if scene is not None:
             votes = scene.votes_of(self.num_points, self.device)
             found = replace(found, votes=votes, parts=part_channels(scene, self.num_points, self.device))
@@ -185,7 +187,6 @@ class ProtoSagaModel(SplatfactoModel):
             view,
             sh_degree=self._active_sh_degree(),
             with_depth=self.config.output_depth_during_training or not self.training,
-            antialiased=self.config.rasterize_mode == "antialiased",
             absgrad=self.strategy.absgrad,
             share_geometry_gradient=self.config.segmentation_moves_geometry or not self.training,
         )
@@ -238,7 +239,6 @@ class ProtoSagaModel(SplatfactoModel):
             view,
             sh_degree=self._active_sh_degree(),
             with_depth=False,
-            antialiased=self.config.rasterize_mode == "antialiased",
         )[0]
 
     def embedding_colors(self) -> EmbeddingColors:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from proto_saga_ns.rasterize import rasterization, spherical_harmonics
+from proto_saga_ns.rasterize.geometry import Geometry
 from proto_saga_ns.rasterize.rasterization import rasterization_with_sparse
 from proto_saga_ns.rasterize.sparse_channels import BlendedChannels, SparseChannels
 
@@ -23,49 +24,36 @@ class Gaussians:
     """N Gaussians as the rasterizer takes them, activations applied.
 
     Attributes:
-        means: world frame.
-        quats: w, x, y, z; of any length.
-        scales: standard deviations along the axes, world units.
-        opacities: in [0, 1].
+        geometry: where they are and how much they cover.
         colors: SH coefficients, or one row of colours in [0, 1] where the scene has no spherical harmonics.
         embeddings: D numbers each.
         votes: as sparse channels; None if they are not to be rendered.
         parts: membership of C parts (``scene/shown.py``); None if they are not to be rendered.
     """
 
-    means: Float[Tensor, "N 3"]
-    quats: Float[Tensor, "N 4"]
-    scales: Float[Tensor, "N 3"]
-    opacities: Float[Tensor, " N"]
+    geometry: Geometry
     colors: Float[Tensor, "N K 3"]
     embeddings: Float[Tensor, "N D"]
     votes: SparseChannels | None = None
     parts: Float[Tensor, "N C"] | None = None
 
     @classmethod
-    def from_parameters(cls, parameters: Mapping[str, Tensor]) -> Gaussians:
+    def from_parameters(cls, parameters: Mapping[str, Tensor], *, antialiased: bool = False) -> Gaussians:
         """From splatfacto's parameters (log scales, opacity logits, SH in two parts) and ``embeddings``."""
         constant, rest = parameters["features_dc"][:, None, :], parameters["features_rest"]
         has_sh = rest.shape[1] > 0
+        scales, opacities = parameters["scales"].exp(), parameters["opacities"].sigmoid().squeeze(-1)
         return cls(
-            means=parameters["means"],
-            quats=parameters["quats"],
-            scales=parameters["scales"].exp(),
-            opacities=parameters["opacities"].sigmoid().squeeze(-1),
+            Geometry(parameters["means"], parameters["quats"], scales, opacities, antialiased=antialiased),
             colors=torch.cat([constant, rest], dim=1) if has_sh else constant.sigmoid(),
             embeddings=parameters["embeddings"],
         )
 
     def of(self, chosen: Bool[Tensor, " N"]) -> Gaussians:
         """Some of them."""
-        given = {field.name: getattr(self, field.name) for field in fields(self)}
-        some: dict[str, Any] = {name: None if value is None else value[chosen] for name, value in given.items()}
-        return Gaussians(**some)
-
-    @property
-    def geometry(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Means, quats, scales, opacities."""
-        return self.means, self.quats, self.scales, self.opacities
+        votes = None if self.votes is None else self.votes[chosen]
+        parts = None if self.parts is None else self.parts[chosen]
+        return Gaussians(self.geometry.of(chosen), self.colors[chosen], self.embeddings[chosen], votes, parts)
 
     @property
     def labelling(self) -> Float[Tensor, "N X"]:
@@ -74,13 +62,7 @@ class Gaussians:
 
     def without_geometry_gradient(self) -> Gaussians:
         """The same Gaussians; gradients reach their embeddings (and colours) only."""
-        return replace(
-            self,
-            means=self.means.detach(),
-            quats=self.quats.detach(),
-            scales=self.scales.detach(),
-            opacities=self.opacities.detach(),
-        )
+        return replace(self, geometry=self.geometry.detach())
 
 
 @dataclass(frozen=True)
@@ -115,7 +97,7 @@ def view_dependent_colors(
     if sh_degree is None:
         return gaussians.colors[:, 0]
     rotation, translation = viewmats[0, :3, :3], viewmats[0, :3, 3]
-    directions = gaussians.means - (-rotation.T @ translation)
+    directions = gaussians.geometry.means - (-rotation.T @ translation)
     return (spherical_harmonics(sh_degree, directions, gaussians.colors) + 0.5).clamp_min(0.0)
 
 
@@ -125,7 +107,6 @@ def render(
     *,
     sh_degree: int | None,
     with_depth: bool,
-    antialiased: bool = False,
     absgrad: bool = False,
     share_geometry_gradient: bool = True,
 ) -> tuple[Rendered, dict[str, Any]]:
@@ -136,7 +117,6 @@ def render(
         view: from where.
         sh_degree: spherical harmonics in use; None for plain colours.
         with_depth: whether to render the expected depth as well.
-        antialiased: gsplat's rasterize_mode.
         absgrad: whether ``info["means2d"]`` shall get ``absgrad`` in the backward pass.
         share_geometry_gradient: whether gradients of the features reach the geometry. If not, the embeddings are
             rasterized a second time with everything else detached.
@@ -144,40 +124,39 @@ def render(
     Returns:
         The view, and the rasterizer's info (of the pass that moves the geometry).
     """
-    if len(gaussians.means) == 0:
+    if len(gaussians.geometry) == 0:
         return _nothing(gaussians, view), {}
-    options = _options(view, antialiased)
+    camera = _camera(view)
     colors = view_dependent_colors(gaussians, view.viewmats, sh_degree)
     together = torch.cat([colors, gaussians.labelling], dim=-1) if share_geometry_gradient else colors
     mode = "RGB+ED" if with_depth else "RGB"
     image, alpha, info, votes = rasterization_with_sparse(
-        gaussians.votes, together, **_geometry(gaussians), render_mode=mode, absgrad=absgrad, **options
+        gaussians.votes, together, **gaussians.geometry.arguments, **camera, render_mode=mode, absgrad=absgrad
     )
     alpha, channels = alpha.squeeze(0), colors.shape[-1]
     # Split, not sliced: the gradient of a slice is a whole image, mostly of zeros.
     rgb, labelling, depths = image.squeeze(0).split([channels, together.shape[-1] - channels, int(with_depth)], dim=-1)
     if not share_geometry_gradient:
-        still = gaussians.without_geometry_gradient()
-        labelling = rasterization(**_geometry(still), colors=still.labelling, **options)[0].squeeze(0)
+        still = gaussians.geometry.detach().arguments
+        labelling = rasterization(**still, **camera, colors=gaussians.labelling)[0].squeeze(0)
     depth = _filled_depth(depths, alpha) if with_depth else None
     features, parts = _taken_apart(labelling, gaussians)
     return Rendered(rgb, features, alpha, depth, votes, parts), info
 
 
-def _options(view: CameraView, antialiased: bool) -> dict[str, Any]:
+def _camera(view: CameraView) -> dict[str, Any]:
     return {
         "viewmats": view.viewmats,
         "Ks": view.intrinsics,
         "width": view.width,
         "height": view.height,
         "packed": False,
-        "rasterize_mode": "antialiased" if antialiased else "classic",
     }
 
 
 def _nothing(gaussians: Gaussians, view: CameraView) -> Rendered:
     """What a crop box without Gaussians shows."""
-    blank = gaussians.means.new_zeros(view.height, view.width, 1)
+    blank = gaussians.geometry.means.new_zeros(view.height, view.width, 1)
     features, parts = _taken_apart(blank.expand(-1, -1, gaussians.labelling.shape[-1]), gaussians)
     votes = None if gaussians.votes is None else blank.expand(-1, -1, gaussians.votes.count)
     return Rendered(blank.expand(-1, -1, 3), features, blank, blank, votes, parts)
@@ -189,10 +168,6 @@ def _taken_apart(labelling: Tensor, gaussians: Gaussians) -> tuple[Tensor, Tenso
         return labelling, None
     features, parts = labelling.split([gaussians.embeddings.shape[-1], gaussians.parts.shape[-1]], dim=-1)
     return features, parts
-
-
-def _geometry(gaussians: Gaussians) -> dict[str, Tensor]:
-    return {name: getattr(gaussians, name) for name in ("means", "quats", "scales", "opacities")}
 
 
 def _filled_depth(depth: Tensor, alpha: Tensor) -> Tensor:

@@ -99,8 +99,7 @@ class TrainingViews:
     @cached_property
     def blended(self) -> RememberedViews:
         """What each Gaussian contributes to each mask of each view; found when it is first asked for."""
-        geometry = self._model.gaussians(cropped=False).without_geometry_gradient().geometry
-        return blend_views(*geometry, self, self._model.config.rasterize_mode == "antialiased")
+        return blend_views(self._model.gaussians(cropped=False).geometry.detach(), self)
 
     def label_map(self, index: int) -> Int32[Tensor, "H W"]:
         """Label map of a training view, undistorted."""
@@ -138,7 +137,6 @@ def render_view(
         model.view_of(camera, corrected),
         sh_degree=model.config.sh_degree or None,
         with_depth=False,
-        antialiased=model.config.rasterize_mode == "antialiased",
     )[0]
 
 

@@ -23,6 +23,7 @@ from proto_saga_ns.association.consensus import (
 from proto_saga_ns.rasterize import rasterization
 from proto_saga_ns.rasterize.contributions import Contributions
 from tests.association.consensus.worlds import object_views, random_blended_view, renamed
+from tests.rasterize.scenes import geometry_of
 from tests.scene.scenes import same_tensors
 
 SEEDS = st.integers(0, 10**6)
@@ -200,8 +201,9 @@ def test_objects_are_found_that_the_memory_bank_fuses() -> None:
 
     arguments = (gaussians["means"].numpy(), embeddings.numpy())
     options = ConsensusOptions(num_atoms=100)
-    found = find_consensus(*arguments, blend_views(**gaussians, views=views), options)
-    again = find_consensus(*arguments, blend_views(**gaussians, views=views, max_bytes=0), options)
+    geometry = geometry_of(gaussians)
+    found = find_consensus(*arguments, blend_views(geometry, views), options)
+    again = find_consensus(*arguments, blend_views(geometry, views, max_bytes=0), options)
     assert (found.votes.shares == again.votes.shares).all()
     best = found.votes.labels[:, 0].numpy()
     shown = np.flatnonzero(best)

@@ -11,7 +11,7 @@ from proto_saga_ns.association.consensus.blended_views import BlendedView
 from proto_saga_ns.rasterize import rasterization
 from proto_saga_ns.rasterize.contributions import contributions
 from tests.feature_pooling import view_prototypes
-from tests.rasterize.scenes import random_scene
+from tests.rasterize.scenes import geometry_of, random_scene
 
 
 @settings(max_examples=30, deadline=None)
@@ -20,8 +20,7 @@ def test_they_are_means_of_rendered_features(seed: int, count: int, width: int, 
     scene = random_scene(count, channels=5, size=(width, height), seed=seed)
     labels = torch.randint(0, masks + 1, (height, width), generator=torch.Generator().manual_seed(seed))
     means, pixels = view_prototypes(rasterization(**scene, width=width, height=height)[0][0], labels, masks)
-    geometry = [scene[name] for name in ("means", "quats", "scales", "opacities")]
-    found = contributions(*geometry, scene["viewmats"][0], scene["Ks"][0], labels)
+    found = contributions(geometry_of(scene), scene["viewmats"][0], scene["Ks"][0], labels)
     unlabelled = int((labels == 0).sum())
     pooled = BlendedView.of(found, masks + 1).mean_features(
         scene["colors"].numpy(), np.array([unlabelled, *pixels.tolist()])

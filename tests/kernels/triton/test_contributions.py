@@ -18,6 +18,7 @@ from proto_saga_ns.kernels.triton import contributions as kernels
 from proto_saga_ns.rasterize import contributions as room
 from proto_saga_ns.rasterize.contributions import Contributions
 from tests.kernels.triton.tile_lists import OnGpu, TiledView, gsplat_info, on_device, random_view
+from tests.rasterize.scenes import geometry_of
 from tests.rasterize.test_contributions import assert_canonical, contribute, dense, random_labels
 
 SIZE = (37, 29)
@@ -72,12 +73,11 @@ def test_contributions_are_the_gradient_of_the_reference(antialiased: bool, monk
 
     room_rasterization = room.rasterization
     label_map = random_labels(SIZE, 6, 4)
-    geometry = (*(scene[name] for name in ("means", "quats", "scales", "opacities", "viewmats", "Ks")),)
     with monkeypatch.context() as patch:
         patch.setattr(room, "rasterization", rasterization)
         patch.setattr(kernels, "sum_of_tiles", partial(on_device, kernels.sum_of_tiles))
-        found = room._by_triton(geometry, label_map, antialiased)
-    assert asked == {"packed": False, "rasterize_mode": "antialiased" if antialiased else "classic"}
+        found = room._by_triton(geometry_of(scene, antialiased), (scene["viewmats"], scene["Ks"]), label_map)
+    assert not asked["packed"] and asked["rasterize_mode"] == ("antialiased" if antialiased else "classic")
     slow = contribute(
         {name: value.double() for name, value in scene.items()}, label_map, antialiased, backend="reference"
     )
@@ -90,8 +90,8 @@ def test_contributions_are_the_gradient_of_the_reference(antialiased: bool, monk
 def test_a_gpu_has_tritons_kernels_where_they_run(there: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     _, scene = random_view(5, 3, SIZE)
     monkeypatch.setattr(room, "runs_on", lambda device, cost: there and "32 labels" in cost)
-    monkeypatch.setattr(room, "_by_triton", lambda view, label_map, antialiased: "triton")
-    monkeypatch.setattr(room, "_by_gradient", lambda view, label_map, antialiased, backend: "gradient")
+    monkeypatch.setattr(room, "_by_triton", lambda geometry, camera, label_map: "triton")
+    monkeypatch.setattr(room, "_by_gradient", lambda geometry, camera, label_map, backend: "gradient")
     moved = {**scene, "means": OnGpu(scene["means"])}
     assert contribute(moved, random_labels(SIZE, 2)) == ("triton" if there else "gradient")  # type: ignore
     assert contribute(moved, random_labels(SIZE, 2), backend="gradient") == "gradient"  # type: ignore

@@ -64,9 +64,8 @@ def seen_shares(viewmats: list[torch.Tensor], rasterize_mode: str = "classic") -
     }
     lens = torch.tensor([[60.0, 0, 32], [0, 60.0, 24], [0, 0, 1]])
     views = [SimpleNamespace(viewmat=viewmat, K=lens, width=64, height=48) for viewmat in viewmats]
-    config = SimpleNamespace(rasterize_mode=rasterize_mode)
-    gaussians = Gaussians.from_parameters(parameters)
-    model = SimpleNamespace(gaussians=lambda cropped: gaussians, means=gaussians.means, config=config)
+    gaussians = Gaussians.from_parameters(parameters, antialiased=rasterize_mode == "antialiased")
+    model = SimpleNamespace(gaussians=lambda cropped: gaussians, means=parameters["means"])
     maps = [torch.full((48, 64), 7)] * len(views)
     counted = count_votes(model, views, maps)  # type: ignore[arg-type]
     found = counted.elect()
@@ -93,6 +92,6 @@ def test_a_crop_that_the_viewer_left_changes_no_training_view(trained_run: Train
     whole, voted = views.render(0).features, count_votes(model, views, segmented_views(views, run.scene)).elect()
     size, middle = model.means.detach().std(dim=0), model.means.detach().median(dim=0).values
     model.set_crop(OrientedBox(R=torch.eye(3), T=middle, S=size))
-    assert 0 < len(model.gaussians().means) < model.num_points
+    assert 0 < len(model.gaussians().geometry) < model.num_points
     assert torch.equal(views.render(0).features, whole)
     assert torch.equal(count_votes(model, views, segmented_views(views, run.scene)).elect().ids, voted.ids)
