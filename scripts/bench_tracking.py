@@ -14,8 +14,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import tyro
@@ -27,6 +28,8 @@ from proto_saga_ns.labels import write_label_map
 from proto_saga_ns.mastsam.frames import Frame
 from proto_saga_ns.mastsam.matches import Matches
 from proto_saga_ns.mastsam.sequence import ImageSequence, SequenceOptions, Tracking, write_tracks
+
+T = TypeVar("T")
 
 HEIGHT, WIDTH, MASKS = 288, 384, 50
 SPEED = 4
@@ -99,9 +102,11 @@ def measure(folder: Path, frames: int, window: int) -> dict[str, float]:
     options = SequenceOptions(order="sequence", window=window)
     before, ends = _peak_mib(), [_clocks()]
 
-    def progress(what: str, total: int) -> Callable[[], None]:
+    def progress(items: Iterable[T], what: str, total: int | None = None) -> Iterable[T]:
         del what, total
-        return lambda: ends.append(_clocks())
+        for item in items:
+            yield item
+            ends.append(_clocks())
 
     with tempfile.TemporaryDirectory() as work:
         tracking = Tracking(sequence, TrueMatcher(frames), options, Path(work) / "work")

@@ -27,6 +27,7 @@ from proto_saga_ns.mastsam.matchers.registry import MatcherOptions, make_matcher
 from proto_saga_ns.mastsam.matches import Matches
 from proto_saga_ns.mastsam.sequence import ImageSequence, SequenceOptions, Tracking, write_tracks
 from proto_saga_ns.mastsam.tracker import TrackerOptions
+from proto_saga_ns.progress import unseen
 
 LabelMap = Int[np.ndarray, "H W"]
 
@@ -89,14 +90,10 @@ def _track(
     sequence: ImageSequence, options: SequenceOptions, folder: Path, name: str, matching: MatcherOptions | None = None
 ) -> tuple[Tracking, list[LabelMap]]:
     tracking = Tracking(sequence, make_matcher("sift", matching), options, folder / "work")
-    tracking.run(lambda what, total: _silent)
+    tracking.run(unseen)
     output = folder / name.replace(" ", "_")
     write_tracks(tracking, sequence, output, options.required_frames(len(sequence.images)))
     return tracking, [read_label_map(output / f"{path.stem}.png") for path in sequence.images]
-
-
-def _silent() -> None:
-    """No progress bar."""
 
 
 def _upper_bound(own: list[LabelMap], truth: list[LabelMap]) -> list[LabelMap]:

@@ -13,7 +13,7 @@ import proto_saga_ns
 
 PACKAGE = Path(proto_saga_ns.__file__).parent
 ROOMS = (
-    ("errors", "files", "library_warnings", "console"),
+    ("errors", "files", "progress", "library_warnings", "console"),
     ("kernels",),
     ("rasterize", "labels"),
     ("recognition", "masks"),

@@ -6,7 +6,6 @@ once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,8 +16,6 @@ from torch import Tensor
 
 from proto_saga_ns.association.options import AssociationOptions
 from proto_saga_ns.recognition.cosine_softmax import own_log_probability
-
-Progress = Callable[[Iterable[int]], Iterable[int]]
 
 GRID = 32
 NEAR_PLANE = 0.01

@@ -9,11 +9,12 @@ import numpy as np
 from jaxtyping import Float, Int, Int32
 from torch import Tensor
 
-from proto_saga_ns.association.claims import Progress, View, Views, candidates, claims
+from proto_saga_ns.association.claims import View, Views, candidates, claims
 from proto_saga_ns.association.mask_tracks import find_tracks, join_tracks
 from proto_saga_ns.association.memory_bank import NOBODY, MemoryBank
 from proto_saga_ns.association.options import AssociationOptions
 from proto_saga_ns.files import natural_key
+from proto_saga_ns.progress import Progress, unseen
 from proto_saga_ns.recognition.levels import Levels
 from proto_saga_ns.recognition.votes import Votes
 
@@ -54,7 +55,7 @@ def associate(
     views: Views,
     options: AssociationOptions,
     tau: float = 10.0,
-    progress: Progress = iter,
+    progress: Progress = unseen,
 ) -> Association:
     """Give every mask of every view to an instance.
 
@@ -66,7 +67,7 @@ def associate(
         views: asked for by index, up to three times each; only one is held at a time.
         options: see there.
         tau: temperature of Eq. 14.
-        progress: wrapped around the view indices.
+        progress: of the views.
 
     Raises:
         ValueError: if the probability is asked for in a view without classifier, or ids in a view without.
@@ -114,7 +115,7 @@ def _by_memory_bank(
     bank = MemoryBank(len(means), options)
     founding = True
     found: dict[int, Int32[np.ndarray, " _labels"]] = {}
-    for index in progress(_view_order(means, views, options)):
+    for index in progress(_view_order(means, views, options), "Associating masks"):
         view = views[index]
         masks, gaussians = claims(means, embeddings, view, tau, options)
         instances = np.full(int(view.label_map.max()) + 1, NOBODY, dtype=np.int32)

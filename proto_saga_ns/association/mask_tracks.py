@@ -13,9 +13,10 @@ import torch
 from jaxtyping import Bool, Float, Int, Int32
 from torch import Tensor
 
-from proto_saga_ns.association.claims import Progress, View, Views, claims
+from proto_saga_ns.association.claims import View, Views, claims
 from proto_saga_ns.association.memory_bank import NOBODY, MemoryBank
 from proto_saga_ns.association.options import AssociationOptions
+from proto_saga_ns.progress import Progress
 
 BITS_SET = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(axis=1).astype(np.int64)
 UNMERGED_PAIRS = 2**20  # so many may wait, however few are merged
@@ -53,7 +54,7 @@ def find_tracks(
         ValueError: if a view does not know the ids of its masks, or has no classifier but needs one.
     """
     ids, votes, claimed = [], PairCounts(len(means)), BitTable(len(views), len(means))
-    for index in progress(range(len(views))):
+    for index in progress(range(len(views)), "Associating masks"):
         view = views[index]
         ids.append(_ids_of_labels(view))
         masks, gaussians = claims(means, embeddings, view, tau, options)

@@ -17,7 +17,7 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,11 +32,11 @@ from proto_saga_ns.labels.formats.sam_json import read_about, write_patches
 from proto_saga_ns.labels.images import decode_image, full_size, on_white, read_bytes
 from proto_saga_ns.labels.label_map import is_whole, read_text, write_label_map
 from proto_saga_ns.labels.view_names import unique_names, view_name
+from proto_saga_ns.progress import Progress, unseen
 
 if TYPE_CHECKING:
     from proto_saga_ns.masks.segmenters.base import OverlappingSegmenter, Segmenter
 
-Progress = Callable[[Iterable[Path]], Iterable[Path]]
 
 MANIFEST = "manifest.json"
 OVERLAPPING = "overlapping"
@@ -120,7 +120,7 @@ def find_cached_masks(image_paths: Sequence[Path], segmenter: Segmenter, data_di
 
 
 def ensure_masks(
-    image_paths: Sequence[Path], segmenter: Segmenter, data_dir: Path, progress: Progress | None = None
+    image_paths: Sequence[Path], segmenter: Segmenter, data_dir: Path, progress: Progress = unseen
 ) -> Path:
     """Make the label maps that are missing or out of date, one by one, and return their folder.
 
@@ -128,7 +128,7 @@ def ensure_masks(
     to is replaced by a folder in the user's cache.
 
     Args:
-        progress: wraps the images still to do, for a progress bar.
+        progress: of the images still to do.
 
     Raises:
         ProtoSagaError: two views share a name, an image is unreadable, or nothing can be written.
@@ -139,7 +139,7 @@ def ensure_masks(
         return complete
     folder = writable_folder(segmenter, data_dir)
     todo = [path for path, fingerprint in fingerprints.items() if not is_current(_target(folder, path), fingerprint)]
-    for path in (progress or iter)(todo):
+    for path in progress(todo, "Making masks"):
         fingerprints[path] = MaskJob(path, _target(folder, path)).run(segmenter)
     update_manifest(folder, segmenter, fingerprints, keep_others=True)
     return folder

@@ -122,7 +122,3 @@ class LazySequence(Sequence[T], Generic[S, T]):
     def __getitem__(self, index: int | slice) -> T | Sequence[T]:
         places = range(len(self))[index]
         return self._read(places) if isinstance(places, int) else [self._read(place) for place in places]
-
-
-Progress = Callable[[str, int], Callable[[], None]]
-"""(what is being done, number of steps) -> what is called after each step."""

@@ -28,13 +28,14 @@ from proto_saga_ns.labels import MAX_ID, write_label_map
 from proto_saga_ns.labels.colors import instance_colors
 from proto_saga_ns.labels.view_names import view_name
 from proto_saga_ns.mastsam.carried import TrackedFrame
-from proto_saga_ns.mastsam.frames import Frame, LazySequence, Progress
+from proto_saga_ns.mastsam.frames import Frame, LazySequence
 from proto_saga_ns.mastsam.geometry import FilterOptions, filter_matches
 from proto_saga_ns.mastsam.image_sequence import ImageSequence
 from proto_saga_ns.mastsam.matches import Matcher, Matches
 from proto_saga_ns.mastsam.prompts import Prompter
 from proto_saga_ns.mastsam.tracker import TrackerOptions, initialise, place_frame
 from proto_saga_ns.mastsam.visits import Visit, collection_pairs, collection_visits, sequence_visits
+from proto_saga_ns.progress import Progress
 
 TRACKS = "tracks.json"
 
@@ -122,10 +123,9 @@ class Tracking:
     def run(self, progress: Progress) -> None:
         """Find the instances of all frames."""
         visits = self._visits(progress)
-        step = progress("Tracking", len(visits))
         self._pairs = {(min(visit.index, old), max(visit.index, old)) for visit in visits for old in visit.near}
         key, next_instance = self._settings_key(), 1
-        for visit in visits:
+        for visit in progress(visits, "Tracking frames"):
             name = view_name(self._sequence.images[visit.index])
             # Each key holds all before it: what follows a change is out of date.
             key = self._keys[visit.index] = fingerprint(key, asdict(visit), *self._contents(visit.index))
@@ -134,7 +134,6 @@ class Tracking:
                 instances = self._place(visit, next_instance)
                 self._work.write_instances(name, key, instances)
             next_instance = max(next_instance, int(instances.max(initial=0)) + 1)
-            step()
 
     def matches(self, a: int, b: int) -> Matches:
         """Filtered matches between two frames, found once."""
@@ -172,15 +171,8 @@ class Tracking:
             return sequence_visits(count, self._options.window)
         cameras = None if order == "matches" else self._sequence.cameras
         window = self._options.window
-        pairs = collection_pairs(count, window, cameras)
-        step = progress("Matching", len(pairs))
-
-        def count_matches(a: int, b: int) -> int:
-            found = self.matches(a, b)
-            step()
-            return len(found)
-
-        return collection_visits(count, window, pairs, count_matches)
+        pairs = progress(collection_pairs(count, window, cameras), "Matching frames")
+        return collection_visits(count, window, pairs, lambda a, b: len(self.matches(a, b)))
 
     def _place(self, visit: Visit, next_instance: int) -> Int32[np.ndarray, "H W"]:
         frame = self._frames[visit.index]

@@ -20,7 +20,8 @@ from PIL import Image
 
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.files import write_atomically, write_json
-from proto_saga_ns.mastsam.frames import Frame, FrameSelection, FrameSource, Progress
+from proto_saga_ns.mastsam.frames import Frame, FrameSelection, FrameSource
+from proto_saga_ns.progress import Progress
 
 _REMEDY = "Give a video that ffmpeg can read, such as an MP4 file, or a folder of images."
 _DONE = "frames.json"
@@ -102,14 +103,12 @@ def extract_frames(video: Path, folder: Path, selection: FrameSelection, progres
     what["max_frames"] = selection.max_frames
     if found := _extracted(folder, what):
         return found
-    step = progress("Decoding", source.count)
     paths = []
-    for frame in source:
+    for frame in progress(source, "Decoding frames", source.count):
         buffer = io.BytesIO()
         Image.fromarray(frame.image).save(buffer, "JPEG", quality=_QUALITY, subsampling=0)
         paths.append(folder / f"{frame.name}.jpg")
         write_atomically(paths[-1], buffer.getvalue())
-        step()
     write_json(folder / _DONE, {**what, "fps": source.fps, "frames": [path.name for path in paths]})
     return paths
 

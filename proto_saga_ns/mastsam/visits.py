@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,7 +53,7 @@ def collection_pairs(count: int, window: int, cameras: Sequence[Camera] | None) 
 
 
 def collection_visits(
-    count: int, window: int, pairs: Sequence[tuple[int, int]], count_matches: Callable[[int, int], int]
+    count: int, window: int, pairs: Iterable[tuple[int, int]], count_matches: Callable[[int, int], int]
 ) -> list[Visit]:
     """An unordered collection: along the maximum spanning tree of the numbers of matches.
 

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from proto_saga_ns.progress import Progress, unseen
 from proto_saga_ns.recognition.cosine_softmax import DEFAULT_TAU, cross_entropy
 
 INITIAL_SCALE = 0.1
@@ -55,7 +56,7 @@ def train_shared_classifier(
     label_maps: Sequence[Int[Tensor, "_H _W"]],
     num_instances: int,
     options: TrainingOptions = TrainingOptions(),
-    on_step: Callable[[int], None] | None = None,
+    progress: Progress = unseen,
 ) -> SharedClassifier:
     """Train one classifier and the embeddings on consistent label maps; the Gaussians keep all else.
 
@@ -65,7 +66,7 @@ def train_shared_classifier(
         label_maps: consistent label map of each view, of the size of its feature map.
         num_instances: T; labels lie in [0, T].
         options: steps, rates, seed.
-        on_step: called with the number of finished steps, for a progress bar.
+        progress: of the steps.
 
     Raises:
         ValueError: there are no views or no instances.
@@ -78,7 +79,8 @@ def train_shared_classifier(
     trained = embeddings.detach().clone().requires_grad_()
     optimizer = _optimizer(trained, classifier, options)
     losses = []
-    for step, view in enumerate(_shuffled_views(len(label_maps), options.steps, generator)):
+    order = _shuffled_views(len(label_maps), options.steps, generator)
+    for view in progress(order, "Training one classifier for all views", options.steps):
         labels = torch.as_tensor(label_maps[view], device=trained.device)
         if bool((labels > 0).any()):
             loss, _ = cross_entropy(render_features(view, trained), classifier.T, labels, options.tau)
@@ -86,8 +88,6 @@ def train_shared_classifier(
             loss.backward()
             optimizer.step()
             losses.append(float(loss.detach()))
-        if on_step is not None:
-            on_step(step + 1)
     return SharedClassifier(classifier.detach(), trained.detach(), losses)
 
 

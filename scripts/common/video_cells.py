@@ -45,6 +45,7 @@ from proto_saga_ns.mastsam.matches import Matcher, Matches
 from proto_saga_ns.mastsam.prompts import Prompter
 from proto_saga_ns.mastsam.sequence import ImageSequence, SequenceOptions, Tracking, write_tracks
 from proto_saga_ns.mastsam.settings import MastsamSettings
+from proto_saga_ns.progress import unseen
 
 Figures = dict[str, float]
 Job = tuple[VideoSequence, "Settings"]
@@ -112,7 +113,7 @@ def run_sequence(job: Job, folder: Path) -> Figures:
         matcher, prompter = _networks(_without_tracking(settings))
         images = ImageSequence(sequence.frames, [masks / f"{path.stem}.png" for path in sequence.frames])
         tracking = Tracking(images, matcher, options, work, prompter)
-        tracking.run(lambda what, total: lambda: None)
+        tracking.run(unseen)
         write_tracks(tracking, images, output, options.required_frames(count))
         place = {path.stem: index for index, path in enumerate(sequence.frames)}
 

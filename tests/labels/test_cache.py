@@ -102,7 +102,7 @@ def test_changed_and_added_images_are_made_again_and_no_others(data):
     ensure_masks(paths[:4], segmenter, data)
     Image.new("RGB", (4, 3), (99, 0, 0)).save(paths[1])
     todo = []
-    folder = ensure_masks(paths, segmenter, data, progress=lambda items: todo.extend(items) or todo)
+    folder = ensure_masks(paths, segmenter, data, progress=lambda items, what: todo.extend(items) or todo)
     assert todo == [paths[1], paths[4]]
     assert ids(folder, paths) == [1, 99, 3, 4, 5]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import gc
 import json
 import weakref
-from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
@@ -23,6 +23,7 @@ from proto_saga_ns.mastsam.carried import TrackedFrame
 from proto_saga_ns.mastsam.frames import Frame
 from proto_saga_ns.mastsam.image_sequence import ImageSequence
 from proto_saga_ns.mastsam.sequence import TRACKS, SequenceOptions, Tracking, write_tracks
+from proto_saga_ns.progress import Progress, unseen
 from tests.mastsam.scenes import camera
 from tests.mastsam.worlds import (
     OPTIONS,
@@ -36,12 +37,9 @@ from tests.mastsam.worlds import (
     write_world,
 )
 
+T = TypeVar("T")
+
 SEQUENCE = SequenceOptions(window=2, min_frames=0, tracker=OPTIONS)
-
-
-def silent(what: str, steps: int) -> Callable[[], None]:
-    del what, steps
-    return lambda: None
 
 
 def run(
@@ -50,7 +48,7 @@ def run(
     """The instances of all frames, and the pairs that had to be matched."""
     matcher = ExactMatcher(world)
     tracking = Tracking(sequence, matcher, options, work, **more)
-    tracking.run(silent)
+    tracking.run(unseen)
     return [tracking.instances(index) for index in range(len(world))], matcher.calls
 
 
@@ -66,22 +64,24 @@ class Killed(BaseException):
     """As KeyboardInterrupt: not meant to be caught."""
 
 
-def killed_after(steps: int) -> Callable[[str, int], Callable[[], None]]:
+def killed_after(steps: int) -> Progress:
     left = [steps]
 
-    def step() -> None:
-        left[0] -= 1
-        if left[0] <= 0:
-            raise Killed
+    def progress(items: Iterable[T], what: str, total: int | None = None) -> Iterable[T]:
+        for item in items:
+            yield item
+            left[0] -= 1
+            if left[0] <= 0:
+                raise Killed
 
-    return lambda what, count: step
+    return progress
 
 
 def test_label_maps_and_the_table_of_tracks(tmp_path: Path) -> None:
     world = World()
     sequence = write_world(world, tmp_path)
     tracking = Tracking(sequence, ExactMatcher(world), SEQUENCE, tmp_path / "work")
-    tracking.run(silent)
+    tracking.run(unseen)
     tracks = write_tracks(tracking, sequence, tmp_path / "out", min_frames=3)
     maps, truth = [read_label_map(tmp_path / "out" / f"{name(index)}.png") for index in range(len(world))], []
     for index in range(len(world)):
@@ -160,7 +160,7 @@ def test_killed_and_run_again_is_as_never_killed_and_does_no_work_twice(order: A
     with pytest.raises(Killed):
         Tracking(sequence, first, options, tmp_path / "killed").run(killed_after(steps))
     before = contents(tmp_path / "killed")
-    Tracking(sequence, second, options, tmp_path / "killed").run(silent)
+    Tracking(sequence, second, options, tmp_path / "killed").run(unseen)
     after = contents(tmp_path / "killed")
     assert sorted(first.calls + second.calls) == sorted(calls) and len(second.calls) <= len(calls)
     assert before.items() <= after.items() and before
@@ -257,11 +257,13 @@ def test_the_frames_in_memory_do_not_grow_with_the_sequence(tmp_path: Path, monk
         world = World(panorama(200), [(4 * index) % 120 for index in range(count)], width=32)
         sequence, held = write_world(world, tmp_path / str(count)), []
 
-        def step(held: list[int] = held) -> None:
-            held.append(len(alive))
+        def progress(items: Iterable[T], what: str, total: int | None = None, held: list[int] = held) -> Iterable[T]:
+            for item in items:
+                yield item
+                held.append(len(alive))
 
         tracking = Tracking(sequence, ExactMatcher(world), SEQUENCE, tmp_path / str(count) / "work")
-        tracking.run(lambda what, steps, step=step: step)
+        tracking.run(progress)
         most[count] = max(held)
         del tracking
         gc.collect()
@@ -293,7 +295,7 @@ def test_no_tracks_at_all(tmp_path: Path) -> None:
     world = World(starts=(0, 4))
     sequence = write_world(world, tmp_path)
     tracking = Tracking(sequence, ExactMatcher(world), SEQUENCE, tmp_path / "work")
-    tracking.run(silent)
+    tracking.run(unseen)
     assert write_tracks(tracking, sequence, tmp_path / "out", min_frames=9) == []
     assert not read_label_map(tmp_path / "out" / f"{name(1)}.png").any()
 

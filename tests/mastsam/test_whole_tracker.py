@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +17,10 @@ from proto_saga_ns.mastsam.matchers.sift import SiftMatcher, SiftSettings
 from proto_saga_ns.mastsam.matches import Matcher
 from proto_saga_ns.mastsam.prompts import SamPrompter, SamPromptSettings
 from proto_saga_ns.mastsam.sequence import SequenceOptions, Tracking, write_tracks
+from proto_saga_ns.progress import unseen
 from tests.masks.segmenters.tiny_models import save_tiny_sam
 from tests.mastsam.scenes import DINING, dining
 from tests.mastsam.test_mast3r import THIN
-
-
-def silent(what: str, steps: int) -> Callable[[], None]:
-    del what, steps
-    return lambda: None
 
 
 def three_photos(folder: Path, size: tuple[int, int]) -> ImageSequence:
@@ -43,7 +38,7 @@ def three_photos(folder: Path, size: tuple[int, int]) -> ImageSequence:
 def tracked_photos(sequence: ImageSequence, matcher: Matcher, folder: Path, **more: Any) -> list[np.ndarray]:
     """Label maps as they are written."""
     tracking = Tracking(sequence, matcher, SequenceOptions(), folder / "work", **more)
-    tracking.run(silent)
+    tracking.run(unseen)
     write_tracks(tracking, sequence, folder / "out", 0)
     return [read_label_map(folder / "out" / f"{path.stem}.png") for path in sequence.images]
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import TypeVar
+
 import pytest
 import torch
 from torch import Tensor
 
 from proto_saga_ns.recognition.prototypes import classify
 from proto_saga_ns.recognition.trained import TrainingOptions, train_shared_classifier
+
+T = TypeVar("T")
 
 LABELS = torch.tensor([[1, 1, 2], [3, 0, 2]], dtype=torch.int32)
 FAST = TrainingOptions(steps=50, embedding_lr=0.1, classifier_lr=0.1)
@@ -44,17 +49,23 @@ def test_unlabelled_gaussians_and_empty_views_change_nothing() -> None:
 
 
 def test_every_view_has_its_turn_and_steps_are_reported() -> None:
-    seen, steps = [], []
+    seen, steps, totals = [], [], []
 
     def watched(view: int, embeddings: Tensor) -> Tensor:
         seen.append(view)
         return show(view, embeddings)
 
+    def progress(items: Iterable[T], what: str, total: int | None = None) -> Iterable[T]:
+        totals.append(total)
+        for item in items:
+            yield item
+            steps.append(len(seen))
+
     options = TrainingOptions(steps=7)
-    train_shared_classifier(watched, initial_embeddings(), [LABELS] * 3, 3, options, steps.append)
+    train_shared_classifier(watched, initial_embeddings(), [LABELS] * 3, 3, options, progress)
     assert sorted(seen[:3]) == sorted(seen[3:6]) == [0, 1, 2]
     assert len(seen) == 7
-    assert steps == list(range(1, 8))
+    assert steps == list(range(1, 8)) and totals == [7]
 
 
 def test_the_same_seed_gives_the_same_classifier() -> None:

@@ -11,7 +11,8 @@ import torch
 from jaxtyping import Float, Int, UInt
 from scipy.sparse import csr_array
 
-from proto_saga_ns.association.claims import Progress, Views
+from proto_saga_ns.association.claims import Views
+from proto_saga_ns.progress import Progress, unseen
 from proto_saga_ns.rasterize.contributions import UNITS_PER_PIXEL, Contributions, contributions, count_in_units
 from proto_saga_ns.rasterize.geometry import Geometry
 
@@ -97,12 +98,12 @@ class RememberedViews:
 
 
 def survey(
-    views: BlendedViews, num_gaussians: int, progress: Progress = iter
+    views: BlendedViews, num_gaussians: int, progress: Progress = unseen
 ) -> tuple[Int[np.ndarray, " N"], list[Int[np.ndarray, " _labels"]]]:
     """What each Gaussian contributes to all views together, and what each label of each view gets, in units."""
     total = np.zeros(num_gaussians, dtype=np.int64)
     of_labels: list[Int[np.ndarray, " _labels"]] = [np.zeros(0, dtype=np.int64)] * len(views)
-    for index in progress(range(len(views))):
+    for index in progress(range(len(views)), "Blending views"):
         view = views[index]
         np.add.at(total, view.gaussians, view.units)
         of_labels[index] = np.zeros(view.num_labels, dtype=np.int64)

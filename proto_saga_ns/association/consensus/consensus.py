@@ -9,7 +9,6 @@ import numpy as np
 from jaxtyping import Float, Int, UInt
 from scipy.sparse import csr_array
 
-from proto_saga_ns.association.claims import Progress
 from proto_saga_ns.association.consensus.agreement import (
     MergeTree,
     agglomerate,
@@ -23,6 +22,7 @@ from proto_saga_ns.association.consensus.hierarchy import find_levels
 from proto_saga_ns.association.consensus.instances import Instances, count_votes, find_instances, self_agreement
 from proto_saga_ns.association.instances import Association
 from proto_saga_ns.association.options import ConsensusOptions
+from proto_saga_ns.progress import Progress, unseen
 from proto_saga_ns.rasterize.contributions import UNITS_PER_PIXEL
 from proto_saga_ns.recognition.levels import Levels
 from proto_saga_ns.recognition.votes import Votes
@@ -74,7 +74,7 @@ def find_consensus(
     embeddings: Float[np.ndarray, "N D"],
     views: BlendedViews,
     options: ConsensusOptions,
-    progress: Progress = iter,
+    progress: Progress = unseen,
 ) -> Consensus:
     """Give every mask of every view to an instance, or to none.
 
@@ -86,10 +86,11 @@ def find_consensus(
         embeddings: of the same Gaussians.
         views: asked for by index, three times each; only one is held at a time.
         options: see there.
-        progress: wrapped around the view indices, three times.
+        progress: of the views, three times.
     """
     atoms = group_gaussians(means, embeddings, views, options, progress)
-    atom_views = [atom_units(views[index], atoms.of_gaussian, atoms.count) for index in progress(range(len(views)))]
+    indices = progress(range(len(views)), "Sorting masks")
+    atom_views = [atom_units(views[index], atoms.of_gaussian, atoms.count) for index in indices]
     theta, tree, instances = merge_atoms(atom_views, atoms.count, options)
     votes = count_votes(views, atom_views, atoms, instances, options.pure, options.top_votes, progress)
     levels = find_levels(atom_views, atoms, instances.of_cluster[tree.cut()], instances, theta, options)
@@ -101,7 +102,7 @@ def group_gaussians(
     embeddings: Float[np.ndarray, "N D"],
     views: BlendedViews,
     options: ConsensusOptions,
-    progress: Progress = iter,
+    progress: Progress = unseen,
 ) -> Atoms:
     """Atoms of the given number, or of the number that the masks need."""
     weights, of_labels = survey(views, len(means), progress)

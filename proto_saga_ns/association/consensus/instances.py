@@ -12,10 +12,10 @@ import torch
 from jaxtyping import Bool, Float, Int, Int32
 from scipy.sparse import coo_array, csr_array
 
-from proto_saga_ns.association.claims import Progress
 from proto_saga_ns.association.consensus.atoms import Atoms
 from proto_saga_ns.association.consensus.blended_views import BlendedViews
 from proto_saga_ns.association.options import ConsensusOptions
+from proto_saga_ns.progress import Progress, unseen
 from proto_saga_ns.rasterize.contributions import UNITS_PER_PIXEL, Contributions
 from proto_saga_ns.recognition.votes import Votes
 
@@ -168,7 +168,7 @@ def count_votes(
     instances: Instances,
     pure: float,
     top: int,
-    progress: Progress = iter,
+    progress: Progress = unseen,
 ) -> Votes:
     """Add up the votes of all masks that are pure enough.
 
@@ -183,14 +183,14 @@ def count_votes(
         instances: of the masks.
         pure: purity above which a mask votes.
         top: F.
-        progress: wrapped around the view indices.
+        progress: of the views.
     """
     elected = [np.where(purity > pure, ids, 0) for ids, purity in zip(instances.of_mask, instances.purity, strict=True)]
     places = _places(atom_views, elected, atoms.count, len(instances.support))
     counts = (places != NO_PLACE).sum(axis=1)[atoms.of_gaussian]
     starts = np.append(0, counts.cumsum())
     units = np.zeros(starts[-1], dtype=np.int64)
-    for index in progress(range(len(views))):
+    for index in progress(range(len(views)), "Voting"):
         view = views[index]
         place = places[atoms.of_gaussian[view.gaussians], elected[index][view.labels]]
         voting = place != NO_PLACE

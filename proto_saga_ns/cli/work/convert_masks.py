@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from proto_saga_ns.cli.work.printing import progress_bar, say
+from proto_saga_ns.cli.work.printing import say
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.labels import find_masks_of
 from proto_saga_ns.labels.flatten import FlattenOptions, flatten_masks
@@ -13,6 +13,7 @@ from proto_saga_ns.labels.formats import FORMATS
 from proto_saga_ns.labels.formats.base import Views, check_some_masks
 from proto_saga_ns.labels.images import data_folder, find_images
 from proto_saga_ns.masks.cache import MANIFEST, cache_roots
+from proto_saga_ns.progress import progress_bar
 
 NATIVE = "label-maps"
 Masks = tuple[str, Path]
@@ -43,7 +44,7 @@ def convert(data: Path, source: Masks | None, target: Masks | None, flatten: Fla
             yield image, labels
             counts.append(int(labels.max(initial=0)))
 
-    FORMATS[write_format].write(write_to, iter(progress_bar(views(), len(images), "Converting masks")))
+    FORMATS[write_format].write(write_to, iter(progress_bar(views(), "Converting masks", len(images))))
     missing, empty = len(images) - len(counts), counts.count(0)
     notes = (f"; {missing} images have no masks" if missing else "") + (f"; {empty} are empty" if empty else "")
     say(f"{len(counts)} views as {write_format} in {write_to}{notes}")

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from rich.progress import track
 
 from proto_saga_ns.cli.work.printing import say
 from proto_saga_ns.errors import ProtoSagaError
@@ -33,6 +32,7 @@ from proto_saga_ns.labels.view_names import view_name
 from proto_saga_ns.plugin.adopt.fit import training_frame
 from proto_saga_ns.plugin.model.views import segment_view
 from proto_saga_ns.plugin.run import Run, Split, load_run
+from proto_saga_ns.progress import progress_bar
 from proto_saga_ns.recognition.granularity import OBJECTS, level_in_words
 from proto_saga_ns.scene.shown import at_granularity, instances_at_level, table_at_level
 
@@ -117,7 +117,7 @@ def _write_parts(
     parts = [0] if "rest" in wanted.what else []
     parts += sorted(set(wanted.instances or numbers)) if "instances" in wanted.what else []
     files = {}
-    for number in track(parts, "Writing parts", disable=not parts):
+    for number in progress_bar(parts, "Writing parts"):
         splat = labelled.instance(number)
         if len(splat) > 0:  # viewers refuse an empty PLY
             files[number] = instance_file(number) if number else "rest.ply"
@@ -149,7 +149,7 @@ def _write_boxes(
     names: Mapping[int, str], labelled: LabelledSplat, frame: ExportFrame, output: Path
 ) -> dict[int, ObjectBoxes]:
     """Boxes of all instances that have Gaussians."""
-    parts = ((number, labelled.instance(number)) for number in track(sorted(names), "Measuring boxes"))
+    parts = ((number, labelled.instance(number)) for number in progress_bar(sorted(names), "Measuring boxes"))
     boxes = {number: object_boxes(splat, frame.up) for number, splat in parts if len(splat) > 0}
     write_json(output / "boxes.json", boxes_table(boxes, names, frame))
     return boxes
@@ -170,7 +170,7 @@ def _segmented(
     run: Run, views: Sequence[View], granularity: float, folder: Path | None
 ) -> Iterator[tuple[Path, np.ndarray]]:
     """Images and label maps, which are written into the folder, if there is one, on their way."""
-    for image, camera, _ in track(views, "Segmenting views"):
+    for image, camera, _ in progress_bar(views, "Segmenting views"):
         labels = segment_view(run.model, run.scene, camera, granularity).labels
         if folder is not None:
             write_label_map(folder / f"{view_name(image)}.png", labels)

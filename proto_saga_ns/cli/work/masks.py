@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from proto_saga_ns.cli.work.printing import progress_bar, say
+from proto_saga_ns.cli.work.printing import say
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.labels import check_label_maps, find_masks_of, index_masks, named_mask_folder
 from proto_saga_ns.labels.images import data_folder, find_images
@@ -17,6 +17,7 @@ from proto_saga_ns.masks.ray_workers import RayOptions, make_masks_with_ray
 from proto_saga_ns.masks.segmenters import ModelSegmenter
 from proto_saga_ns.masks.survey import FolderOfMasks, collect, look_at, survey
 from proto_saga_ns.masks.workers import make_masks
+from proto_saga_ns.progress import progress_bar
 
 if TYPE_CHECKING:
     from proto_saga_ns.masks.cache import MaskJob
@@ -65,7 +66,7 @@ def make_all_masks(
     if jobs:
         _download(factory())
     what = f"Masks of {folders[0]}" if len(folders) == 1 else f"Masks of {len(folders)} folders"
-    collect(caches, progress_bar(workers.run(jobs, factory, force), len(jobs), what), factory())
+    collect(caches, progress_bar(workers.run(jobs, factory, force), what, len(jobs)), factory())
     errors = [error for cache in caches for error in cache.errors]
     if errors:
         total = sum(map(len, images))
@@ -132,5 +133,5 @@ def _report(data: Path, images: Sequence[Path], masks: Path) -> None:
     # Beside masks/, where only label maps belong.
     html = writable_root(data_folder(data)).parent / f"report-{masks.resolve().name}.html"
     title = f"Masks of {data.resolve().name} ({masks.name})"
-    write_report(images, masks, html, title, lambda paths: progress_bar(paths, len(paths), "Report"))
+    write_report(images, masks, html, title, progress_bar)
     say(f"Report: {html} and {html.with_suffix('.png').name}")

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Integer, UInt8
 from rich.console import Console
-from rich.progress import track
 
 from proto_saga_ns.cli.work.printing import say
 from proto_saga_ns.errors import ProtoSagaError
@@ -29,6 +28,7 @@ from proto_saga_ns.plugin.model.associate import training_views
 from proto_saga_ns.plugin.model.evaluate import truths_of_views
 from proto_saga_ns.plugin.model.views import segment_view
 from proto_saga_ns.plugin.run import Run, load_run
+from proto_saga_ns.progress import progress_bar
 
 if TYPE_CHECKING:
     from nerfstudio.cameras.cameras import Cameras
@@ -174,7 +174,7 @@ def _test_stages(run: Run, wanted: Wanted) -> dict[str, Stages]:
 
 def _segmented(run: Run, views: Sequence[View]) -> Iterator[SeenView]:
     scene = run.scene
-    for path, camera, photo in track(views, "Segmenting views", disable=not views):
+    for path, camera, photo in progress_bar(views, "Segmenting views"):
         shown = segment_view(run.model, scene, camera)
         rendering = to_uint8(shown.rgb.cpu().numpy())
         yield SeenView(view_name(path), to_uint8(photo.cpu().numpy()), rendering, shown.labels)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import track
 
 from proto_saga_ns.cli.work.camera_paths import PathKind, PathOptions, camera_path
 from proto_saga_ns.errors import ProtoSagaError
@@ -16,6 +15,7 @@ from proto_saga_ns.export.videos.pictures import Output
 from proto_saga_ns.export.videos.writers import check_target, picture_writer
 from proto_saga_ns.plugin.model.views import has_alpha, picture
 from proto_saga_ns.plugin.run import Run, load_run
+from proto_saga_ns.progress import progress_bar
 from proto_saga_ns.scene import SegmentedScene
 from proto_saga_ns.scene.display import Display
 from proto_saga_ns.scene.shown import at_granularity
@@ -131,5 +131,5 @@ def _write(run: Run, outputs: tuple[Output, ...], options: PathOptions, file: Pa
     path = camera_path(run, run.scene.display.selected, options)
     views = list(zip(path.names, path.cameras, strict=True))
     with picture_writer(file, options.fps or path.fps, path.names) as write:
-        for name, camera in track(views, f"Rendering {file.name}"):
+        for name, camera in progress_bar(views, f"Rendering {file.name}"):
             write(name, picture(run.model, camera, outputs))

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.progress import track
 
 import proto_saga_ns
 from proto_saga_ns.cli.work.printing import say
@@ -30,6 +29,7 @@ from proto_saga_ns.plugin.model.evaluate import truths_of_views
 from proto_saga_ns.plugin.model.image_quality import ImageQuality
 from proto_saga_ns.plugin.model.views import SegmentedView, segment_view
 from proto_saga_ns.plugin.run import Run, load_run
+from proto_saga_ns.progress import progress_bar
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -145,7 +145,7 @@ def see_test_views(run: Run, ground_truth: Path | None, shown: int, longest: int
     truths = [None] * len(images) if ground_truth is None else truths_of_views(images, ground_truth)
     seen = Seen(quality=None if ground_truth is None else ImageQuality())
     chosen = evenly_spread(len(views), shown)
-    for index, (path, camera, photo) in enumerate(track(views, "Segmenting views")):
+    for index, (path, camera, photo) in enumerate(progress_bar(views, "Segmenting views")):
         segmented = segment_view(run.model, scene, camera)
         view = _seen_view(path, photo, segmented, truths[index])
         seen.confidences.add(view.labels, segmented.confidence.cpu().numpy())

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rich.progress import track
-
 from proto_saga_ns.files import remove_file, write_json
 from proto_saga_ns.labels import write_label_map
 from proto_saga_ns.labels.view_names import view_name
 from proto_saga_ns.plugin.model.views import segment_view
 from proto_saga_ns.plugin.run import Split, load_run
+from proto_saga_ns.progress import progress_bar
 from proto_saga_ns.scene.shown import at_granularity, instances_at_level, table_at_level
 
 
@@ -28,7 +27,7 @@ def write_label_maps(load_config: Path, data: Path | None, split: Split, granula
     shown = instances_at_level(scene, run.model.embeddings, run.model.means)
     views, table = run.named_cameras(split), output / "instances.json"
     remove_file(table)
-    for image, camera, _ in track(views, "Segmenting views"):
+    for image, camera, _ in progress_bar(views, "Segmenting views"):
         labels = segment_view(run.model, scene, camera, granularity).labels
         write_label_map(output / f"{view_name(image)}.png", labels)
     write_json(table, table_at_level(scene, shown.ids))

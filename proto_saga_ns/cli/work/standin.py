@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from proto_saga_ns.cli.work.printing import progress_bar, say
+from proto_saga_ns.cli.work.printing import say
 from proto_saga_ns.evaluation.standins.options import SegmenterOptions, StandinOptions
 from proto_saga_ns.evaluation.standins.write import write_standin
+from proto_saga_ns.progress import progress_bar
 
 
 def make_standin(output: Path, room: StandinOptions, segmenter: SegmenterOptions, name: str) -> None:
@@ -16,9 +17,7 @@ def make_standin(output: Path, room: StandinOptions, segmenter: SegmenterOptions
         segmenter: what the simulated one does.
         name: of these options, for the mark of the stand-in.
     """
-    is_new = write_standin(
-        output, room, segmenter, name, lambda views: progress_bar(views, len(views), "Rendering a stand-in")
-    )
+    is_new = write_standin(output, room, segmenter, name, progress_bar)
     what = "A rendered stand-in, no data set," if is_new else "This very stand-in"
     say(
         f"{what} is {'' if is_new else 'already '}in {output}: {room.views} training and {room.test_views} test views, "

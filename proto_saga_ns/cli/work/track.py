@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from proto_saga_ns.cli.work.printing import progress_bars, say
+from proto_saga_ns.cli.work.printing import say
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.evaluation.folders import label_maps_in
 from proto_saga_ns.evaluation.instance import InstanceProtocol
@@ -21,7 +21,7 @@ from proto_saga_ns.labels import named_mask_folder, read_label_map
 from proto_saga_ns.labels.folder import image_size
 from proto_saga_ns.labels.images import data_folder
 from proto_saga_ns.labels.view_names import view_name
-from proto_saga_ns.mastsam.frames import Camera, FrameSelection, LazySequence, Progress
+from proto_saga_ns.mastsam.frames import Camera, FrameSelection, LazySequence
 from proto_saga_ns.mastsam.image_sequence import ImageSequence, read_posed_images, select_images
 from proto_saga_ns.mastsam.matches import Matcher
 from proto_saga_ns.mastsam.point_cloud import build_point_cloud, write_ply
@@ -29,6 +29,7 @@ from proto_saga_ns.mastsam.sequence import TRACKS, Track, Tracking, write_tracks
 from proto_saga_ns.mastsam.video import extract_frames, frames_per_second
 from proto_saga_ns.plugin.data.label_maps import SplitImages, label_maps_for
 from proto_saga_ns.plugin.data.mask_options import MaskOptions
+from proto_saga_ns.progress import progress_bar
 
 VIDEO_FOLDER = "frames"
 """Where the frames of a video are put."""
@@ -56,11 +57,11 @@ class Source:
         """That the images belong to; those of a video are put into the output folder."""
         return output if self.is_video else data_folder(self.path)
 
-    def images(self, output: Path, progress: Progress) -> list[Path]:
+    def images(self, output: Path) -> list[Path]:
         """The frames; those of a video are extracted."""
         if self.is_video:
             _refuse_to_overwrite(output / "overlay.mp4", [self.path])
-            return extract_frames(self.path, output / VIDEO_FOLDER, self.selection, progress)
+            return extract_frames(self.path, output / VIDEO_FOLDER, self.selection, progress_bar)
         return select_images(self.path, self.selection)
 
 
@@ -81,18 +82,16 @@ def track_masks(
     """
     if reason:
         say(reason)
-    with progress_bars() as progress:
-        images = source.images(output, progress)
+    images = source.images(output)
     # All that can be wrong comes before the long work.
     truths = {} if ground_truth is None else _truths(ground_truth, images)
     sequence = _sequence(source, images, masks, output, ground_truth)
     options, prompter = masks.mastsam.tracking, masks.mastsam.make_prompter(masks.sam)
     tracking = Tracking(sequence, matcher, options, output / ".tracking", prompter)
-    with progress_bars() as progress:
-        tracking.run(progress)
-        _remove_outdated(output, sequence)
-        tracks = write_tracks(tracking, sequence, output, options.required_frames(len(images)))
-        _write_overlay(sequence, output, progress)
+    tracking.run(progress_bar)
+    _remove_outdated(output, sequence)
+    tracks = write_tracks(tracking, sequence, output, options.required_frames(len(images)))
+    _write_overlay(sequence, output)
     if sequence.cameras is not None:
         _write_points(tracking, sequence, output)
     figures = _consistency(tracking, sequence, output)
@@ -216,13 +215,11 @@ def _consistency(tracking: Tracking, sequence: ImageSequence, output: Path) -> d
     return found.figures()
 
 
-def _write_overlay(sequence: ImageSequence, output: Path, progress: Progress) -> None:
+def _write_overlay(sequence: ImageSequence, output: Path) -> None:
     """``overlay.mp4``: the frames with the written label maps over them."""
-    step = progress("Drawing", len(sequence.images))
     with overlay_video(output / "overlay.mp4", frames_per_second(output / VIDEO_FOLDER)) as write:
-        for index, path in enumerate(sequence.images):
+        for index, path in enumerate(progress_bar(sequence.images, "Drawing frames")):
             write(sequence.frame(index).image, read_label_map(output / f"{view_name(path)}.png"))
-            step()
 
 
 def _write_points(tracking: Tracking, sequence: ImageSequence, output: Path) -> None:

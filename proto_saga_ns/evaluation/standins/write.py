@@ -6,7 +6,7 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
@@ -25,8 +25,7 @@ from proto_saga_ns.evaluation.standins.render import Picture, Renderer
 from proto_saga_ns.evaluation.standins.room import Room, make_room
 from proto_saga_ns.evaluation.standins.segmenter import Segmentation, segment
 from proto_saga_ns.files import write_json
-
-Progress = Callable[[list[View]], Iterable[View]]
+from proto_saga_ns.progress import Progress, unseen
 
 # What a killed run left; a live one touches its folder at every view.
 _DEBRIS_AGE = 3600.0
@@ -34,13 +33,13 @@ _POINTS_STREAM = 2
 
 
 def write_standin(
-    folder: Path, options: StandinOptions, segmenter: SegmenterOptions, preset: str, progress: Progress = list
+    folder: Path, options: StandinOptions, segmenter: SegmenterOptions, preset: str, progress: Progress = unseen
 ) -> bool:
     """Render a stand-in into a folder that is new or empty; it appears when it is whole.
 
     Args:
         preset: name of the segmenter's options, for the mark.
-        progress: wraps the views, for a progress bar.
+        progress: of the views.
 
     Returns:
         False if the folder holds this very stand-in already, and nothing was done.
@@ -60,7 +59,7 @@ def write_standin(
     cloud, counts = _Cloud(options), _Counts()
     with appearing_folder(folder) as staging:
         renderer, places = Renderer(room, options.samples), {False: 0, True: 0}
-        for index, view in enumerate(progress(views)):
+        for index, view in enumerate(progress(views, "Rendering a stand-in")):
             picture = renderer.render(lens, view.pose)
             name = image_path(options.layout, view, index)
             found = segment(picture.instances, picture.parts, segmenter, options.seed, f"frame {view.frame}")

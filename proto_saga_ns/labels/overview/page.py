@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import jinja2
@@ -20,17 +20,17 @@ from proto_saga_ns.labels.label_map import read_label_map, resize_label_map
 from proto_saga_ns.labels.overview.charts import CHARTS, overview, svg
 from proto_saga_ns.labels.overview.statistics import ReportStatistics, ViewStatistics, view_statistics
 from proto_saga_ns.labels.view_names import view_name
+from proto_saga_ns.progress import Progress, unseen
 
 THUMBNAIL_WIDTH = 320
 COLUMNS, ROWS = 6, 4
 """of the contact sheet in the PNG, which shows that many views evenly spread over all"""
 
-Progress = Callable[[Sequence[Path]], Iterable[Path]]
 _OPACITY = 0.55
 
 
 def write_report(
-    image_paths: Sequence[Path], masks: Path, html: Path, title: str, progress: Progress = iter
+    image_paths: Sequence[Path], masks: Path, html: Path, title: str, progress: Progress = unseen
 ) -> ReportStatistics:
     """Write ``html`` and, beside it, the same overview as a PNG of the same name.
 
@@ -39,7 +39,7 @@ def write_report(
     Args:
         image_paths: of all views.
         masks: folder of ``<image stem>.png``; a view may be without one.
-        progress: wraps the image paths, for a progress bar.
+        progress: of the images.
 
     Raises:
         ProtoSagaError: an image or a label map is unreadable, sizes differ, or the files cannot be written.
@@ -48,7 +48,7 @@ def write_report(
     pictures: list[bytes] = []
     chosen: list[UInt8[np.ndarray, "_h _w 3"]] = []
     on_sheet = {image_paths[index] for index in evenly_spread(len(image_paths), COLUMNS * ROWS)}
-    for path in progress(image_paths):
+    for path in progress(image_paths, "Report"):
         labels = _read(masks / f"{view_name(path)}.png", path)
         picture = thumbnail(path, labels, THUMBNAIL_WIDTH)
         views.append(view_statistics(path.name, labels))

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
 from jaxtyping import Int, Int32
 from nerfstudio.utils.rich_utils import CONSOLE
 from rich.markup import escape
-from rich.progress import track
 from torch import Tensor
 
 from proto_saga_ns.errors import ProtoSagaError
@@ -32,9 +32,12 @@ from proto_saga_ns.labels import (
 from proto_saga_ns.masks.cache import ensure_masks, find_cached_masks
 from proto_saga_ns.masks.segmenters import ModelSegmenter
 from proto_saga_ns.mastsam.frames import Camera
+from proto_saga_ns.plugin.console_bar import console_bar
 from proto_saga_ns.plugin.data.mask_options import MaskOptions
 from proto_saga_ns.plugin.data.segmenter_choice import Backend, choose_automatically, make_segmenter
 from proto_saga_ns.plugin.data.tracked_masks import track_views
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -181,12 +184,11 @@ def _make_masks(images: SplitImages, options: MaskOptions) -> Path:
     if backend == "superpixel" and options.mask_source != "auto":
         CONSOLE.log("Masks are regions of similar colour (superpixel), a stand-in that knows no objects.")
 
-    def progress(paths: Iterable[Path]) -> Iterable[Path]:
-        todo = list(paths)
+    def progress(items: Iterable[T], what: str, total: int | None = None) -> Iterable[T]:
         # Before the bar: loading may show a bar of its own, or fail.
         if isinstance(segmenter, ModelSegmenter):
             _load(segmenter)
-        return track(todo, description=f"Making masks ({backend})", console=CONSOLE, transient=True)
+        return console_bar(items, f"{what} ({backend})", total)
 
     return ensure_masks(images.paths, segmenter, images.data_dir, progress)
 

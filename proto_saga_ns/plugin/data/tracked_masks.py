@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -11,14 +10,14 @@ import numpy as np
 from nerfstudio.cameras.cameras import Cameras, CameraType
 from nerfstudio.utils.rich_utils import CONSOLE
 from rich.markup import escape
-from rich.progress import Progress as Bars
 
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.labels.folder import image_size
 from proto_saga_ns.masks.cache import writable_root
-from proto_saga_ns.mastsam.frames import Camera, Progress
+from proto_saga_ns.mastsam.frames import Camera
 from proto_saga_ns.mastsam.image_sequence import ImageSequence
 from proto_saga_ns.mastsam.sequence import Tracking, fingerprint, write_tracks
+from proto_saga_ns.plugin.console_bar import console_bar
 from proto_saga_ns.plugin.data.mask_options import MaskOptions
 
 _GL_TO_CV = np.diag([1.0, -1.0, -1.0, 1.0])
@@ -47,8 +46,7 @@ def track_views(
     folder = writable_root(data_dir) / f"mastsam-{fingerprint(asdict(settings), options.mastsam_masks)[:12]}"
     sequence = ImageSequence(images, masks, cameras)
     tracking = Tracking(sequence, matcher, settings.tracking, folder / ".tracking", settings.make_prompter(options.sam))
-    with _bars() as progress:
-        tracking.run(progress)
+    tracking.run(console_bar)
     tracks = write_tracks(tracking, sequence, folder, settings.tracking.required_frames(len(images)))
     CONSOLE.log(f"MastSAM: {len(tracks)} tracks in {len(images)} views, matched by {matcher.name}")
     return folder
@@ -78,14 +76,3 @@ def _camera(cameras: Cameras, index: int, path: Path) -> Camera:
     pose = np.eye(4)
     pose[:3] = cameras.camera_to_worlds[index].double().numpy()
     return Camera(matrix, np.linalg.inv(pose @ _GL_TO_CV))
-
-
-@contextmanager
-def _bars() -> Iterator[Progress]:
-    with Bars(console=CONSOLE, transient=True) as bars:
-
-        def begin(what: str, total: int) -> Callable[[], None]:
-            task = bars.add_task(f"MastSAM: {what.lower()}", total=total)
-            return lambda: bars.advance(task)
-
-        yield begin

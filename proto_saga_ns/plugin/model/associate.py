@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int, Int32
 from nerfstudio.utils.rich_utils import CONSOLE
-from rich.progress import track
 from torch import Tensor
 
 from proto_saga_ns.association import (
@@ -23,6 +22,7 @@ from proto_saga_ns.association import (
 from proto_saga_ns.association.consensus import find_consensus
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.kernels.device import memory_errors_are_explained
+from proto_saga_ns.plugin.console_bar import console_bar
 from proto_saga_ns.plugin.model.scene_classifiers import classifier_masks
 from proto_saga_ns.plugin.model.views import TrainingViews
 from proto_saga_ns.rasterize.contributions import Contributions, contributions, unoccluded
@@ -184,19 +184,14 @@ def associate_views(model: ProtoSagaModel, views: TrainingViews, options: Associ
     if options.mask_ids != "ignore" and look_numbered_per_view(views.mask_ids):
         _warn_of_numbering(options)
     return associate(
-        *(model.means.detach(), model.embeddings.detach(), views, options, model.config.tau),
-        progress=lambda order: _progress(order, "Associating masks"),
+        *(model.means.detach(), model.embeddings.detach(), views, options, model.config.tau), progress=console_bar
     )
 
 
 @torch.no_grad()
 def _by_consensus(model: ProtoSagaModel, views: TrainingViews, options: ConsensusOptions) -> Association:
     means, embeddings = (tensor.detach().cpu().numpy() for tensor in (model.means, model.embeddings))
-    stages = iter(("Blending views", "Sorting masks", "Voting"))
-    found = find_consensus(
-        *(means, embeddings, views.blended, options), progress=lambda order: _progress(order, next(stages))
-    )
-    return found.association()
+    return find_consensus(means, embeddings, views.blended, options, console_bar).association()
 
 
 def pool_features(views: TrainingViews, member_of_mask: Sequence[Int32[np.ndarray, " _labels"]]) -> MaskTable:
@@ -204,7 +199,7 @@ def pool_features(views: TrainingViews, member_of_mask: Sequence[Int32[np.ndarra
     embeddings = views.embeddings.cpu().numpy()
 
     def pooled() -> Iterator[MaskedView]:
-        for index in _progress(range(len(views)), "Averaging features"):
+        for index in console_bar(range(len(views)), "Averaging features"):
             members = torch.from_numpy(member_of_mask[index])
             pixels = views.label_map(index).flatten().bincount(minlength=len(members))
             means = torch.from_numpy(views.blended[index].mean_features(embeddings, pixels.numpy()))
@@ -220,10 +215,6 @@ def _warn_of_numbering(options: AssociationOptions) -> None:
         "Segment Anything gives; then the segmentation will be wrong, and mask-ids=ignore is right. If every view "
         "really shows every instance, all is well."
     )
-
-
-def _progress(indices: Iterable[int], description: str) -> Iterable[int]:
-    return track(list(indices), description=description, console=CONSOLE, transient=True)
 
 
 @dataclass(frozen=True)
@@ -270,7 +261,6 @@ def count_votes(model: ProtoSagaModel, views: TrainingViews, label_maps: Iterabl
 
 def segmented_views(views: TrainingViews, scene: SegmentedScene) -> Iterator[Int[Tensor, "H W"]]:
     """Instance ids of the pixels of each training view, with a progress bar."""
-    indices = range(len(views))
-    for index in track(indices, description="Giving Gaussians to instances", console=CONSOLE, transient=True):
+    for index in console_bar(range(len(views)), "Giving Gaussians to instances"):
         rendered = views.render(index, scene=scene)
         yield scene.segment(rendered.features, rendered.alpha[..., 0], rendered.votes)[0]

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int32, UInt8
-from nerfstudio.utils.rich_utils import CONSOLE
-from rich.progress import track
 
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.evaluation.datasets.benchmarks import replica_truth_name
@@ -23,6 +21,7 @@ from proto_saga_ns.labels.folder import mask_files
 from proto_saga_ns.labels.view_names import files_by_name, match_views, view_name
 from proto_saga_ns.masks.phrases.find import covered_instances
 from proto_saga_ns.masks.phrases.sources import TextMasks, read_mask
+from proto_saga_ns.plugin.console_bar import console_bar
 from proto_saga_ns.plugin.model.image_quality import ImageQuality
 from proto_saga_ns.plugin.model.views import render_view, segment_view
 from proto_saga_ns.recognition.granularity import OBJECTS
@@ -73,7 +72,7 @@ def evaluate_views(
     protocol, quality = InstanceProtocol(), ImageQuality()
     views = list(views)
     truths = truths_of_views([path for path, _, _ in views], ground_truth)
-    for (_, camera, image), file in track([*zip(views, truths, strict=True)], "Evaluating views"):
+    for (_, camera, image), file in console_bar([*zip(views, truths, strict=True)], "Evaluating views"):
         truth = read_label_map(file)
         shown = segment_view(model, scene, camera, granularity)
         protocol.add(truth, shown.labels)
@@ -166,11 +165,11 @@ def evaluate_phrases(
     first = _show(model, scene, views[0][1])
     chosen = {
         phrase: covered_instances(first.labels, text_masks(first.rgb, phrase), min_share)
-        for phrase in track(phrases, description="Finding phrases", console=CONSOLE, transient=True)
+        for phrase in console_bar(phrases, "Finding phrases")
     }
     result = PhraseResult(PhraseProtocol(), PhraseProtocol(), chosen, _without(truths, views))
     cameras = [camera for _, camera in views]
-    for index, masks in enumerate(track(truths, description="Comparing views", transient=True)):
+    for index, masks in enumerate(console_bar(truths, "Comparing views")):
         if masks:
             _compare(_show(model, scene, cameras[index]) if index else first, scene.ids, masks, result)
     return result

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float, Int
-from nerfstudio.utils.rich_utils import CONSOLE
-from rich.progress import Progress
 from torch import Tensor
 from torch.nn import Parameter
 from torch.nn import functional as F
 
 from proto_saga_ns.association import Association, apply_association
+from proto_saga_ns.plugin.console_bar import console_bar
 from proto_saga_ns.plugin.model.classifiers import SharedClassifier
 from proto_saga_ns.recognition.clusters import hdbscan_prototypes, kmeans_prototypes, sample_features
 from proto_saga_ns.recognition.prototypes import MaskTable
@@ -74,12 +73,11 @@ def _train(
     """Train one classifier for all views together with the embeddings, everything else frozen."""
     label_maps = [_consistent(views, association, index) for index in range(len(views))]
     training = replace(TrainingOptions(seed=options.seed, tau=model.config.tau), steps=options.trained_steps)
-    with torch.enable_grad(), Progress(console=CONSOLE, transient=True) as progress:
-        task = progress.add_task("Training one classifier for all views", total=training.steps)
+    with torch.enable_grad():
         trained = train_shared_classifier(
             lambda index, embeddings: views.render(index, embeddings).features,
             *(model.embeddings.detach(), label_maps, association.num_instances, training),
-            on_step=lambda step: progress.update(task, completed=step),
+            progress=console_bar,
         )
     model.gauss_params["embeddings"] = Parameter(trained.embeddings)
     return trained.prototypes

@@ -82,7 +82,7 @@ def test_what_is_in_the_way_is_refused_and_kept(occupant: str, tmp_path: Path) -
 
 
 def test_a_failure_leaves_nothing(tmp_path: Path) -> None:
-    def failing(views):
+    def failing(views, what):
         yield views[0]
         raise KeyboardInterrupt
 

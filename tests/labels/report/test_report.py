@@ -98,7 +98,7 @@ def test_more_views_than_the_sheet_holds(folder: Path) -> None:
     images = [image.with_name(f"{index:02d}.png") for index in range(COLUMNS * ROWS + 6)]
     for path in images:
         path.write_bytes(image.read_bytes())
-    statistics = write_report(images, folder / "masks", folder / "report.html", "many", lambda paths: iter(paths))
+    statistics = write_report(images, folder / "masks", folder / "report.html", "many")
     assert len(statistics.views) == len(images)
     assert (folder / "report.html").read_text().count("<figure") == len(images)
 
