@@ -45,7 +45,7 @@ def main(runs: int = 5, output: Path = Path("results/bench_import.md")) -> None:
         runs: fresh processes of each; medians are printed.
         output: Markdown file to write.
     """
-    of_imports = [_time_imports() for _ in range(runs + 1)][1:]
+    of_imports = _imports(runs)
     rows = {
         "importing nerfstudio's methods and ns-train": _median([row[0] for row in of_imports]),
         "importing proto_saga_ns.plugin.methods after that": _median([row[1] for row in of_imports]),
@@ -57,6 +57,16 @@ def main(runs: int = 5, output: Path = Path("results/bench_import.md")) -> None:
     print(table)
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(f"`python scripts/bench_import.py --runs {runs}`\n\n{table}")
+
+
+def processor_seconds(runs: int) -> tuple[float, float]:
+    """Medians of importing the plugin, and of ``proto-saga --help``."""
+    help_times = _median(_repeated(lambda: _time_command(["--help"]), runs))
+    return _median([row[1] for row in _imports(runs)])[1], help_times[1]
+
+
+def _imports(runs: int) -> list[tuple[Times, Times]]:
+    return [_time_imports() for _ in range(runs + 1)][1:]
 
 
 def _repeated(measure: Callable[[], Times], runs: int) -> list[Times]:

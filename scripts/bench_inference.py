@@ -17,6 +17,8 @@ from pathlib import Path
 
 import torch
 import tyro
+from bench_rasterizer import peak_megabytes
+from common.machines import conditions
 
 from proto_saga_ns.plugin.model.render import CameraView, Gaussians, render
 from proto_saga_ns.rasterize.geometry import Geometry
@@ -42,8 +44,18 @@ def main(
         runs: counted runs of each; medians are printed.
         output: Markdown file to write.
     """
+    times = time_ways(gaussians, instances, width, height, runs)
+    rows = [f"| {name} | {1000 * value:.1f} | {value / times['colour']:.2f} |" for name, value in times.items()]
+    table = f"| {gaussians} Gaussians, {width}x{height} | median ms | ratio |\n|---|---|---|\n" + "\n".join(rows) + "\n"
+    print(table)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(f"`python scripts/bench_inference.py`; {conditions()}\n\n{table}")
+
+
+def time_ways(gaussians: int, instances: tuple[int, ...], width: int, height: int, runs: int) -> dict[str, float]:
+    """Median seconds by what is done; arguments as of ``main``."""
     scene, view = _room(gaussians, width, height)
-    colorless = replace(scene, colors=scene.colors[:, :1, :0])
+    colorless = replace(scene, colors=scene.colors[:, :0])
     ways: dict[str, Callable[[], object]] = {
         "colour": lambda: _render(replace(scene, embeddings=scene.embeddings[:, :0]), view, 3)
     }
@@ -64,12 +76,18 @@ def main(
                 _segment_with_channels, replace(colorless, embeddings=channels), view, prototypes
             ),
         }
-    times = _in_turn(ways, runs)
-    rows = [f"| {name} | {1000 * value:.1f} | {value / times['colour']:.2f} |" for name, value in times.items()]
-    table = f"| {gaussians} Gaussians, {width}x{height} | median ms | ratio |\n|---|---|---|\n" + "\n".join(rows) + "\n"
-    print(table)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(f"`python scripts/bench_inference.py`\n\n{table}")
+    return _in_turn(ways, runs)
+
+
+@torch.no_grad()
+def megabytes_of_votes(instances: int) -> float:
+    """By which segmenting a view with votes and so many prototypes raises the peak of a process."""
+    scene, view = _room(100_000, 512, 384)
+    prototypes = torch.randn(instances, 16)
+    scene = replace(scene, votes=_votes(scene, instances).of(range(1, instances + 1)))
+    small = CameraView(view.viewmats, view.intrinsics, 16, 16)
+    _segment_with_votes(scene, 3, small, prototypes)
+    return peak_megabytes(lambda: _segment_with_votes(scene, 3, view, prototypes))
 
 
 def _room(count: int, width: int, height: int) -> tuple[Gaussians, CameraView]:
@@ -88,7 +106,8 @@ def _room(count: int, width: int, height: int) -> tuple[Gaussians, CameraView]:
             scales=scales,
             opacities=torch.sigmoid(1 + 2 * torch.randn(count, generator=generator)),
         ),
-        colors=0.3 * torch.randn(count, 16, 3, generator=generator),
+        colors=0.3 * torch.randn(count, 3, generator=generator),
+        harmonics=0.3 * torch.randn(count, 15, 3, generator=generator),
         embeddings=torch.randn(count, 16, generator=generator),
     )
     intrinsics = torch.tensor([[[0.6 * width, 0, width / 2], [0, 0.6 * width, height / 2], [0, 0, 1]]])

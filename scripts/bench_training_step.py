@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import tyro
+from common.machines import conditions
 
 from proto_saga_ns.cli.demo_scene import DINING
 from proto_saga_ns.plugin.methods import proto_saga_lite
@@ -44,6 +45,19 @@ def main(
         rounds: how often the two methods take turns.
         output: Markdown file to write.
     """
+    medians = time_steps(gaussians, steps, rounds)
+    table = (
+        f"| step, {gaussians} Gaussians, 384x288 | median ms |\n|---|---|\n"
+        + "".join(f"| {name} | {1000 * value:.1f} |\n" for name, value in medians.items())
+        + f"| joint / plain | {medians['joint'] / medians['plain']:.2f} |\n"
+    )
+    print(table)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(f"`python scripts/bench_training_step.py --gaussians {gaussians}`; {conditions()}\n\n{table}")
+
+
+def time_steps(gaussians: int, steps: int, rounds: int) -> dict[str, float]:
+    """Median seconds of a plain and of a joint step; arguments as of ``main``."""
     with tempfile.TemporaryDirectory() as folder:
         trainers = {
             name: _trainer(model, gaussians, Path(folder) / name)
@@ -53,15 +67,7 @@ def main(
         for start in range(0, rounds * steps, steps):
             for name, trainer in trainers.items():
                 times[name] += [_step(trainer, 3000 + start + offset) for offset in range(steps)]
-    medians = {name: 1000 * statistics.median(values[3:]) for name, values in times.items()}
-    table = (
-        f"| step, {gaussians} Gaussians, 384x288 | median ms |\n|---|---|\n"
-        + "".join(f"| {name} | {value:.1f} |\n" for name, value in medians.items())
-        + f"| joint / plain | {medians['joint'] / medians['plain']:.2f} |\n"
-    )
-    print(table)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(f"`python scripts/bench_training_step.py --gaussians {gaussians}`\n\n{table}")
+    return {name: statistics.median(values[3:]) for name, values in times.items()}
 
 
 def _trainer(model: type[ProtoSagaModel], gaussians: int, folder: Path) -> Any:

@@ -35,7 +35,7 @@ _SIGNATURES: dict[str, tuple[object, list[object]]] = {
     "splat_fill_tables": (_long, [_pointer, _pointer, _int, _int, _pointer, _pointer, _int]),
     "splat_sum_tables": (_long, [_long, *[_pointer] * 3, _int, _int, *[_pointer] * 3, _int]),
     "splat_harmonics": (None, [_long, _pointer, _pointer, _int]),
-    "splat_harmonics_backward": (None, [_long, *[_pointer] * 4, _int]),
+    "splat_harmonics_backward": (None, [_long, *[_pointer] * 3, _int]),
     "splat_nearest": (None, [_long, _int, _int, _long, *[_pointer] * 2, ctypes.c_float, *[_pointer] * 3, _int]),
     "splat_own_log_probability": (None, [_long, _int, _int, *[_pointer] * 2, ctypes.c_float, *[_pointer] * 2, _int]),
     "splat_cross_entropy": (None, [_long, _int, _int, *[_pointer] * 3, ctypes.c_float, *[_pointer] * 3, _int]),

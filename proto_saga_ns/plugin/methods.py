@@ -6,6 +6,7 @@ optional is imported, and nothing slow.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from nerfstudio.cameras.camera_optimizers import CameraOptimizerConfig
@@ -29,12 +30,22 @@ console.replace_in_nerfstudio()
 allow_numpy_scalars()  # Nerfstudio's scheduler states hold one.
 
 
+@dataclass
+class FusedAdamOptimizerConfig(AdamOptimizerConfig):
+    """Adam that takes all of a parameter in one pass over memory, a quarter of the time; on CUDA in one kernel.
+
+    PyTorch takes its parameters for contiguous without a look: ``ProtoSagaModel.populate_modules`` sees to it.
+    """
+
+    fused: bool = True
+
+
 def optimizers(steps: int, embeddings_lr: float, classifiers_lr: float) -> dict[str, Any]:
     """Splatfacto's optimizers, their schedules stretched to ``steps``, and those of the segmentation."""
 
     def adam(lr: float, lr_final: float | None = None) -> dict[str, Any]:
         decay = ExponentialDecaySchedulerConfig(lr_final=lr_final, max_steps=steps) if lr_final else None
-        return {"optimizer": AdamOptimizerConfig(lr=lr, eps=1e-15), "scheduler": decay}
+        return {"optimizer": FusedAdamOptimizerConfig(lr=lr, eps=1e-15), "scheduler": decay}
 
     return {
         "means": adam(1.6e-4, 1.6e-6),

@@ -23,29 +23,33 @@ NOWHERE = 1e-12
 
 
 def spherical_harmonics(
-    degree: int, directions: Float[Tensor, "*batch 3"], coefficients: Float[Tensor, "*batch K 3"]
+    degree: int,
+    directions: Float[Tensor, "*batch 3"],
+    coefficients: Float[Tensor, "*batch K 3"],
+    rest: Float[Tensor, "*batch R 3"] | None = None,
 ) -> Float[Tensor, "*batch 3"]:
     """Colour offsets towards ``directions``: the sum over bases of value times coefficient.
 
     Args:
-        degree: bases up to this degree take part, (degree + 1)^2 of the K.
+        degree: bases up to this degree take part, (degree + 1)^2 of the coefficients.
         directions: from the camera to the Gaussian, of any length, world frame.
-        coefficients: K >= (degree + 1)^2 rows.
+        coefficients: at least (degree + 1)^2 rows; or the first alone.
+        rest: the other rows, if the first lies apart, as splatfacto has them.
 
     Raises:
         ProtoSagaError: if the degree is beyond 4 or has more bases than there are coefficients.
     """
-    bases = (degree + 1) ** 2
-    if not 0 <= degree <= MAX_DEGREE or bases > coefficients.shape[-2]:
+    bases, rows = (degree + 1) ** 2, coefficients.shape[-2] + (0 if rest is None else rest.shape[-2])
+    if not 0 <= degree <= MAX_DEGREE or bases > rows:
         raise ProtoSagaError(
-            f"sh_degree {degree} needs {bases} coefficients, the colours have {coefficients.shape[-2]}; "
-            f"degrees go up to {MAX_DEGREE}."
+            f"sh_degree {degree} needs {bases} coefficients, the colours have {rows}; degrees go up to {MAX_DEGREE}."
         )
-    if directions.dtype == coefficients.dtype == torch.float32:
-        if directions.is_cuda:  # one kernel; the operations below are forty, with as many tensors for their gradients
-            return load_gsplat().spherical_harmonics(degree, directions + NOWHERE, coefficients)
-        if directions.device.type == "cpu":
-            return _Kernel.apply(directions, coefficients, degree)
+    is_single = directions.dtype == coefficients.dtype == torch.float32
+    if is_single and directions.device.type == "cpu":
+        return _Kernel.apply(directions, coefficients, rest, degree)
+    coefficients = coefficients if rest is None else torch.cat([coefficients, rest], dim=-2)
+    if is_single and directions.is_cuda:  # one kernel; what follows is forty, with as many tensors for their gradients
+        return load_gsplat().spherical_harmonics(degree, directions + NOWHERE, coefficients)
     values = basis(degree, F.normalize(directions, dim=-1))
     return torch.einsum("...k,...kc->...c", values, coefficients[..., :bases, :])
 
@@ -55,46 +59,71 @@ class _Harmonics(ctypes.Structure):
 
     _fields_ = (
         ("directions", ctypes.c_void_p),
-        ("coefficients", ctypes.c_void_p),
+        ("constant", ctypes.c_void_p),
+        ("rest", ctypes.c_void_p),
+        ("constant_stride", ctypes.c_int64),
+        ("rest_stride", ctypes.c_int64),
         ("rows", ctypes.c_int),
         ("degree", ctypes.c_int),
     )
 
     @classmethod
-    def of(cls, directions: Tensor, coefficients: Tensor, degree: int) -> _Harmonics:
-        return cls(directions.data_ptr(), coefficients.data_ptr(), coefficients.shape[-2], degree)
+    def of(cls, directions: Tensor, coefficients: Tensor, rest: Tensor | None, degree: int) -> _Harmonics:
+        first, rows = coefficients.shape[-2], coefficients.shape[-2] + (0 if rest is None else rest.shape[-2])
+        strides = 3 * first, 3 * (rows - first if rest is not None else first)
+        return cls(directions.data_ptr(), *_parts(coefficients, rest), *strides, rows, degree)
+
+
+class _HarmonicsGradient(ctypes.Structure):
+    """``splat::HarmonicsGradient`` of csrc/harmonics.h."""
+
+    _fields_ = (("directions", ctypes.c_void_p), ("constant", ctypes.c_void_p), ("rest", ctypes.c_void_p))
+
+
+def _parts(coefficients: Tensor, rest: Tensor | None) -> tuple[int, int]:
+    """Where the constant ones begin, and the others."""
+    after = coefficients.data_ptr() + 3 * coefficients.element_size()
+    return coefficients.data_ptr(), after if rest is None else rest.data_ptr()
 
 
 class _Kernel(torch.autograd.Function):
-    """(directions, coefficients, degree) -> colours, in compiled code, with gradients to the first two."""
+    """(directions, coefficients, rest, degree) -> colours, in compiled code, with gradients to the first three."""
 
     @staticmethod
-    def forward(ctx: Any, directions: Tensor, coefficients: Tensor, degree: int) -> Tensor:  # type: ignore[override]
+    def forward(  # type: ignore[override]
+        ctx: Any, directions: Tensor, coefficients: Tensor, rest: Tensor | None, degree: int
+    ) -> Tensor:
         shape = tuple(directions.shape[:-1])
         check_tensors(
             "spherical_harmonics",
             directions=(directions, (*shape, 3), torch.float32),
-            coefficients=(coefficients, (*shape, None, 3), torch.float32),
+            coefficients=(coefficients, (*shape, None if rest is None else 1, 3), torch.float32),
+            **({} if rest is None else {"rest": (rest, (*shape, None, 3), torch.float32)}),
         )
-        directions, coefficients = directions.contiguous(), coefficients.contiguous()
-        colors = torch.empty_like(directions)
-        given = _Harmonics.of(directions, coefficients, degree)
-        library().splat_harmonics(directions[..., 0].numel(), ctypes.byref(given), colors.data_ptr(), threads())
-        ctx.save_for_backward(directions, coefficients)
+        given = [None if tensor is None else tensor.contiguous() for tensor in (directions, coefficients, rest)]
+        assert given[0] is not None and given[1] is not None
+        colors, arguments = torch.empty_like(given[0]), _Harmonics.of(given[0], given[1], given[2], degree)
+        library().splat_harmonics(given[0][..., 0].numel(), ctypes.byref(arguments), colors.data_ptr(), threads())
+        ctx.save_for_backward(*given)
         ctx.degree = degree
         return colors
 
     @staticmethod
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
-        directions, coefficients = ctx.saved_tensors
+        directions, coefficients, rest = ctx.saved_tensors
         upstream = upstream.contiguous()
-        gradients = torch.empty_like(directions), torch.empty_like(coefficients)
-        given = _Harmonics.of(directions, coefficients, ctx.degree)
+        gradients = torch.empty_like(directions), torch.empty_like(coefficients), _alike(rest)
+        written = _HarmonicsGradient(gradients[0].data_ptr(), *_parts(*gradients[1:]))
+        given = _Harmonics.of(directions, coefficients, rest, ctx.degree)
         library().splat_harmonics_backward(
             *(directions[..., 0].numel(), ctypes.byref(given), upstream.data_ptr()),
-            *(gradients[0].data_ptr(), gradients[1].data_ptr(), threads()),
+            *(ctypes.byref(written), threads()),
         )
         return (*gradients, None)
+
+
+def _alike(tensor: Tensor | None) -> Tensor | None:
+    return None if tensor is None else torch.empty_like(tensor)
 
 
 def basis(degree: int, directions: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch B"]:

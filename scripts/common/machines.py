@@ -24,6 +24,15 @@ def machine() -> dict[str, Any]:
     return {"gpu": gpu, "processor": _processor(), "cores": os.cpu_count()}
 
 
+def conditions() -> str:
+    """What times depend on: the processor, its cores, threads, kernels, other work at this moment, PyTorch."""
+    from proto_saga_ns.kernels.library import library, threads
+
+    load = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
+    kernels = Path(library()._name).stem
+    return f"{_processor()}, {os.cpu_count()} cores, {threads()} threads, {kernels}{load}, torch {versions()['torch']}"
+
+
 def _processor() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 import yaml
 
 from proto_saga_ns import load_run
+from proto_saga_ns.plugin.methods import FusedAdamOptimizerConfig
 from proto_saga_ns.plugin.old_names import MOVED, accept_old_names
 from tests.conftest import TrainedRun
 
@@ -56,6 +58,8 @@ def test_a_run_of_0_1_opens(trained_run: TrainedRun, tmp_path: Path):
     text = config.read_text(encoding="utf-8")
     for old, now in MOVED.items():
         text = text.replace(f":{now}.", f":{old}.")
+    text = text.replace(f"{FusedAdamOptimizerConfig.__module__}.Fused", "nerfstudio.engine.optimizers.")
+    text = re.sub(r"\n *fused: true", "", text)
     assert "proto_saga_ns.plugin" not in text and "proto_saga_ns.data.dataparsers" in text
     config.write_text(text, encoding="utf-8")
     assert load_run(config).scene.instances

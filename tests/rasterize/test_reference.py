@@ -72,6 +72,27 @@ def test_spherical_harmonics_are_gsplats(degree: int, dtype: torch.dtype) -> Non
             torch.testing.assert_close(mine, other, atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("degree", range(5))
+def test_coefficients_may_lie_apart_and_some_colours_may_not_matter(degree: int, dtype: torch.dtype) -> None:
+    generator = torch.Generator().manual_seed(1)
+    given = [torch.randn(50, *shape, 3, generator=generator, dtype=dtype) for shape in ((), (1,), (25,))]
+    directions, constant, rest = (tensor.requires_grad_() for tensor in given)
+    together = torch.cat([constant, rest], dim=1)
+    weights = torch.randn(50, 3, generator=generator, dtype=dtype)
+    weights[::3] = 0
+    found = []
+    for colors in (
+        spherical_harmonics(degree, directions, constant, rest),
+        spherical_harmonics(degree, directions, together),
+    ):
+        loss = (colors * weights).sum()
+        found.append([colors, *torch.autograd.grad(loss, (directions, constant, rest), materialize_grads=True)])
+    for apart, joined in zip(*found, strict=True):
+        assert torch.equal(apart, joined)
+    assert all(not gradient[::3].any() for gradient in found[0][1:])
+
+
 def test_spherical_harmonics_are_orthonormal() -> None:
     """Over the sphere the products of two bases integrate to 1 or 0."""
     from proto_saga_ns.rasterize.spherical_harmonics import basis

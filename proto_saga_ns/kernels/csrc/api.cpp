@@ -76,9 +76,9 @@ SPLAT_API void splat_harmonics(int64_t n, const Harmonics* in, float* out, int t
   harmonics(n, *in, out, threads);
 }
 
-SPLAT_API void splat_harmonics_backward(int64_t n, const Harmonics* in, const float* upstream, float* directions,
-                                        float* coefficients, int threads) {
-  harmonics_backward(n, *in, upstream, directions, coefficients, threads);
+SPLAT_API void splat_harmonics_backward(int64_t n, const Harmonics* in, const float* upstream,
+                                        const HarmonicsGradient* out, int threads) {
+  harmonics_backward(n, *in, upstream, *out, threads);
 }
 
 SPLAT_API void splat_nearest(int64_t items, int dim, int count, int64_t stride, const float* features,

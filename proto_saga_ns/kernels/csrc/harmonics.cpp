@@ -72,43 +72,48 @@ template <int Degree>
 void evaluate(int64_t n, const Harmonics& in, float* out, int threads) {
   parallel_for(n, threads, [&](int64_t i) {
     const float* direction = in.directions + 3 * i;
-    const float* coefficients = in.coefficients + 3 * in.rows * i;
+    const float *constant = in.constant + in.constant_stride * i, *rest = in.rest + in.rest_stride * i;
     const float scale = inverse_length(direction);
-    float values[kMaxBases] = {kConstant};
+    float values[kMaxBases];
     bases(Degree, direction[0] * scale, direction[1] * scale, direction[2] * scale, values);
-    float sum[3] = {0, 0, 0};
-    for (int k = 0; k < (Degree + 1) * (Degree + 1); ++k)
-      for (int c = 0; c < 3; ++c) sum[c] += values[k] * coefficients[3 * k + c];
+    float sum[3];
+    for (int c = 0; c < 3; ++c) sum[c] = kConstant * constant[c];
+    for (int k = 1; k < (Degree + 1) * (Degree + 1); ++k)
+      for (int c = 0; c < 3; ++c) sum[c] += values[k] * rest[3 * (k - 1) + c];
     std::copy(sum, sum + 3, out + 3 * i);
   });
 }
 
 template <int Degree>
-void evaluate_backward(int64_t n, const Harmonics& in, const float* upstream, float* directions, float* coefficients,
+void evaluate_backward(int64_t n, const Harmonics& in, const float* upstream, const HarmonicsGradient& out,
                        int threads) {
   constexpr int kBases = (Degree + 1) * (Degree + 1);
   parallel_for(n, threads, [&](int64_t i) {
     const float* direction = in.directions + 3 * i;
-    const float* own = in.coefficients + 3 * in.rows * i;
-    const float* g = upstream + 3 * i;
+    const float *own = in.rest + in.rest_stride * i, *g = upstream + 3 * i;
+    float *to = out.rest + in.rest_stride * i, *along_direction = out.directions + 3 * i;
+    for (int c = 0; c < 3; ++c) out.constant[in.constant_stride * i + c] = kConstant * g[c];
+    if (g[0] == 0 && g[1] == 0 && g[2] == 0) {  // not seen
+      std::fill(to, to + 3 * (in.rows - 1), 0.f);
+      std::fill(along_direction, along_direction + 3, 0.f);
+      return;
+    }
     const float scale = inverse_length(direction);
     const Dual x = {direction[0] * scale, {1, 0, 0}}, y = {direction[1] * scale, {0, 1, 0}};
     const Dual z = {direction[2] * scale, {0, 0, 1}};
     Dual values[kMaxBases];
-    values[0] = {kConstant, {0, 0, 0}};
     bases(Degree, x, y, z, values);
-    float* to = coefficients + 3 * in.rows * i;
     float unit[3] = {0, 0, 0};  // gradient of the direction of unit length
-    for (int k = 0; k < kBases; ++k) {
-      for (int c = 0; c < 3; ++c) to[3 * k + c] = values[k].value * g[c];
-      const float weight = own[3 * k] * g[0] + own[3 * k + 1] * g[1] + own[3 * k + 2] * g[2];
+    for (int k = 1; k < kBases; ++k, to += 3, own += 3) {
+      for (int c = 0; c < 3; ++c) to[c] = values[k].value * g[c];
+      const float weight = own[0] * g[0] + own[1] * g[1] + own[2] * g[2];
       for (int d = 0; d < 3; ++d) unit[d] += weight * values[k].by[d];
     }
-    std::fill(to + 3 * kBases, to + 3 * in.rows, 0.f);
+    std::fill(to, to + 3 * (in.rows - kBases), 0.f);
     const float along = unit[0] * x.value + unit[1] * y.value + unit[2] * z.value;
-    directions[3 * i] = (unit[0] - along * x.value) * scale;
-    directions[3 * i + 1] = (unit[1] - along * y.value) * scale;
-    directions[3 * i + 2] = (unit[2] - along * z.value) * scale;
+    along_direction[0] = (unit[0] - along * x.value) * scale;
+    along_direction[1] = (unit[1] - along * y.value) * scale;
+    along_direction[2] = (unit[2] - along * z.value) * scale;
   });
 }
 
@@ -119,11 +124,11 @@ void harmonics(int64_t n, const Harmonics& in, float* out, int threads) {
   kOf[in.degree](n, in, out, threads);
 }
 
-void harmonics_backward(int64_t n, const Harmonics& in, const float* upstream, float* directions, float* coefficients,
+void harmonics_backward(int64_t n, const Harmonics& in, const float* upstream, const HarmonicsGradient& out,
                         int threads) {
   constexpr decltype(&evaluate_backward<0>) kOf[] = {evaluate_backward<0>, evaluate_backward<1>, evaluate_backward<2>,
                                                      evaluate_backward<3>, evaluate_backward<4>};
-  kOf[in.degree](n, in, upstream, directions, coefficients, threads);
+  kOf[in.degree](n, in, upstream, out, threads);
 }
 
 }  // namespace splat

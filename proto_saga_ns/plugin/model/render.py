@@ -25,14 +25,16 @@ class Gaussians:
 
     Attributes:
         geometry: where they are and how much they cover.
-        colors: SH coefficients, or one row of colours in [0, 1] where the scene has no spherical harmonics.
+        colors: SH coefficients of degree 0, or colours in [0, 1] where the scene has no spherical harmonics.
+        harmonics: SH coefficients above degree 0; no rows where the scene has none.
         embeddings: D numbers each.
         votes: as sparse channels; None if they are not to be rendered.
         parts: membership of C parts (``scene/shown.py``); None if they are not to be rendered.
     """
 
     geometry: Geometry
-    colors: Float[Tensor, "N K 3"]
+    colors: Float[Tensor, "N 3"]
+    harmonics: Float[Tensor, "N K 3"]
     embeddings: Float[Tensor, "N D"]
     votes: SparseChannels | None = None
     parts: Float[Tensor, "N C"] | None = None
@@ -40,12 +42,12 @@ class Gaussians:
     @classmethod
     def from_parameters(cls, parameters: Mapping[str, Tensor], *, antialiased: bool = False) -> Gaussians:
         """From splatfacto's parameters (log scales, opacity logits, SH in two parts) and ``embeddings``."""
-        constant, rest = parameters["features_dc"][:, None, :], parameters["features_rest"]
-        has_sh = rest.shape[1] > 0
+        constant, harmonics = parameters["features_dc"], parameters["features_rest"]
         scales, opacities = parameters["scales"].exp(), parameters["opacities"].sigmoid().squeeze(-1)
         return cls(
             Geometry(parameters["means"], parameters["quats"], scales, opacities, antialiased=antialiased),
-            colors=torch.cat([constant, rest], dim=1) if has_sh else constant.sigmoid(),
+            colors=constant if harmonics.shape[1] else constant.sigmoid(),
+            harmonics=harmonics,
             embeddings=parameters["embeddings"],
         )
 
@@ -53,7 +55,8 @@ class Gaussians:
         """Some of them."""
         votes = None if self.votes is None else self.votes[chosen]
         parts = None if self.parts is None else self.parts[chosen]
-        return Gaussians(self.geometry.of(chosen), self.colors[chosen], self.embeddings[chosen], votes, parts)
+        colors, harmonics, embeddings = self.colors[chosen], self.harmonics[chosen], self.embeddings[chosen]
+        return Gaussians(self.geometry.of(chosen), colors, harmonics, embeddings, votes, parts)
 
     @property
     def labelling(self) -> Float[Tensor, "N X"]:
@@ -95,10 +98,11 @@ def view_dependent_colors(
 ) -> Float[Tensor, "N 3"]:
     """Colours of the Gaussians as seen from the camera's centre; ``sh_degree`` None means plain colours."""
     if sh_degree is None:
-        return gaussians.colors[:, 0]
+        return gaussians.colors
     rotation, translation = viewmats[0, :3, :3], viewmats[0, :3, 3]
     directions = gaussians.geometry.means - (-rotation.T @ translation)
-    return (spherical_harmonics(sh_degree, directions, gaussians.colors) + 0.5).clamp_min(0.0)
+    colors = spherical_harmonics(sh_degree, directions, gaussians.colors[:, None], gaussians.harmonics)
+    return (colors + 0.5).clamp_min(0.0)
 
 
 def render(
