@@ -66,11 +66,13 @@ void fill_table(const Stage& stage, const Tile& tile, const Grid& grid, const in
   for (int block = 0; block < kBlocks; ++block) {
     const BlockLabels own(tile, block, grid, labels, tile_labels);
     if (own.count == 0) continue;
-    walk_block(stage, tile, block, [&](int32_t place, const Floats& weight) {
-      float* row = table + int64_t(place) * tile_labels.count;
-      for (int j = 0; j < own.count; ++j) {
-        const Quad four = fold(select(own.lanes[j], weight, 0.f));
-        row[own.places[j]] += (four[0] + four[1]) + (four[2] + four[3]);
+    walk_block(stage, tile, block, [&](int count, const int32_t* places, const Floats* weights) {
+      for (int k = 0; k < count; ++k) {
+        float* row = table + int64_t(places[k]) * tile_labels.count;
+        for (int j = 0; j < own.count; ++j) {
+          const Quad four = fold(select(own.lanes[j], weights[k], 0.f));
+          row[own.places[j]] += (four[0] + four[1]) + (four[2] + four[3]);
+        }
       }
     });
   }

@@ -11,6 +11,9 @@
 #include <immintrin.h>
 #endif
 
+// Of what is called for every Gaussian in every block: a call costs more than many of the bodies.
+#define SPLAT_INLINE __attribute__((always_inline)) inline
+
 namespace splat {
 
 #if defined(__AVX512F__)
@@ -30,7 +33,7 @@ typedef float Quad __attribute__((vector_size(16)));
 // The bits of a value as a value of another type. A reference of the other type to it would break the rules of aliasing;
 // to types of the intrinsics, which may alias all others, it does not.
 template <class To, class From>
-inline To bits_as(const From& from) {
+SPLAT_INLINE To bits_as(const From& from) {
   static_assert(sizeof(To) == sizeof(From), "as many bits");
   To to;
   std::memcpy(&to, &from, sizeof(to));
@@ -68,7 +71,7 @@ struct Floats {
 };
 
 #define SPLAT_ARITHMETIC(op)                                                  \
-  inline Floats operator op(const Floats& a, const Floats& b) {               \
+  SPLAT_INLINE Floats operator op(const Floats& a, const Floats& b) {         \
     Floats result;                                                            \
     for (int i = 0; i < kParts; ++i) result.part[i] = a.part[i] op b.part[i]; \
     return result;                                                            \
@@ -80,7 +83,7 @@ SPLAT_ARITHMETIC(/)
 #undef SPLAT_ARITHMETIC
 
 #define SPLAT_COMPARISON(op)                                                  \
-  inline Mask operator op(const Floats& a, const Floats& b) {                 \
+  SPLAT_INLINE Mask operator op(const Floats& a, const Floats& b) {           \
     Mask result;                                                              \
     for (int i = 0; i < kParts; ++i) result.part[i] = a.part[i] op b.part[i]; \
     return result;                                                            \
@@ -91,41 +94,41 @@ SPLAT_COMPARISON(>)
 SPLAT_COMPARISON(>=)
 #undef SPLAT_COMPARISON
 
-inline Mask operator&(const Mask& a, const Mask& b) {
+SPLAT_INLINE Mask operator&(const Mask& a, const Mask& b) {
   Mask result;
   for (int i = 0; i < kParts; ++i) result.part[i] = a.part[i] & b.part[i];
   return result;
 }
 
-inline Mask operator|(const Mask& a, const Mask& b) {
+SPLAT_INLINE Mask operator|(const Mask& a, const Mask& b) {
   Mask result;
   for (int i = 0; i < kParts; ++i) result.part[i] = a.part[i] | b.part[i];
   return result;
 }
 
-inline Mask operator>=(const Ints& a, int32_t b) {
+SPLAT_INLINE Mask operator>=(const Ints& a, int32_t b) {
   Mask result;
   for (int i = 0; i < kParts; ++i) result.part[i] = a.part[i] >= b;
   return result;
 }
 
-inline Floats select(const Mask& mask, const Floats& yes, const Floats& no) {
+SPLAT_INLINE Floats select(const Mask& mask, const Floats& yes, const Floats& no) {
   Floats result;
   for (int i = 0; i < kParts; ++i) result.part[i] = mask.part[i] ? yes.part[i] : no.part[i];
   return result;
 }
 
-inline Ints select(const Mask& mask, const Ints& yes, const Ints& no) {
+SPLAT_INLINE Ints select(const Mask& mask, const Ints& yes, const Ints& no) {
   Ints result;
   for (int i = 0; i < kParts; ++i) result.part[i] = mask.part[i] ? yes.part[i] : no.part[i];
   return result;
 }
 
-inline Floats smaller(const Floats& a, const Floats& b) { return select(a < b, a, b); }
-inline Floats larger(const Floats& a, const Floats& b) { return select(a > b, a, b); }
-inline Floats absolute(const Floats& a) { return select(a < 0.f, 0.f - a, a); }
+SPLAT_INLINE Floats smaller(const Floats& a, const Floats& b) { return select(a < b, a, b); }
+SPLAT_INLINE Floats larger(const Floats& a, const Floats& b) { return select(a > b, a, b); }
+SPLAT_INLINE Floats absolute(const Floats& a) { return select(a < 0.f, 0.f - a, a); }
 
-inline bool any(const Mask& mask) {
+SPLAT_INLINE bool any(const Mask& mask) {
 #if defined(__AVX512F__)
   const __m512i bits = reinterpret_cast<const __m512i&>(mask.part[0]);
   return _mm512_test_epi32_mask(bits, bits) != 0;
@@ -141,7 +144,7 @@ inline bool any(const Mask& mask) {
 }
 
 // The four sums of every fourth lane: the first half of a sum over all lanes.
-inline Quad fold(const Floats& value) {
+SPLAT_INLINE Quad fold(const Floats& value) {
 #if defined(__AVX512F__)
   const __m512 whole = reinterpret_cast<const __m512&>(value.part[0]);
   const __m128 sum = _mm_add_ps(_mm_add_ps(_mm512_castps512_ps128(whole), _mm512_extractf32x4_ps(whole, 1)),
@@ -159,7 +162,7 @@ inline Quad fold(const Floats& value) {
 
 // Four of the eight numbers in a and b, by their places.
 template <int I, int J, int K, int L>
-inline Quad pick(const Quad& a, const Quad& b) {
+SPLAT_INLINE Quad pick(const Quad& a, const Quad& b) {
 #if defined(__clang__)
   return __builtin_shufflevector(a, b, I, J, K, L);
 #else
@@ -169,7 +172,7 @@ inline Quad pick(const Quad& a, const Quad& b) {
 }
 
 // Sums over the lanes of four values at once.
-inline Quad sum_lanes(const Floats& a, const Floats& b, const Floats& c, const Floats& d) {
+SPLAT_INLINE Quad sum_lanes(const Floats& a, const Floats& b, const Floats& c, const Floats& d) {
   const Quad fa = fold(a), fb = fold(b), fc = fold(c), fd = fold(d);
   const Quad ab = pick<0, 4, 1, 5>(fa, fb) + pick<2, 6, 3, 7>(fa, fb);
   const Quad cd = pick<0, 4, 1, 5>(fc, fd) + pick<2, 6, 3, 7>(fc, fd);
@@ -177,7 +180,7 @@ inline Quad sum_lanes(const Floats& a, const Floats& b, const Floats& c, const F
 }
 
 // exp(-t) for t in [0, 1]; relative error under 1e-7.
-inline Floats exp_negative_unit(const Floats& t) {
+SPLAT_INLINE Floats exp_negative_unit(const Floats& t) {
   Floats p = 0.0008490078616887331f;
   p = p * t + -0.007654325105249882f;
   p = p * t + 0.04122331738471985f;
@@ -189,7 +192,7 @@ inline Floats exp_negative_unit(const Floats& t) {
 
 // exp(-x) for x >= 0, as (exp(-x / 8))^8 with a polynomial of degree 6; relative error under 1e-6. Beyond 8 it stays
 // at exp(-8), far below the smallest opacity that is drawn.
-inline Floats exp_negative(const Floats& x) {
+SPLAT_INLINE Floats exp_negative(const Floats& x) {
   Floats p = exp_negative_unit(smaller(x, 8.f) * 0.125f);
   p = p * p;
   p = p * p;
@@ -198,7 +201,7 @@ inline Floats exp_negative(const Floats& x) {
 
 // exp(-x) for x >= 0 in the whole range of floats, as 2^n 2^r with |r| <= 1/2; relative error under 1e-6. Beyond 87,
 // where the smallest normal float is near, it stays as it is there.
-inline Floats exp_negative_wide(const Floats& x) {
+SPLAT_INLINE Floats exp_negative_wide(const Floats& x) {
   constexpr float kRound = 0x1.8p23f;  // the sum with it has no fraction, and its last bits are the integer
   Floats result;
   for (int i = 0; i < kParts; ++i) {

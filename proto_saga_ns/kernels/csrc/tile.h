@@ -16,6 +16,7 @@ constexpr int kBlock = 4;  // pixels along a side of a block: one block fills th
 constexpr int kBlocksAcross = kTile / kBlock;
 constexpr int kBlocks = kBlocksAcross * kBlocksAcross;
 constexpr int kChunk = 32;  // Gaussians whose opacities are computed ahead of the blending
+constexpr int kAhead = 8;   // Gaussians that are fetched from memory ahead of their use: they lie all over it
 
 alignas(64) constexpr float kLaneX[kLanes] = {0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3};
 alignas(64) constexpr float kLaneY[kLanes] = {0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3};
@@ -70,7 +71,7 @@ struct Opacity {
   Floats dx, dy, raw;  // offset from the mean; opacity before it is capped
   Mask drawn;
 
-  Opacity(const Splat& splat, const Floats& pixel_x, const Floats& pixel_y)
+  SPLAT_INLINE Opacity(const Splat& splat, const Floats& pixel_x, const Floats& pixel_y)
       : dx(Floats(splat.x) - pixel_x), dy(Floats(splat.y) - pixel_y) {
     const Floats half_distance = (Floats(0.5f * splat.xx) * dx + Floats(splat.xy) * dy) * dx +
                                  Floats(0.5f * splat.yy) * dy * dy;
@@ -78,8 +79,18 @@ struct Opacity {
     drawn = (raw >= kMinAlpha) & (half_distance >= 0.f);
   }
 
-  Floats alpha() const { return select(drawn, smaller(raw, kMaxAlpha), 0.f); }
+  SPLAT_INLINE Floats alpha() const { return select(drawn, smaller(raw, kMaxAlpha), 0.f); }
 };
+
+template <int C>
+SPLAT_INLINE void fetch(const Splats& in, int32_t i) {
+  constexpr int kLine = 16;  // floats
+  __builtin_prefetch(in.means2d + 2 * i);
+  __builtin_prefetch(in.conics + 3 * i);
+  __builtin_prefetch(in.opacities + i);
+  __builtin_prefetch(in.bounds + i);
+  for (int c = 0; c < C; c += kLine) __builtin_prefetch(in.features + int64_t(C) * i + c);
+}
 
 // Working memory of one thread, kept from tile to tile.
 struct Stage {
@@ -98,6 +109,7 @@ struct Stage {
     std::fill(counts, counts + kBlocks, 0);
     for (int64_t k = 0; k < tile.count; ++k) {
       const int32_t i = in.entries[tile.begin + k];
+      if (k + kAhead < tile.count) fetch<C>(in, in.entries[tile.begin + k + kAhead]);
       splats[k] = Splat(in, i, tile);
       if constexpr (C > 0) std::memcpy(&features[C * k], in.features + int64_t(C) * i, C * sizeof(float));
       for_blocks(in.bounds[i], tile, [&](int block) { lists[block * tile.count + counts[block]++] = int32_t(k); });
@@ -105,16 +117,17 @@ struct Stage {
   }
 };
 
-// Calls draw(place in the tile's list, weights of the lanes) for the Gaussians of a block that are drawn anywhere in it,
-// nearest first, until all lanes are full. Returns what is left of the light. A weight is alpha times the transmittance
-// before it; 0 where the Gaussian is not drawn. Lanes outside the image have weights too.
+// Calls draw(how many, their places in the tile's list, weights of the lanes of each) for the Gaussians of a block that
+// are drawn anywhere in it, nearest first, kChunk of them at most, until all lanes are full. Returns what is left of the
+// light. A weight is alpha times the transmittance before it; 0 where the Gaussian is not drawn. Lanes outside the image
+// have weights too.
 template <class Draw>
-inline Floats walk_block(const Stage& stage, const Tile& tile, int block, const Draw& draw) {
+SPLAT_INLINE Floats walk_block(const Stage& stage, const Tile& tile, int block, const Draw& draw) {
   const Floats pixel_x = Floats::load(kLaneX) + float(block % kBlocksAcross * kBlock);
   const Floats pixel_y = Floats::load(kLaneY) + float(block / kBlocksAcross * kBlock);
   const int32_t* list = stage.lists.data() + block * tile.count;
   Floats open = 1.f, left = 1.f;  // transmittance: zero once a pixel is full; and what it had then
-  Floats alphas[kChunk];
+  Floats weights[kChunk];         // first opacities
   int32_t places[kChunk];
   for (int64_t start = 0; start < stage.counts[block]; start += kChunk) {
     const int64_t size = std::min<int64_t>(kChunk, stage.counts[block] - start);
@@ -122,17 +135,18 @@ inline Floats walk_block(const Stage& stage, const Tile& tile, int block, const 
     for (int64_t j = 0; j < size; ++j) {
       const int32_t place = list[start + j];
       const Opacity opacity(stage.splats[place], pixel_x, pixel_y);
-      alphas[kept] = opacity.alpha();
+      weights[kept] = opacity.alpha();
       places[kept] = place;
       kept += any(opacity.drawn);
     }
     for (int j = 0; j < kept; ++j) {
-      const Floats share = alphas[j] * open, rest = open - share;
+      const Floats share = weights[j] * open, rest = open - share;
       const Mask fits = rest > kMinTransmittance;
-      draw(places[j], select(fits, share, 0.f));
+      weights[j] = select(fits, share, 0.f);
       open = select(fits, rest, 0.f);
       left = select(fits, rest, left);
     }
+    draw(kept, places, weights);
     if (!any(open > 0.f)) break;
   }
   return left;
