@@ -66,7 +66,9 @@ class Backward {
   Backward(int dim, int count, const float* weights, float min_length)
       : group_(dim, count),
         shares_(count),
-        gradient_(int64_t(count) * dim, Floats(0.f)),
+        width_((dim + kNative - 1) / kNative),
+        gradient_(int64_t(count + kRows) * width_, NativeFloat{}),
+        units_(kLanes * width_, NativeFloat{}),
         nothing_(dim),
         weights_(weights),
         min_length_(min_length) {}
@@ -88,17 +90,13 @@ class Backward {
     for (int lane = 0; lane < inside; ++lane)
       if (labels[lane] > 0) reinterpret_cast<float*>(&shares_[labels[lane] - 1])[lane] -= 1.f;
     write_feature_gradient(inverse, inside, feature_gradient);
-    add_weight_gradient(inverse);
+    add_weight_gradient(lanes, inverse);
   }
 
   void add_weight_gradient_to(float* total) const {
-    alignas(64) float lanes[kLanes];
-    for (size_t j = 0; j < gradient_.size(); ++j) {
-      gradient_[j].store(lanes);
-      float sum = 0;
-      for (const float lane : lanes) sum += lane;
-      total[j] += sum;
-    }
+    const float* row = reinterpret_cast<const float*>(gradient_.data());
+    for (int t = 0; t < group_.count; ++t, row += width_ * kNative, total += group_.dim)
+      for (int d = 0; d < group_.dim; ++d) total[d] += row[d];
   }
 
  private:
@@ -137,25 +135,52 @@ class Backward {
     for (int t = 0; t < group_.count; ++t) along += shares_[t] * group_.scores[t];
     along = select(group_.length > min_length_, along * inverse * inverse, 0.f);
     alignas(64) float lanes[kLanes];
-    for (int d = 0; d < group_.dim; ++d) {
-      Floats sum = 0.f;
-      for (int t = 0; t < group_.count; ++t) sum += shares_[t] * Floats(weights_[int64_t(t) * group_.dim + d]);
-      ((sum - along * group_.features[d]) * inverse).store(lanes);
-      for (int lane = 0; lane < inside; ++lane) to[int64_t(lane) * group_.dim + d] = lanes[lane];
+    for (int first = 0; first < group_.dim; first += kRows) {
+      int columns[kRows];
+      for (int k = 0; k < kRows; ++k) columns[k] = std::min(first + k, group_.dim - 1);
+      Floats sums[kRows];
+      for (Floats& sum : sums) sum = 0.f;
+      const float* row = weights_;
+      for (int t = 0; t < group_.count; ++t, row += group_.dim) {
+#pragma GCC unroll 8
+        for (int k = 0; k < kRows; ++k) sums[k] += shares_[t] * Floats(row[columns[k]]);
+      }
+      for (int k = 0; k < kRows && first + k < group_.dim; ++k) {
+        ((sums[k] - along * group_.features[first + k]) * inverse).store(lanes);
+        for (int lane = 0; lane < inside; ++lane) to[int64_t(lane) * group_.dim + first + k] = lanes[lane];
+      }
     }
   }
 
-  void add_weight_gradient(const Floats& inverse) {
-    for (Floats& feature : group_.features) feature = feature * inverse;
-    Floats* row = gradient_.data();
-    for (int t = 0; t < group_.count; ++t, row += group_.dim)
-      for (int d = 0; d < group_.dim; ++d) row[d] += shares_[t] * group_.features[d];
+  // A feature at a time before a few classes: their rows stay in registers.
+  void add_weight_gradient(const float* const features[kLanes], const Floats& inverse) {
+    float* units = reinterpret_cast<float*>(units_.data());
+    for (int lane = 0; lane < kLanes; ++lane)
+      for (int d = 0; d < group_.dim; ++d)
+        units[lane * width_ * kNative + d] = features[lane][d] * reinterpret_cast<const float*>(&inverse)[lane];
+    for (int first = 0; first < group_.count; first += kRows) {
+      const float* shares[kRows];
+      for (int k = 0; k < kRows; ++k)
+        shares[k] = reinterpret_cast<const float*>(&shares_[std::min(first + k, group_.count - 1)]);
+      for (int part = 0; part < width_; ++part) {
+        NativeFloat sums[kRows] = {};
+        for (int lane = 0; lane < kLanes; ++lane) {
+          const NativeFloat unit = units_[lane * width_ + part];
+#pragma GCC unroll 8
+          for (int k = 0; k < kRows; ++k) sums[k] += (shares[k][lane] - NativeFloat{}) * unit;
+        }
+        for (int k = 0; k < kRows; ++k) gradient_[int64_t(first + k) * width_ + part] += sums[k];
+      }
+    }
   }
 
+  static constexpr int kRows = Group::kRows;
   Ranked group_;
-  std::vector<Floats> shares_;    // count: probabilities, then gradients of the logits
-  std::vector<Floats> gradient_;  // count x dim: of the weights, one sum a lane
-  std::vector<float> nothing_;    // dim zeros: the features of unlabelled lanes
+  std::vector<Floats> shares_;         // count: probabilities, then gradients of the logits
+  int width_;                          // of a row of the weights, in registers; zeros at the end
+  std::vector<NativeFloat> gradient_;  // of the weights, and of a few rows that nobody has
+  std::vector<NativeFloat> units_;     // features over their lengths
+  std::vector<float> nothing_;         // dim zeros: the features of unlabelled lanes
   const float* weights_;
   Floats min_length_;
 };

@@ -15,7 +15,7 @@ constexpr float kHuge = 1e18f;  // its square is still finite
 
 // Sixteen features, one a lane, and their scores: the products with the rows of the classifier.
 struct Group {
-  static constexpr int kRows = 8;
+  static constexpr int kRows = 8 / kParts < 4 ? 4 : 8 / kParts;  // whose sums stay in registers
 
   int dim, count;
   std::vector<Floats> features;  // dim
@@ -42,7 +42,7 @@ struct Group {
     length = Floats::load(lanes);
   }
 
-  // Eight rows at a time: eight chains of additions overlap.
+  // Several rows at a time: their chains of additions overlap.
   void score(const float* weights) {
     for (int t = 0; t < count; t += kRows) {
       const float* row[kRows];
