@@ -81,10 +81,10 @@ def time_ways(gaussians: int, instances: tuple[int, ...], width: int, height: in
 
 @torch.no_grad()
 def megabytes_of_votes(instances: int) -> float:
-    """By which segmenting a view with votes and so many prototypes raises the peak of a process."""
+    """By which segmenting a view with so many prototypes, and votes for 30 of them, raises the peak of a process."""
     scene, view = _room(100_000, 512, 384)
     prototypes = torch.randn(instances, 16)
-    scene = replace(scene, votes=_votes(scene, instances).of(range(1, instances + 1)))
+    scene = replace(scene, votes=_votes(scene, 30).of(range(1, instances + 1)))
     small = CameraView(view.viewmats, view.intrinsics, 16, 16)
     _segment_with_votes(scene, 3, small, prototypes)
     return peak_megabytes(lambda: _segment_with_votes(scene, 3, view, prototypes))
