@@ -15,10 +15,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from proto_saga_ns.association.options import AssociationOptions
+from proto_saga_ns.rasterize.pinhole import see_centers
 from proto_saga_ns.recognition.cosine_softmax import own_log_probability
 
 GRID = 32
-NEAR_PLANE = 0.01
 LARGE_GROUP = 256  # from this size on, a call for each group costs less than sorting all elements
 
 
@@ -74,17 +74,13 @@ class Candidates:
 
 def candidates(means: Float[Tensor, "N 3"], view: View) -> Candidates:
     """Project the centres and look up their masks; neither opacity nor occlusion is asked, as in Gaga."""
-    points = view.viewmat[:3, :3] @ means.T + view.viewmat[:3, 3:]
-    x, y = (points[:2] / points[2] * view.K[[0, 1], [0, 1], None] + view.K[:2, 2:]).round()
-    # Compared as floats: far outside the image, or at depth 0, they have no integer.
-    inside = (points[2] > NEAR_PLANE) & (x >= 0) & (x < view.width) & (y >= 0) & (y < view.height)
-    pixel = torch.where(inside, y * view.width + x, 0).long()
-    labels = torch.where(inside, view.label_map.to(means.device).reshape(-1)[pixel], 0)
+    seen = see_centers(means, view.viewmat, view.K, view.width, view.height)
+    labels = torch.where(seen.inside, view.label_map.to(means.device).reshape(-1)[seen.pixels], 0)
     index = torch.nonzero(labels)[:, 0]
-    pixel = pixel[index]
+    pixel = seen.pixels[index]
     y, x = pixel // view.width, pixel % view.width
     cells = (y * GRID // view.height) * GRID + x * GRID // view.width
-    return Candidates(index, labels[index].long(), points[2, index], cells)
+    return Candidates(index, labels[index].long(), seen.depths[index], cells)
 
 
 def lowest_ranks(

@@ -69,8 +69,8 @@ def slow_claims(means: torch.Tensor, embeddings: torch.Tensor, view: View, optio
         p = view.viewmat[:3, :3] @ mean + view.viewmat[:3, 3]
         if p[2] <= 0.01:
             continue
-        x = int(torch.round(p[0] / p[2] * view.K[0, 0] + view.K[0, 2]))
-        y = int(torch.round(p[1] / p[2] * view.K[1, 1] + view.K[1, 2]))
+        x = math.floor(p[0] / p[2] * view.K[0, 0] + view.K[0, 2])
+        y = math.floor(p[1] / p[2] * view.K[1, 1] + view.K[1, 2])
         if not (0 <= x < view.width and 0 <= y < view.height) or view.label_map[y, x] == 0:
             continue
         label = int(view.label_map[y, x])

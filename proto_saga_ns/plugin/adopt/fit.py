@@ -19,6 +19,7 @@ from proto_saga_ns.plugin.adopt.plain_splat import ModelState, PlainSplat
 from proto_saga_ns.plugin.model.checkpoint import GAUSSIAN_PREFIX
 from proto_saga_ns.plugin.model.image_quality import psnr
 from proto_saga_ns.plugin.model.views import TrainingViews
+from proto_saga_ns.rasterize.pinhole import see_centers
 
 if TYPE_CHECKING:
     from proto_saga_ns.plugin.data.datamanager import ProtoSagaDatamanager
@@ -124,9 +125,7 @@ def measure_fit(model: ProtoSagaModel, datamanager: ProtoSagaDatamanager) -> Fit
 
 def centers_in_view(means: Tensor, view: CameraView) -> Bool[Tensor, " N"]:
     """Which points lie before the camera and inside its image."""
-    rotation, translation = view.viewmats[0, :3, :3], view.viewmats[0, :3, 3]
-    x, y, z = ((means @ rotation.T + translation) @ view.intrinsics[0].T).unbind(dim=1)
-    return (z > 0) & (x >= 0) & (x < view.width * z) & (y >= 0) & (y < view.height * z)
+    return see_centers(means, view.viewmats[0], view.intrinsics[0], view.width, view.height).inside
 
 
 def _photos(datamanager: ProtoSagaDatamanager, indices: list[int]) -> Iterator[Float[Tensor, "H W 3"]]:
