@@ -17,7 +17,7 @@ import torch
 import tyro
 from common.training import train_lite
 
-from proto_saga_ns.association import BANK, GAGA, PAPER, AssociationOptions, ground_truth_association
+from proto_saga_ns.association import BANK, GAGA, PAPER, PAPER_AS_RUN, AssociationOptions, ground_truth_association
 from proto_saga_ns.cli.demo_scene import DINING
 from proto_saga_ns.files import write_json
 from proto_saga_ns.labels import read_label_map
@@ -94,6 +94,7 @@ WAYS: dict[str, Callable[[Run], SegmentedScene]] = {
     "depth only (Eq. 10)": _way(replace(PAPER, criteria="depth")),
     "probability only (Eq. 15)": _way(replace(PAPER, criteria="probability")),
     "Gaga's preset": _way(GAGA),
+    "paper's criteria, Gaga's rules (paper-as-run)": _way(PAPER_AS_RUN),
     "paper's association, K-Means": _way(PAPER, "kmeans"),
     "HDBSCAN over features, no association": _way(PAPER, "hdbscan"),
     "paper's association, trained classifier (Cls)": _way(PAPER, "trained"),

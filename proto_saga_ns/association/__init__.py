@@ -8,7 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from proto_saga_ns.association.options import BANK, GAGA, PAPER, AssociationOptions, ConsensusOptions
+from proto_saga_ns.association.options import BANK, GAGA, PAPER, PAPER_AS_RUN, AssociationOptions, ConsensusOptions
 
 if TYPE_CHECKING:
     from proto_saga_ns.association.claims import View
@@ -24,6 +24,7 @@ __all__ = [
     "BANK",
     "GAGA",
     "PAPER",
+    "PAPER_AS_RUN",
     "Association",
     "AssociationOptions",
     "ConsensusOptions",

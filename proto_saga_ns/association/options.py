@@ -117,3 +117,5 @@ PAPER = AssociationOptions("memory-bank", min_views=0)
 """The paper's association: Eqs. 9-16 and nothing else."""
 GAGA = replace(PAPER, criteria="depth", rank_within="grid", growth="disjoint", score="sum")
 """Gaga's association, by its published code."""
+PAPER_AS_RUN = replace(GAGA, criteria="both")
+"""What the paper's own runs very likely did: its criteria (Eq. 16) by Gaga's rules (docs/method.md)."""

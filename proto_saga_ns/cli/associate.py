@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from proto_saga_ns.association import GAGA, PAPER, AssociationOptions
+from proto_saga_ns.association import GAGA, PAPER, PAPER_AS_RUN, AssociationOptions
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.plugin.adopt.options import NewRunOptions, PlyOptions
 from proto_saga_ns.plugin.model.options import SceneOptions
+
+PRESETS = {"paper": PAPER, "paper-as-run": PAPER_AS_RUN, "gaga": GAGA}
 
 
 @dataclass
@@ -30,9 +32,9 @@ class Associate:
     """config.yml of a training run, of proto-saga or of splatfacto"""
     ply: Path | None = None
     """splat of any program, in place of a training run; needs --data"""
-    preset: Literal["none", "paper", "gaga"] = "none"
-    """in place of the association options: the paper's way (all instances stay), or Gaga's published one (depth within
-    grid cells, disjoint growth)"""
+    preset: Literal["none", "paper", "paper-as-run", "gaga"] = "none"
+    """in place of the association options: the paper's equations (all instances stay); its two criteria by Gaga's
+    rules, as its own runs very likely were; or Gaga's published code (depth within grid cells, disjoint growth)"""
     association: AssociationOptions = field(default_factory=AssociationOptions)
     scene: SceneOptions = field(default_factory=SceneOptions)
     data: Path | None = None
@@ -49,7 +51,7 @@ class Associate:
 
         from proto_saga_ns.cli.work.associate import adopt_ply, associate_run
 
-        association = {"none": self.association, "paper": PAPER, "gaga": GAGA}[self.preset]
+        association = PRESETS.get(self.preset, self.association)
         if self.load_config is not None:
             associate_run(self.load_config, self.data, self.data_parser, self.place, association, self.scene)
         else:

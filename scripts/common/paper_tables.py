@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from proto_saga_ns.association import BANK, GAGA, PAPER, AssociationOptions
+from proto_saga_ns.association import BANK, GAGA, PAPER, PAPER_AS_RUN, AssociationOptions
 from proto_saga_ns.evaluation.standins.options import Layout
 from proto_saga_ns.plugin.model.options import SceneOptions
 from proto_saga_ns.plugin.model.proto_saga import ProtoSagaModelConfig
@@ -83,6 +83,7 @@ _PAPER_MASKS = (
     Row("ours, both", PAPER, published=(43.8, 19.6, 48.5)),
 )
 _OWN = (
+    Row("ours by Gaga's rules (paper-as-run)", PAPER_AS_RUN),
     Row("ours, splinters dropped", BANK),
     Row("consensus (beyond the paper, the default)", CONSENSUS),
 )
