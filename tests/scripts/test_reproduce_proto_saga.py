@@ -76,13 +76,13 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_killed_sweep_goes_on_where_it_was(data: Path, tmp_path: Path) -> None:
     table = (tmp_path / "table-3.md", tmp_path / "table-3.tex")
     first = reproduce(tmp_path, data, "--table", "3")
-    assert first.count("office 0 ") == 5
+    assert first.count("office 0 ") == 6
     text = table[0].read_text()
     assert text.startswith("Table 3") and "STAND-IN" in text and "not comparable" in text
     assert "(42.8)" in text and text in first and r"\toprule" in table[1].read_text()
     cells = sorted((tmp_path / "cells" / "table-3" / "office").iterdir())
     cell = json.loads(cells[0].read_text())
-    assert len(cells) == 5 and cell["scene"] == "office" and cell["versions"]["nerfstudio"]
+    assert len(cells) == 6 and cell["scene"] == "office" and cell["versions"]["nerfstudio"]
     (config,) = tmp_path.glob("outputs/office/proto-saga-lite/*/config.yml")
     trained = config.stat().st_mtime_ns
 
