@@ -40,7 +40,7 @@ def shown_in_view(scene: SegmentedScene, seed: int) -> tuple[Tensor, Tensor]:
     votes = known.dense()
     members, _ = scene.recognise(features, torch.ones(8, 9), votes.view(8, 9, -1))
     channels = part_channels(scene, GAUSSIANS)
-    parts = None if channels is None else channels.view(8, 9, -1)
+    parts = None if channels is None else channels.dense().view(8, 9, -1)
     return shown_ids(scene, members, parts), scene.owners_of(members)
 
 
@@ -127,7 +127,7 @@ def test_what_a_person_cut_is_not_taken_apart_further() -> None:
             found += cut.member in levels.parts.into.tolist()
             channels = part_channels(fine, GAUSSIANS)
             if channels is not None:
-                assert not channels[levels.part_of_gaussian == cut.member].any()
+                assert not channels.dense()[levels.part_of_gaussian == cut.member].any()
     assert found
 
 
