@@ -141,6 +141,13 @@ def test_looking_is_no_correction_and_undoing_keeps_it() -> None:
     assert editor.scene.display.granularity == 0.2 and editor.scene.ids == scene.ids
 
 
+def test_however_many_parts_there_are_a_gaussian_has_one_channel() -> None:
+    for seed in range(5):
+        channels = part_channels(at_granularity(scene_with_levels(seed), 1.0), GAUSSIANS)
+        assert channels is not None and channels.count > 1
+        assert channels.labels.shape == channels.values.shape == (GAUSSIANS, 1)
+
+
 def test_other_gaussians_have_no_parts() -> None:
     scene = at_granularity(scene_with_levels(0), 1.0)
     assert part_channels(scene, GAUSSIANS) is not None
