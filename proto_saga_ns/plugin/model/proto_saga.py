@@ -235,8 +235,10 @@ class ProtoSagaModel(SplatfactoModel):
             **segmentation_outputs(scene, visible, shown, background),
         }
 
-    def render_some(self, view: CameraView, keep: Bool[Tensor, " N"], scene: SegmentedScene | None = None) -> Rendered:
-        """One view of some of the Gaussians alone, with the votes of a scene if it is to be segmented."""
+    def render_some(
+        self, view: CameraView, keep: Bool[Tensor, " N"] | None, scene: SegmentedScene | None = None
+    ) -> Rendered:
+        """One view of some Gaussians alone (None: of all), with the votes of a scene if it is to be segmented."""
         return render(
             self.gaussians(keep, scene),
             view,
