@@ -332,7 +332,8 @@ def _masks(directions: Tensor) -> MaskTable:
     member = torch.arange(1, count + 1, dtype=torch.int32).repeat(VIEWS_OF_MASKS)
     view = torch.arange(VIEWS_OF_MASKS, dtype=torch.int32).repeat_interleave(count)
     names = tuple(f"view {number}" for number in range(VIEWS_OF_MASKS))
-    return MaskTable(view, member, torch.full_like(member, 1000), directions.repeat(VIEWS_OF_MASKS, 1), member, names)
+    pixels = torch.full((len(member),), 1000)
+    return MaskTable(view, member, pixels, directions.repeat(VIEWS_OF_MASKS, 1), member, names)
 
 
 def _megabytes(*tensors: Tensor) -> float:

@@ -23,8 +23,8 @@ LABEL = 2
 LOSSES = 60
 """Bytes of a pixel for a photo and what its loss remembers for the gradient."""
 SMALLER = (
-    "Make the images smaller: --downscale-factor 2 after the name of the data parser, or "
-    "--pipeline.datamanager.camera-res-scale-factor 0.5 before it."
+    "Make the images smaller: --pipeline.datamanager.camera-res-scale-factor 0.5; or, where there is a folder "
+    "images_2, --downscale-factor 2 after the name of the data parser."
 )
 MIN_RANDOM = 4
 """Splatfacto makes each Gaussian as large as its three nearest neighbours are far."""
