@@ -45,6 +45,10 @@ SILENCED = (
     # It loads checkpoints by torch's default, of which torch 2.4 and 2.5 warn: when a run is opened, and resumed.
     Silenced("You are using `torch.load` with", FutureWarning, "nerfstudio.utils.eval_utils"),
     Silenced("You are using `torch.load` with", FutureWarning, "nerfstudio.engine.trainer"),
+    # Pillow warns of photos above 89 megapixels, and reads them; above 178 it does not, which is an error of ours.
+    Silenced("Image size (", RuntimeWarning, "PIL.Image"),
+    # The SSIM of nerfstudio says of pictures below 11 pixels that it does not blur them.
+    Silenced("Skipping Gaussian Smoothing", UserWarning, "pytorch_msssim.ssim"),
     # Its writer of event files takes losses as they are, with their gradients.
     Silenced("Converting a tensor with requires_grad=True to a scalar", UserWarning, "nerfstudio.utils.writer"),
 )

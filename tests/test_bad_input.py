@@ -210,6 +210,25 @@ def test_resuming_with_other_views_or_masks(trained_run: TrainedRun, scene: Path
     assert_no_checkpoint(scene)
 
 
+def test_a_view_of_one_pixel_works_at_full_resolution_alone(scene: Path) -> None:
+    def shrink(content: dict) -> None:
+        first = content["frames"][content["train_filenames"].index(content["frames"][0]["file_path"])]
+        first |= {"w": 1, "h": 1, "fl_x": 1.0, "fl_y": 1.0, "cx": 0.5, "cy": 0.5}
+        Image.new("RGB", (1, 1), "red").save(scene / first["file_path"])
+        Image.fromarray(np.ones((1, 1), np.uint8)).save(scene / "masks" / f"{Path(first['file_path']).stem}.png")
+
+    edit_transforms(scene, shrink)
+    process = train(scene)
+    assert process.returncode == 0, process.stdout + process.stderr
+    assert_user_error(train(scene, "--pipeline.model.num-downscales", 2), "is 1x1", "1/4", "--pipeline.model.num-down")
+
+
+def test_more_gaussians_than_memory_holds(scene: Path) -> None:
+    options = ["--pipeline.model.random-init", "True", "--pipeline.model.num-random", 10**9]
+    assert_user_error(train(scene, *options), "--pipeline.model.num-random 1000000000", "GiB")
+    assert_no_checkpoint(scene)
+
+
 def test_no_steps_at_all(scene: Path) -> None:
     assert_user_error(train(scene, "--max-num-iterations", 0), "--max-num-iterations 0")
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Int64
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
@@ -38,9 +39,16 @@ class LabelledSplat:
         chosen = GaussianInstances(self.instances.ids[mask], self.instances.confidence[mask])
         return LabelledSplat(self.splat.select(mask), chosen)
 
+    @cached_property
+    def _of_instance(self) -> dict[int, Int64[Tensor, " _n"]]:
+        """Which Gaussians are seen of each instance, in their order; looked for once, not once for each instance."""
+        order = self.instances.seen_ids.argsort(stable=True)
+        ids, counts = self.instances.seen_ids[order].unique_consecutive(return_counts=True)
+        return dict(zip(ids.tolist(), order.split(counts.tolist()), strict=True))
+
     def instance(self, instance_id: int) -> Splat:
         """The Gaussians of one instance that are seen; of none, and all that are hardly seen, if the id is 0."""
-        return self.splat.select(self.instances.seen_ids == instance_id)
+        return self.splat.select(self._of_instance.get(instance_id, torch.zeros(0, dtype=torch.int64)))
 
     def rest(self) -> Splat:
         """The Gaussians that no instance consists of."""
@@ -59,7 +67,7 @@ class LabelledSplat:
 
     def count(self, instance_id: int) -> int:
         """Number of Gaussians of an instance that are seen; as many as ``instance`` gives."""
-        return int((self.instances.seen_ids == instance_id).sum())
+        return len(self._of_instance.get(instance_id, ()))
 
 
 def instance_file(instance_id: int) -> str:

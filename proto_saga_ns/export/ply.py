@@ -27,6 +27,8 @@ POSITION, NORMAL, CONSTANT = ("x", "y", "z"), ("nx", "ny", "nz"), ("f_dc_0", "f_
 SCALE, ROTATION = ("scale_0", "scale_1", "scale_2"), ("rot_0", "rot_1", "rot_2", "rot_3")
 NEEDED = (*POSITION, *CONSTANT, "opacity", *SCALE[:2], *ROTATION)
 INSTANCE, CONFIDENCE = "instance_id", "confidence"
+AT_A_TIME = 1 << 16
+"""Gaussians that are made ready to be written."""
 FLAT = -20.0
 """Logarithm of the third scale of a disk of 2D Gaussian Splatting, whose files have two."""
 FILTER = "filter_3D"
@@ -48,7 +50,7 @@ def write_ply(path: Path, splat: Splat, comments: Sequence[str] = ()) -> None:
     Raises:
         ProtoSagaError: the file cannot be written.
     """
-    _write(path, _columns(splat), comments)
+    _write(path, splat, {}, comments)
 
 
 def write_labelled_ply(path: Path, splat: Splat, instances: GaussianInstances, comments: Sequence[str] = ()) -> None:
@@ -64,7 +66,7 @@ def write_labelled_ply(path: Path, splat: Splat, instances: GaussianInstances, c
         INSTANCE: instances.ids.cpu().numpy().astype("<i4"),
         CONFIDENCE: instances.confidence.cpu().numpy().astype("<f4"),
     }
-    _write(path, {**_columns(splat), **labels}, comments)
+    _write(path, splat, labels, comments)
 
 
 def _columns(splat: Splat) -> dict[str, np.ndarray]:
@@ -85,16 +87,25 @@ def _columns(splat: Splat) -> dict[str, np.ndarray]:
     }
 
 
-def _write(path: Path, columns: dict[str, np.ndarray], comments: Sequence[str]) -> None:
+def _write(path: Path, splat: Splat, labels: dict[str, np.ndarray], comments: Sequence[str]) -> None:
+    """The splat, and further fields; some Gaussians at a time, so that no copy of all of them is made."""
+    kinds = {name: "float" for name in _columns(splat.select(slice(0)))}
+    kinds |= {name: "int" if column.dtype.kind == "i" else "float" for name, column in labels.items()}
+    lines = ["ply", "format binary_little_endian 1.0", *(f"comment {comment}" for comment in comments)]
+    lines += [f"element vertex {len(splat)}", *(f"property {kind} {name}" for name, kind in kinds.items())]
+    with atomic_file(path) as file:
+        file.write("\n".join([*lines, "end_header", ""]).encode("ascii"))
+        for start in range(0, len(splat), AT_A_TIME):
+            chosen = slice(start, start + AT_A_TIME)
+            own = {name: column[chosen] for name, column in labels.items()}
+            file.write(_records({**_columns(splat.select(chosen)), **own}).tobytes())
+
+
+def _records(columns: dict[str, np.ndarray]) -> np.ndarray:
     records = np.empty(len(columns["x"]), [(name, column.dtype) for name, column in columns.items()])
     for name, column in columns.items():
         records[name] = column
-    kinds = {name: "int" if column.dtype.kind == "i" else "float" for name, column in columns.items()}
-    lines = ["ply", "format binary_little_endian 1.0", *(f"comment {comment}" for comment in comments)]
-    lines += [f"element vertex {len(records)}", *(f"property {kind} {name}" for name, kind in kinds.items())]
-    with atomic_file(path) as file:
-        file.write("\n".join([*lines, "end_header", ""]).encode("ascii"))
-        file.write(records.tobytes())
+    return records
 
 
 def read_ply(path: Path) -> Splat:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -98,9 +98,9 @@ class Splat:
         """Of the spherical harmonics."""
         return math.isqrt(self.harmonics.shape[1]) - 1
 
-    def select(self, mask: Bool[Tensor, " N"]) -> Splat:
-        """The Gaussians where ``mask`` is true, in their order."""
-        return Splat(**{f.name: getattr(self, f.name)[mask] for f in fields(self)})
+    def select(self, chosen: Bool[Tensor, " N"] | Int64[Tensor, " _n"] | slice) -> Splat:
+        """The Gaussians where a mask is true, in their order; those of some indices; of a slice without a copy."""
+        return Splat(**{f.name: getattr(self, f.name)[chosen] for f in fields(self)})
 
     def is_finite(self) -> Bool[Tensor, " N"]:
         """Which Gaussians have no NaN and no infinity; viewers stumble over the others."""

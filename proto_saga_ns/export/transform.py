@@ -7,6 +7,7 @@ x_training = dataparser_scale * (R @ x_world + t) with (R | t) its dataparser_tr
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -125,13 +126,12 @@ def _rotated_quats(quats: Float[Tensor, "N 4"], rotation: Float[np.ndarray, "3 3
 @torch.no_grad()
 def rotate_harmonics(harmonics: Float[Tensor, "N K 3"], rotation: Float[np.ndarray, "3 3"]) -> Float[Tensor, "N K 3"]:
     """Coefficients that show towards ``rotation @ d`` what the given ones show towards ``d``."""
-    rotated, start = [], 0
-    while start < harmonics.shape[1]:
-        degree = len(rotated)
+    rotated = torch.empty_like(harmonics)
+    for degree in range(math.isqrt(harmonics.shape[1])):
+        own = slice(degree**2, (degree + 1) ** 2)
         block = torch.from_numpy(harmonics_rotation(rotation, degree)).to(harmonics)
-        rotated.append(block @ harmonics[:, start : start + 2 * degree + 1])
-        start += 2 * degree + 1
-    return torch.cat(rotated, dim=1)
+        rotated[:, own] = block @ harmonics[:, own]
+    return rotated
 
 
 def harmonics_rotation(rotation: Float[np.ndarray, "3 3"], degree: int) -> Float[np.ndarray, "B B"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -10,6 +11,7 @@ import numpy as np
 
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.files import what_it_is_instead
+from proto_saga_ns.kernels.memory import check_fits
 
 _TYPES = {
     **{"char": "i1", "uchar": "u1", "short": "i2", "ushort": "u2", "int": "i4", "uint": "u4"},
@@ -42,6 +44,8 @@ def read_vertices(path: Path, expected: str) -> np.ndarray:
     try:
         with path.open("rb") as file:
             header = _read_header(file)
+            size = os.fstat(file.fileno()).st_size
+            check_fits(2 * size, f"Reading {path} of {size:,} bytes, as a file and as numbers,", "Take a smaller one.")
             vertices = _read_text(file, header) if header.is_text else _read_binary(file, header)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
@@ -63,8 +67,9 @@ def read_names_and_comments(path: Path) -> tuple[tuple[str, ...], list[str]]:
 
 
 def _read_binary(file: BinaryIO, header: _Header) -> np.ndarray:
-    content = file.read(header.count * header.kind.itemsize)
-    return np.frombuffer(content, header.kind, count=len(content) // header.kind.itemsize)
+    size, left = header.kind.itemsize, os.fstat(file.fileno()).st_size - file.tell()
+    there = min(header.count, left // size)  # a header may promise more than any memory holds
+    return np.frombuffer(file.read(there * size), header.kind, count=there)
 
 
 def _read_text(file: BinaryIO, header: _Header) -> np.ndarray:

@@ -6,6 +6,7 @@ Networks (Segment Anything and others) need a GPU that torch sees. Gaussians nee
 from __future__ import annotations
 
 import os
+import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 DRIVER = Path("/proc/driver/nvidia/version")
 VISIBLE = "CUDA_VISIBLE_DEVICES"
+CPU_ALLOCATOR = "DefaultCPUAllocator"
+"""By which torch's error about main memory is known; its type is that of all."""
+MORE_MAIN_MEMORY = "End other programs, or take less: smaller images, fewer views or fewer Gaussians."
 WITHOUT_GPU = f"To go on without the GPU: {VISIBLE}= before the command."
 
 
@@ -94,7 +98,7 @@ def unused_gpu() -> str | None:
 
 @contextmanager
 def memory_errors_are_explained(what: str, what_now: Callable[[], str]) -> Iterator[None]:
-    """Turn a GPU that is out of memory into one line.
+    """Turn a GPU that is out of memory into one line; main memory too, where the system refuses it.
 
     Args:
         what: it has not enough memory for.
@@ -105,7 +109,11 @@ def memory_errors_are_explained(what: str, what_now: Callable[[], str]) -> Itera
     """
     try:
         yield
-    except RuntimeError as error:
+    except (RuntimeError, MemoryError) as error:
+        if isinstance(error, MemoryError) or CPU_ALLOCATOR in str(error):
+            asked = re.search(r"allocate ([\d.]+ \w+)", str(error))
+            amount = "" if asked is None else f" ({asked[1]} more were asked for)"
+            raise ProtoSagaError(f"Main memory is not enough for {what}{amount}. {MORE_MAIN_MEMORY}") from error
         if type(error).__name__ != "OutOfMemoryError":  # torch's: commands that need no torch need not import it
             raise
         raise ProtoSagaError(f"The GPU has not enough memory for {what}. {what_now()}") from error

@@ -31,6 +31,10 @@ def read_label_map(path: Path) -> Int32[np.ndarray, "H W"]:
     try:
         with Image.open(path) as image:
             return np.asarray(image).astype(np.int32)
+    except Image.DecompressionBombError as error:
+        raise ProtoSagaError(
+            f"The label map {path} is too large ({error}). Make it smaller, as the images that belong to it."
+        ) from error
     except (OSError, ValueError, SyntaxError) as error:
         raise ProtoSagaError(
             f"The label map {path} is damaged ({error}). Make it again, or remove it to train without it."
@@ -65,7 +69,7 @@ def read_text(path: Path) -> dict[str, str]:
     try:
         with Image.open(path) as image:
             return {key: str(value) for key, value in image.info.items() if isinstance(key, str)}
-    except (OSError, ValueError, SyntaxError):
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return {}
 
 

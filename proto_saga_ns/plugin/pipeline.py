@@ -16,6 +16,7 @@ from proto_saga_ns.association import AssociationOptions, look_numbered_per_view
 from proto_saga_ns.errors import ProtoSagaError, user_errors_end_the_process
 from proto_saga_ns.kernels.device import scene_device
 from proto_saga_ns.plugin.data.datamanager import ProtoSagaDatamanager, ProtoSagaDatamanagerConfig
+from proto_saga_ns.plugin.limits import check_step, check_views
 from proto_saga_ns.plugin.model.checkpoint import rewrite_checkpoint
 from proto_saga_ns.plugin.model.options import SceneOptions
 from proto_saga_ns.plugin.model.proto_saga import ProtoSagaModel, ProtoSagaModelConfig
@@ -77,6 +78,10 @@ class ProtoSagaPipeline(VanillaPipeline):
                 ids = self.datamanager.view_label_maps.ids
                 check_classifiers(config.model, ids, config.association.mask_ids == "trust")
                 self.model.create_view_classifiers(ids)
+                train = self.datamanager.train_dataset
+                check_views(train.cameras, train.image_filenames, config.model)
+                if usable == "cpu":
+                    check_step(train.cameras, self.model.num_points, config.model)
             else:
                 check_request(sys.argv, len(self.datamanager.eval_dataset))
         self.objects_panel = ObjectsPanel(self)

@@ -14,6 +14,7 @@ from nerfstudio.utils.eval_utils import eval_setup
 from nerfstudio.utils.rich_utils import CONSOLE
 
 from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.kernels.memory import check_fits
 from proto_saga_ns.labels.images import data_folder
 from proto_saga_ns.labels.view_names import view_name
 from proto_saga_ns.plugin.model.checkpoint import check_whole
@@ -114,7 +115,10 @@ def load_run(load_config: Path, data: Path | None = None) -> Run:
     """
     config = read_config(load_config)
     check_is_ours(config, load_config)
-    check_whole(last_checkpoint(config, load_config))
+    checkpoint = last_checkpoint(config, load_config)
+    check_whole(checkpoint)
+    size = checkpoint.stat().st_size
+    check_fits(size, f"Opening {checkpoint} of {size:,} bytes", "Open it on a machine with more memory.")
 
     def moved_here(config: ProtoSagaTrainerConfig) -> ProtoSagaTrainerConfig:
         config.relative_model_dir = load_config.resolve().parent / config.relative_model_dir

@@ -12,11 +12,13 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float, Float32, Int32, Int64
+from jaxtyping import Bool, Float, Float32, Int, Int32, Int64, Shaped
 from torch import Tensor
+from torch.nn import functional as F
 
 from proto_saga_ns.kernels import sparse_channels as kernels
 from proto_saga_ns.kernels.library import pointers
@@ -97,22 +99,43 @@ class TiledChannels:
 
     def dense(self) -> Float32[Tensor, "H W T"]:
         """A number for each pixel and label."""
-        columns, rows = -(-self.width // TILE), -(-self.height // TILE)
+        rows, columns = self._grid
+        tiles, values = _by_label(self.starts, self.values)
         every = self.values.new_zeros(rows * columns, PIXELS, self.count)
-        numbers = self.starts.diff()
         pixels = torch.arange(PIXELS, device=self.values.device)
-        tiles = torch.arange(len(numbers), device=self.values.device).repeat_interleave(numbers)
-        # Values lie as (block, label, lane) in each tile: where does each label's block begin?
-        blocks = pixels[: PIXELS // BLOCK**2]
-        own = torch.arange(len(tiles), device=self.values.device)
-        first = (own - self.starts[tiles]) + PIXELS // BLOCK**2 * self.starts[tiles]
-        places = first[:, None] + blocks * numbers[tiles][:, None]
-        values = self.values.view(-1, BLOCK**2)[places].flatten(1)
         every[tiles[:, None], pixels, self.labels.long()[:, None]] = values
-        across = TILE // BLOCK
-        tiled = every.view(rows, columns, across, across, BLOCK, BLOCK, self.count)
-        image = tiled.permute(0, 2, 4, 1, 3, 5, 6).reshape(rows * TILE, columns * TILE, self.count)
+        return self._untiled(every)
+
+    def strongest_own(self, group_of_label: Int[Tensor, " T"], groups: Int[Tensor, "H W"]) -> Int64[Tensor, "H W"]:
+        """As ``strongest_own`` below, a row of tiles at a time: with no number for each pixel and label."""
+        _, columns = self._grid
+        rows = zip(*(part.split(columns) for part in (self._tiled(groups), self.starts[:-1])), strict=True)
+        found = []
+        for (own, starts), (first, last) in zip(rows, pairwise(self.starts[::columns].tolist()), strict=True):
+            labels, values = self.labels[first:last].long(), self.values[PIXELS * first : PIXELS * last]
+            tiles, values = _by_label(F.pad(starts - first, (0, 1), value=last - first), values)
+            values = values.where(group_of_label[labels][:, None] == own[tiles], 0.0)
+            found.append(_strongest(tiles, labels, values, len(own)))
+        return self._untiled(torch.cat(found)[..., None])[..., 0]
+
+    @property
+    def _grid(self) -> tuple[int, int]:
+        """Rows and columns of tiles."""
+        return -(-self.height // TILE), -(-self.width // TILE)
+
+    def _untiled(self, every: Shaped[Tensor, "tiles 256 C"]) -> Shaped[Tensor, "H W C"]:
+        """A picture of what is given tile by tile and block by block."""
+        (rows, columns), across = self._grid, TILE // BLOCK
+        tiled = every.view(rows, columns, across, across, BLOCK, BLOCK, -1)
+        image = tiled.permute(0, 2, 4, 1, 3, 5, 6).reshape(rows * TILE, columns * TILE, every.shape[-1])
         return image[: self.height, : self.width]
+
+    def _tiled(self, image: Int[Tensor, "H W"]) -> Int[Tensor, "tiles 256"]:
+        """What ``_untiled`` makes a picture of; -1 beyond its borders."""
+        (rows, columns), across = self._grid, TILE // BLOCK
+        padding = (0, columns * TILE - self.width, 0, rows * TILE - self.height)
+        tiled = F.pad(image, padding, value=-1).view(rows, across, BLOCK, columns, across, BLOCK)
+        return tiled.permute(0, 3, 1, 4, 2, 5).reshape(rows * columns, PIXELS)
 
     def __getitem__(self, place: tuple[int, int]) -> Float32[Tensor, " T"]:
         """Values in one pixel (row, column)."""
@@ -125,6 +148,30 @@ class TiledChannels:
         found = self.values.new_zeros(self.count)
         found[self.labels[start:end].long()] = self.values[first :: BLOCK**2][: end - start]
         return found
+
+
+def _by_label(
+    starts: Int64[Tensor, " starts"], values: Float32[Tensor, " V"]
+) -> tuple[Int64[Tensor, " E"], Float32[Tensor, "E 256"]]:
+    """For each label of each tile: the tile, and the values of its pixels, block by block."""
+    numbers, per_tile = starts.diff(), PIXELS // BLOCK**2
+    tiles = torch.arange(len(numbers), device=values.device).repeat_interleave(numbers)
+    # Values lie as (block, label, lane) in each tile: where does each label's block begin?
+    own, before = torch.arange(len(tiles), device=values.device), starts[tiles]
+    first = own - before + per_tile * before
+    places = first[:, None] + torch.arange(per_tile, device=values.device) * numbers[tiles][:, None]
+    return tiles, values.view(per_tile * len(tiles), BLOCK**2)[places].flatten(1)
+
+
+def _strongest(
+    tiles: Int64[Tensor, " E"], labels: Int64[Tensor, " E"], values: Float32[Tensor, "E 256"], count: int
+) -> Int64[Tensor, "count 256"]:
+    """For each pixel of ``count`` tiles the label with the largest value; -1 where none is above 0."""
+    place, none = tiles[:, None].expand_as(values), torch.iinfo(torch.int64).max
+    most = values.new_zeros(count, PIXELS).scatter_reduce_(0, place, values, "amax")
+    winning = labels[:, None].where((values > 0) & (values == most[tiles]), none)
+    least = torch.full_like(most, none, dtype=torch.int64).scatter_reduce_(0, place, winning, "amin")
+    return least.where(least < none, -1)
 
 
 class PlacedChannels:
@@ -147,3 +194,23 @@ class PlacedChannels:
 
 BlendedChannels = Float[Tensor, "H W T"] | TiledChannels
 """What comes of sparse channels in a view."""
+
+
+def strongest_own(
+    blended: BlendedChannels | Float[Tensor, "*shape T"],
+    group_of_label: Int[Tensor, " T"],
+    groups: Int[Tensor, "*shape"],
+) -> Int64[Tensor, "*shape"]:
+    """For each pixel the label with the largest value among those of the pixel's own group.
+
+    The smallest among equals; -1 where no label of the group is above 0.
+
+    Args:
+        blended: sparse channels in a view, or a number for each pixel and label.
+        group_of_label: to which each label belongs.
+        groups: of the pixels.
+    """
+    if isinstance(blended, TiledChannels):
+        return blended.strongest_own(group_of_label, groups)
+    values, labels = blended.where(group_of_label == groups[..., None], 0.0).max(dim=-1)
+    return labels.where(values > 0, -1)

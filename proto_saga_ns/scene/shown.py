@@ -19,6 +19,7 @@ from torch import Tensor
 
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.labels.colors import instance_colors
+from proto_saga_ns.rasterize.sparse_channels import BlendedChannels, SparseChannels, strongest_own
 from proto_saga_ns.recognition.gaussian_instances import GaussianInstances
 from proto_saga_ns.recognition.granularity import OBJECTS, told_apart
 from proto_saga_ns.recognition.levels import Levels
@@ -109,27 +110,31 @@ def shown_parts(scene: SegmentedScene, num_gaussians: int) -> dict[int, int]:
 
 def part_channels(
     scene: SegmentedScene, num_gaussians: int, device: torch.device | str = "cpu"
-) -> Float[Tensor, "N C"] | None:
+) -> SparseChannels | None:
     """One channel to render for each part that is shown apart, or whose member has such parts; None if there is none.
 
     A Gaussian is 1 in the channel of its part. ``shown_ids`` takes what is rendered.
     """
     shown = shown_parts(scene, num_gaussians)
-    if not shown:  # as in every picture at the level of the objects
+    columns = {number: index for index, (_, number) in enumerate(_channels(scene, shown))}
+    if scene.levels is None or not columns:  # as in every picture at the level of the objects
         return None
-    columns = [number for _, numbers in _choices(scene, shown) for number in numbers]
-    if scene.levels is None or not columns:
-        return None
-    table = torch.full((max(shown) + 1,), len(columns), dtype=torch.long)  # one more column, for all others
+    table = torch.full((max(shown) + 1,), -1, dtype=torch.int32)
     for part, number in shown.items():
-        table[part] = columns.index(number) if number in columns else len(columns)
-    column = _looked_up(table, scene.levels.part_of_gaussian, len(columns)).to(device)
-    channels = torch.zeros(num_gaussians, len(columns) + 1, device=device)
-    return channels.scatter_(1, column[:, None], 1.0)[:, :-1].contiguous()
+        table[part] = columns.get(number, -1)
+    labels = _looked_up(table, scene.levels.part_of_gaussian, -1)[:, None].to(device)
+    return SparseChannels(labels, (labels >= 0).float(), len(columns))
+
+
+def _channels(scene: SegmentedScene, shown: dict[int, int]) -> list[tuple[int, int]]:
+    """The member of each channel and what it is shown as; that of the member itself is the member's first."""
+    return [(member, number) for member, numbers in _choices(scene, shown) for number in numbers]
 
 
 def shown_ids(
-    scene: SegmentedScene, members: Int32[Tensor, "*shape"], parts: Float[Tensor, "*shape C"] | None
+    scene: SegmentedScene,
+    members: Int32[Tensor, "*shape"],
+    parts: BlendedChannels | Float[Tensor, "*shape C"] | None,
 ) -> Int32[Tensor, "*shape"]:
     """The ids of a map of members at this level; 0 stays 0.
 
@@ -148,14 +153,12 @@ def shown_ids(
     labels = torch.tensor(owners, dtype=torch.int32, device=members.device)[members.long()]
     if parts is None or scene.levels is None:
         return labels
-    start = 0
-    for member, numbers in _choices(scene, shown_parts(scene, len(scene.levels.part_of_gaussian))):
-        mine = members == member
-        best = parts[mine][:, start : start + len(numbers)].argmax(dim=-1)
-        known = torch.tensor((owners[member], *numbers[1:]), dtype=torch.int32, device=members.device)
-        labels = labels.masked_scatter(mine, known[best])
-        start += len(numbers)
-    return labels
+    channels = _channels(scene, shown_parts(scene, len(scene.levels.part_of_gaussian)))
+    ids = [owners[member] if number == member else number for member, number in channels]
+    of_members = [member for member, _ in channels]
+    group, known = (torch.tensor(column, dtype=torch.int32, device=members.device) for column in (of_members, ids))
+    found = strongest_own(parts, group, members)
+    return known[found.clamp_min(0)].where(found >= 0, labels)
 
 
 def joined_as_shown(scene: SegmentedScene) -> SegmentedScene:

@@ -12,6 +12,7 @@ from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.export.parts import LabelledSplat, as_ranges, check_ids, instance_file, removal_file
 from proto_saga_ns.labels.colors import instance_colors
 from proto_saga_ns.rasterize import spherical_harmonics
+from proto_saga_ns.recognition.gaussian_instances import GaussianInstances
 from tests.export.splats import random_instances, random_splat
 
 
@@ -27,6 +28,16 @@ def test_instances_and_rest_hold_every_gaussian_once(count: int, highest: int, s
     together = torch.cat([part.means for part in parts])
     assert sorted(together.tolist()) == sorted(scene.splat.means.tolist())
     assert [len(part) for part in parts] == [scene.count(number) for number in range(highest + 1)]
+
+
+def test_the_gaussians_are_looked_at_once_however_many_instances_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = labelled(60, 20)
+    seen, looks = scene.instances.seen_ids, []
+    monkeypatch.setattr(GaussianInstances, "seen_ids", property(lambda self: looks.append(self) or seen))
+    for number in range(21):
+        assert torch.equal(scene.instance(number).means, scene.splat.select(seen == number).means)
+        assert scene.count(number) == int((seen == number).sum())
+    assert len(looks) <= 2
 
 
 @given(st.sets(st.integers(1, 6)), st.integers(0, 100))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from plyfile import PlyData, PlyElement
 
 from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.export import ply
 from proto_saga_ns.export.ply import (
     read_labelled_ply,
     read_ply,
@@ -20,6 +22,7 @@ from proto_saga_ns.export.ply import (
     write_labelled_ply,
     write_ply,
 )
+from proto_saga_ns.kernels import memory
 from tests.export.splats import picture, random_instances, random_splat
 
 
@@ -101,6 +104,7 @@ def head(*properties: str, count: int = 0, kind: str = "binary_little_endian") -
         (head(kind="base64"), "its format is base64"),
         (head("property list uchar int vertex_indices"), "no plain number"),
         (head("property float x", count=3) + b"1234", "1 of 3 vertices"),
+        (head("property float x", count=10**10) + b"1234", "1 of 10000000000 vertices"),
         (head(), "no properties"),
         (head("property float x").replace(b"vertex 0", b"vertex -5"), "-5"),
         (head("property float x").replace(b"vertex 0", b"chunk 9"), "compressed"),
@@ -114,6 +118,30 @@ def test_what_is_no_splat_is_refused(tmp_path: Path, content: bytes, message: st
     with pytest.raises(ProtoSagaError, match=message) as caught:
         read_ply(file)
     assert str(file) in str(caught.value)
+
+
+def test_a_file_that_does_not_fit_into_memory_is_refused_with_its_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_ply(tmp_path / "a.ply", random_splat(50))
+    size = (tmp_path / "a.ply").stat().st_size
+    monkeypatch.setattr(memory, "free_bytes", lambda: size)
+    with pytest.raises(ProtoSagaError, match=rf"a.ply of {size:,} bytes.*free"):
+        read_ply(tmp_path / "a.ply")
+
+
+def test_what_writing_takes_does_not_grow_with_the_gaussians(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ply, "AT_A_TIME", 100)
+    peaks = []
+    for count in (1_000, 8_000):
+        splat = random_splat(count)
+        write_ply(tmp_path / "a.ply", splat)  # what is made once is made
+        tracemalloc.start()
+        write_ply(tmp_path / "a.ply", splat)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert torch.equal(read_ply(tmp_path / "a.ply").harmonics, splat.harmonics)
+    assert peaks[1] < 1.2 * peaks[0]
 
 
 def test_an_odd_number_of_harmonics_a_missing_file_and_missing_labels_are_refused(tmp_path: Path) -> None:

@@ -85,3 +85,19 @@ def test_text_travels_with_the_label_map(tmp_path):
     assert read_text(tmp_path / "absent.png") == {}
     (tmp_path / "b.png").write_bytes(io.BytesIO(b"no png").getvalue())
     assert read_text(tmp_path / "b.png") == {}
+
+
+def test_a_map_larger_than_any_image_may_be_is_refused_with_its_size(tmp_path, monkeypatch):
+    write_label_map(tmp_path / "a.png", np.ones((30, 10), int), {"note": "made of x"})
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 149)
+    with pytest.raises(ProtoSagaError, match=r"a.png is too large .*300 pixels"):
+        read_label_map(tmp_path / "a.png")
+    assert read_text(tmp_path / "a.png") == {}
+
+
+def test_a_thousand_ids_and_the_largest_id(tmp_path):
+    labels = np.append(np.arange(1001), 65535).reshape(2, -1)
+    write_label_map(tmp_path / "a.png", labels)
+    assert (read_label_map(tmp_path / "a.png") == labels).all()
+    with pytest.raises(ProtoSagaError, match=r"0 to 70000.*65535"):
+        write_label_map(tmp_path / "b.png", np.array([[0, 70_000]]))

@@ -14,7 +14,7 @@ from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.kernels.library import ISA_VARIABLE, supported_instruction_sets
 from proto_saga_ns.rasterize import rasterization
 from proto_saga_ns.rasterize.rasterization import rasterization_with_sparse
-from proto_saga_ns.rasterize.sparse_channels import BlendedChannels, SparseChannels, TiledChannels
+from proto_saga_ns.rasterize.sparse_channels import BlendedChannels, SparseChannels, TiledChannels, strongest_own
 from tests.rasterize.scenes import random_scene
 
 SIZE = (37, 29)
@@ -137,6 +137,31 @@ def test_every_instruction_set_blends_the_same(name: str, fresh_library: pytest.
     expected = blended(scene, sparse, backend="reference")[1]
     assert isinstance(expected, Tensor)
     torch.testing.assert_close(by_kernels(scene, sparse).dense(), expected, atol=2e-5, rtol=2e-5)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10**6), st.integers(0, 70), st.integers(1, 9), st.integers(1, 50), st.integers(1, 50))
+def test_the_strongest_label_of_a_pixels_own_group_is_that_of_a_channel_for_each(
+    seed: int, count: int, labels: int, width: int, height: int
+) -> None:
+    scene = random_scene(count, size=(width, height), seed=seed)
+    found = by_kernels(scene, random_channels(count, labels, 2, seed), (width, height))
+    generator = torch.Generator().manual_seed(seed)
+    group_of_label = torch.randint(3, (labels,), generator=generator)
+    groups = torch.randint(4, (height, width), generator=generator)
+    strongest = strongest_own(found, group_of_label, groups)
+    assert torch.equal(strongest, strongest_own(found.dense(), group_of_label, groups))
+    own = found.dense().where(group_of_label == groups[..., None], 0.0)
+    chosen = own.gather(-1, strongest.clamp_min(0)[..., None])[..., 0]
+    assert torch.equal(chosen, own.amax(dim=-1)) and torch.equal(strongest < 0, chosen == 0)
+
+
+def test_the_strongest_is_the_smallest_among_equals() -> None:
+    equal = SparseChannels(torch.tensor([[2, 1]], dtype=torch.int32).expand(60, 2), torch.ones(60, 2), 4)
+    found, nobody = by_kernels(random_scene(), equal), torch.zeros(SIZE[::-1], dtype=torch.int64)
+    for channels in (found, found.dense()):
+        strongest = strongest_own(channels, torch.zeros(4, dtype=torch.int64), nobody)
+        assert torch.equal(strongest, torch.where(found.dense()[..., 1] > 0, 1, -1))
 
 
 def test_some_gaussians_keep_their_channels() -> None:

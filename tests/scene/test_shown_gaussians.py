@@ -39,7 +39,8 @@ def test_a_gaussian_is_shown_as_a_map_shows_what_it_paints_alone(
 ) -> None:
     scene = at_granularity(scene_with_levels(seed), granularity)
     scene = corrected(scene, seed) if with_corrections else scene
-    painted = shown_ids(scene, members_of(scene), part_channels(scene, GAUSSIANS))
+    channels = part_channels(scene, GAUSSIANS)
+    painted = shown_ids(scene, members_of(scene), None if channels is None else channels.dense())
     assert torch.equal(shown_gaussians(scene, members_of(scene)), painted)
 
 

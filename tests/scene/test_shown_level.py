@@ -40,7 +40,7 @@ def shown_in_view(scene: SegmentedScene, seed: int) -> tuple[Tensor, Tensor]:
     votes = known.dense()
     members, _ = scene.recognise(features, torch.ones(8, 9), votes.view(8, 9, -1))
     channels = part_channels(scene, GAUSSIANS)
-    parts = None if channels is None else channels.view(8, 9, -1)
+    parts = None if channels is None else channels.dense().view(8, 9, -1)
     return shown_ids(scene, members, parts), scene.owners_of(members)
 
 
@@ -127,7 +127,7 @@ def test_what_a_person_cut_is_not_taken_apart_further() -> None:
             found += cut.member in levels.parts.into.tolist()
             channels = part_channels(fine, GAUSSIANS)
             if channels is not None:
-                assert not channels[levels.part_of_gaussian == cut.member].any()
+                assert not channels.dense()[levels.part_of_gaussian == cut.member].any()
     assert found
 
 
@@ -139,6 +139,13 @@ def test_looking_is_no_correction_and_undoing_keeps_it() -> None:
     editor.correct(lambda scene: merged(scene, scene.ids[:2]))
     editor.undo()
     assert editor.scene.display.granularity == 0.2 and editor.scene.ids == scene.ids
+
+
+def test_however_many_parts_there_are_a_gaussian_has_one_channel() -> None:
+    for seed in range(5):
+        channels = part_channels(at_granularity(scene_with_levels(seed), 1.0), GAUSSIANS)
+        assert channels is not None and channels.count > 1
+        assert channels.labels.shape == channels.values.shape == (GAUSSIANS, 1)
 
 
 def test_other_gaussians_have_no_parts() -> None:

@@ -214,9 +214,10 @@ def _labelled_splat(run: Run, instances: GaussianInstances, known: set[int], fra
             f"--load-config {run.checkpoint.parent.parent / 'config.yml'}, then export again."
         )
     whole = splat.is_finite()
+    labelled = LabelledSplat(splat, instances)
     if not whole.all():
         say(f"{int((~whole).sum())} Gaussians are NaN or infinite and left out.")
-    labelled = LabelledSplat(splat, instances).select(whole)
+        labelled = labelled.select(whole)
     return LabelledSplat(transform_splat(labelled.splat, frame.to_training.inverse()), labelled.instances)
 
 

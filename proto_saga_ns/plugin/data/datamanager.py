@@ -25,6 +25,7 @@ from proto_saga_ns.labels.images import decode_image, read_bytes
 from proto_saga_ns.plugin.data.dataparsers import AnnotatedMaskedDataParser, MaskAware, MaskedNerfstudioConfig
 from proto_saga_ns.plugin.data.label_maps import ViewLabelMaps
 from proto_saga_ns.plugin.data.undistortion import LabelMapUndistorter
+from proto_saga_ns.plugin.limits import check_photos
 
 
 class LabelMapDataset(InputDataset):
@@ -149,6 +150,7 @@ class ProtoSagaDatamanager(FullImageDatamanager[LabelMapDataset]):
         self, split: Literal["train", "eval"], cache_images_device: Literal["cpu", "gpu"]
     ) -> list[dict[str, Any]]:
         dataset = self.train_dataset if split == "train" else self.eval_dataset
+        check_photos(dataset.cameras, self.config.cache_images_type == "float32", split)
         # Undistorting overwrites the dataset's cameras, and label maps have yet to go through the same lens.
         cameras = deepcopy(dataset.cameras)
         if split == "train":

@@ -40,6 +40,9 @@ def image_loss_by_pytorch(
     rendered: Float[Tensor, "H W C"], photo: Float[Tensor, "H W C"], ssim_weight: float
 ) -> Float[Tensor, ""]:
     """The same in any precision, and with a gradient for both."""
-    pair = [image.permute(2, 0, 1)[None] for image in (photo, rendered)]
+    height, width, _ = rendered.shape
+    # pytorch_msssim drops sides of one pixel; twice the same pixels have the same mean.
+    wide = [image.expand(max(height, 2), max(width, 2), -1) for image in (photo, rendered)]
+    pair = [image.permute(2, 0, 1)[None] for image in wide]
     difference = (photo - rendered).abs().mean()
     return (1 - ssim_weight) * difference + ssim_weight * (1 - ssim(*pair, data_range=1.0))

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import Parameter
 
 from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.plugin.limits import check_seeds
 from proto_saga_ns.plugin.model import checkpoint
 from proto_saga_ns.plugin.model.classifiers import INTERVAL, SharedClassifier, ViewClassifiers, neighbour_divergence
 from proto_saga_ns.plugin.model.image_loss import image_loss
@@ -80,6 +81,8 @@ class ProtoSagaModel(SplatfactoModel):
 
     def populate_modules(self) -> None:
         """Splatfacto's modules with seed colours set without a GPU, embeddings and (still no) classifiers."""
+        given = None if self.config.random_init or self.seed_points is None else len(self.seed_points[0])
+        check_seeds(given, self.config)
         colors = self._take_seed_colors()
         with without_lpips():
             super().populate_modules()
@@ -232,8 +235,10 @@ class ProtoSagaModel(SplatfactoModel):
             **segmentation_outputs(scene, visible, shown, background),
         }
 
-    def render_some(self, view: CameraView, keep: Bool[Tensor, " N"], scene: SegmentedScene | None = None) -> Rendered:
-        """One view of some of the Gaussians alone, with the votes of a scene if it is to be segmented."""
+    def render_some(
+        self, view: CameraView, keep: Bool[Tensor, " N"] | None, scene: SegmentedScene | None = None
+    ) -> Rendered:
+        """One view of some Gaussians alone (None: of all), with the votes of a scene if it is to be segmented."""
         return render(
             self.gaussians(keep, scene),
             view,

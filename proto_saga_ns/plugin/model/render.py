@@ -29,7 +29,7 @@ class Gaussians:
         harmonics: SH coefficients above degree 0; no rows where the scene has none.
         embeddings: D numbers each.
         votes: as sparse channels; None if they are not to be rendered.
-        parts: membership of C parts (``scene/shown.py``); None if they are not to be rendered.
+        parts: membership of C parts (``scene/shown.py``) as sparse channels; None if they are not to be rendered.
     """
 
     geometry: Geometry
@@ -37,7 +37,7 @@ class Gaussians:
     harmonics: Float[Tensor, "N K 3"]
     embeddings: Float[Tensor, "N D"]
     votes: SparseChannels | None = None
-    parts: Float[Tensor, "N C"] | None = None
+    parts: SparseChannels | None = None
 
     @classmethod
     def from_parameters(cls, parameters: Mapping[str, Tensor], *, antialiased: bool = False) -> Gaussians:
@@ -57,11 +57,6 @@ class Gaussians:
         parts = None if self.parts is None else self.parts[chosen]
         colors, harmonics, embeddings = self.colors[chosen], self.harmonics[chosen], self.embeddings[chosen]
         return Gaussians(self.geometry.of(chosen), colors, harmonics, embeddings, votes, parts)
-
-    @property
-    def labelling(self) -> Float[Tensor, "N X"]:
-        """Embeddings and parts."""
-        return self.embeddings if self.parts is None else torch.cat([self.embeddings, self.parts], dim=-1)
 
     def without_geometry_gradient(self) -> Gaussians:
         """The same Gaussians; gradients reach their embeddings (and colours) only."""
@@ -86,7 +81,7 @@ class Rendered:
     alpha: Float[Tensor, "H W 1"]
     depth: Float[Tensor, "H W 1"] | None = None
     votes: BlendedChannels | None = None
-    parts: Float[Tensor, "H W C"] | None = None
+    parts: BlendedChannels | None = None
 
     def over(self, background: Float[Tensor, "*#size 3"]) -> Float[Tensor, "H W 3"]:
         """Colours in [0, 1] before a background."""
@@ -132,20 +127,28 @@ def render(
         return _nothing(gaussians, view), {}
     camera = _camera(view)
     colors = view_dependent_colors(gaussians, view.viewmats, sh_degree)
-    together = torch.cat([colors, gaussians.labelling], dim=-1) if share_geometry_gradient else colors
+    together = torch.cat([colors, gaussians.embeddings], dim=-1) if share_geometry_gradient else colors
     mode = "RGB+ED" if with_depth else "RGB"
     image, alpha, info, votes = rasterization_with_sparse(
         gaussians.votes, together, **gaussians.geometry.arguments, **camera, render_mode=mode, absgrad=absgrad
     )
     alpha, channels = alpha.squeeze(0), colors.shape[-1]
     # Split, not sliced: the gradient of a slice is a whole image, mostly of zeros.
-    rgb, labelling, depths = image.squeeze(0).split([channels, together.shape[-1] - channels, int(with_depth)], dim=-1)
+    rgb, features, depths = image.squeeze(0).split([channels, together.shape[-1] - channels, int(with_depth)], dim=-1)
     if not share_geometry_gradient:
         still = gaussians.geometry.detach().arguments
-        labelling = rasterization(**still, **camera, colors=gaussians.labelling)[0].squeeze(0)
+        features = rasterization(**still, **camera, colors=gaussians.embeddings)[0].squeeze(0)
     depth = _filled_depth(depths, alpha) if with_depth else None
-    features, parts = _taken_apart(labelling, gaussians)
-    return Rendered(rgb, features, alpha, depth, votes, parts), info
+    return Rendered(rgb, features, alpha, depth, votes, _blended_parts(gaussians, camera)), info
+
+
+def _blended_parts(gaussians: Gaussians, camera: dict[str, Any]) -> BlendedChannels | None:
+    """In a pass of their own: a channel for each would take Gaussians x parts, and pixels x parts."""
+    if gaussians.parts is None:
+        return None
+    geometry = gaussians.geometry.detach()
+    blank = geometry.means.new_zeros(len(geometry), 1)
+    return rasterization_with_sparse(gaussians.parts, blank, **geometry.arguments, **camera)[3]
 
 
 def _camera(view: CameraView) -> dict[str, Any]:
@@ -161,17 +164,11 @@ def _camera(view: CameraView) -> dict[str, Any]:
 def _nothing(gaussians: Gaussians, view: CameraView) -> Rendered:
     """What a crop box without Gaussians shows."""
     blank = gaussians.geometry.means.new_zeros(view.height, view.width, 1)
-    features, parts = _taken_apart(blank.expand(-1, -1, gaussians.labelling.shape[-1]), gaussians)
-    votes = None if gaussians.votes is None else blank.expand(-1, -1, gaussians.votes.count)
+    features = blank.expand(-1, -1, gaussians.embeddings.shape[-1])
+    votes, parts = (
+        None if sparse is None else blank.expand(-1, -1, sparse.count) for sparse in (gaussians.votes, gaussians.parts)
+    )
     return Rendered(blank.expand(-1, -1, 3), features, blank, blank, votes, parts)
-
-
-def _taken_apart(labelling: Tensor, gaussians: Gaussians) -> tuple[Tensor, Tensor | None]:
-    """Features and parts."""
-    if gaussians.parts is None:
-        return labelling, None
-    features, parts = labelling.split([gaussians.embeddings.shape[-1], gaussians.parts.shape[-1]], dim=-1)
-    return features, parts
 
 
 def _filled_depth(depth: Tensor, alpha: Tensor) -> Tensor:

@@ -90,5 +90,7 @@ def mostly_inside(labels: Int[np.ndarray, "H W"], low: Spot, high: Spot) -> tupl
 
 
 def _visible(model: ProtoSagaModel, scene: SegmentedScene, view: CameraView) -> Rendered:
+    if not scene.display.hidden:  # choosing among all Gaussians copies those that stay
+        return model.render_some(view, None, scene)
     found = scene.instances_of(model.embeddings).to(model.device)
     return model.render_some(view, ~scene.display.hides(found), scene)

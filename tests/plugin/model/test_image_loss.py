@@ -7,6 +7,7 @@ import torch
 from nerfstudio.data.scene_box import SceneBox
 from nerfstudio.models.splatfacto import SplatfactoModel
 
+from proto_saga_ns.plugin.model.image_loss import image_loss
 from proto_saga_ns.plugin.model.proto_saga import ProtoSagaModel, ProtoSagaModelConfig
 
 pytestmark = pytest.mark.filterwarnings("ignore:Skipping Gaussian Smoothing")
@@ -39,3 +40,12 @@ def test_the_losses_are_those_of_splatfacto(
     assert bool(ours["scale_reg"] > 0) or step % 10
     gradients = [torch.autograd.grad(losses["main_loss"], rendered)[0] for losses in (ours, theirs)]
     torch.testing.assert_close(*gradients)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 20), (20, 1), (2, 2), (11, 1)])
+def test_the_same_pixels_side_by_side_lose_as_much(size: tuple[int, int]) -> None:
+    pair = torch.rand(2, *size, 3, generator=torch.Generator().manual_seed(2))
+    found = image_loss(*pair, 0.2)
+    assert found.isfinite() and torch.equal(image_loss(pair[0], pair[0], 0.2), torch.zeros(()))
+    if min(size) == 1:
+        torch.testing.assert_close(image_loss(*pair.expand(2, max(size[0], 2), max(size[1], 2), 3), 0.2), found)

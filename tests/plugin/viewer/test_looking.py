@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proto_saga_ns.plugin.model.outputs import shown_labels
+from proto_saga_ns.plugin.model.render import Gaussians
 from proto_saga_ns.plugin.model.views import segment_view
 from proto_saga_ns.plugin.run import Run
 from proto_saga_ns.plugin.viewer.looking import BOX_SHARE, instances_in_box, look_at, mostly_inside
@@ -41,6 +42,16 @@ def test_hidden_instances_are_looked_through(run: Run) -> None:
     assert behind != in_front
     everything = run.scene.with_display(hidden=(0, *run.scene.ids))
     assert look_at(run.model, everything, *place).instance == 0
+
+
+def test_where_nothing_is_hidden_a_click_copies_no_gaussians(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = []
+    monkeypatch.setattr(Gaussians, "of", lambda self, keep: chosen.append(keep) or self)
+    assert not run.scene.display.hidden
+    look_at(run.model, run.scene, viewer_view(run), (0.5, 0.5))
+    assert not chosen
+    look_at(run.model, run.scene.with_display(hidden=run.scene.ids[:1]), viewer_view(run), (0.5, 0.5))
+    assert len(chosen) == 1
 
 
 def test_what_is_not_confident_enough_to_be_shown_is_not_found(run: Run) -> None:
