@@ -36,8 +36,8 @@ STAGES = {
     "blend weights": [(blended_views, "contributions")],
     "sums over Gaussians": [(consensus, "survey"), (consensus, "atom_units")],
     "atoms (k-means)": [(consensus, "find_atoms")],
-    "agreement": [(consensus, "mask_of_atoms"), (consensus, "count_agreement")],
-    "merging, 7 thetas": [(consensus, "_tree")],
+    "agreement": [(consensus, "compared")],
+    "merging, 7 thetas": [(consensus, "near_pairs"), (consensus, "join_neighbours"), (consensus, "_tree")],
     "masks, support, choice": [(consensus, "find_instances"), (consensus, "self_agreement")],
     "votes": [(consensus, "count_votes")],
 }

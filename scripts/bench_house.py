@@ -1,9 +1,9 @@
 """Consensus in houses of more and more rooms, against the truth: what it finds, its atoms, time and memory.
 
-Rooms of 25 balls stand side by side and every view lies in one of them (scripts/common/balls_in_house.py). The share of
-a view that an object takes does not change with the number of rooms; what is found should not either. A ball is found
-if an instance has an IoU of 0.5 with it; sets of Gaussians are weighed by what they paint in all views. Every house runs
-in a process of its own. Prints Markdown and writes it to results/bench_house.md.
+Rooms of 25 balls stand side by side and every view lies in one of them (scripts/common/balls_in_house.py). What an
+object takes of a view does not change with the number of rooms; what is found should not either. A ball is found if an
+instance has an IoU of 0.5 with it; sets of Gaussians are weighed by what they paint in all views. Every house runs in a
+process of its own. Prints Markdown and writes it to results/bench_house.md.
 """
 
 from __future__ import annotations
@@ -62,9 +62,9 @@ class Measured:
 
 def main(
     rooms: tuple[int, ...] = (1, 8, 16),
-    gaussians: int = 20_000,
+    gaussians: int = 50_000,
     views: int = 30,
-    masks: int = 40,
+    masks: int = 30,
     seed: int = 0,
     threads: int = 1,
     output: Path = Path("results/bench_house.md"),
@@ -81,7 +81,10 @@ def main(
         output: Markdown file to write.
     """
     output.parent.mkdir(parents=True, exist_ok=True)
-    lines = [f"{gaussians} Gaussians, {views} views and {BALLS} balls a room, {masks} masks a view; {conditions()}.", ""]
+    lines = [
+        f"{gaussians} Gaussians, {views} views and {BALLS} balls a room, {masks} masks a view; {conditions()}.",
+        "",
+    ]
     lines += [HEADER, "|---" * (HEADER.count("|") - 1) + "|"]
     for count in rooms:
         lines.append(in_process_of_its_own(measure, count, gaussians, views, masks, seed, threads).row(count))

@@ -7,14 +7,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from common.balls_in_room import ROOM, WALLS, ball_room, room_views
 from jaxtyping import Float, Int
 
+from common.balls_in_room import ROOM, WALLS, ball_room, room_views
 from proto_saga_ns.association import View
 from proto_saga_ns.rasterize.geometry import Geometry
 
 WALL_THICKNESS = 0.5
 """Metres between rooms."""
+OPAQUE = 0.99
+"""Opacity of walls: nothing is to be seen through them."""
 
 
 @dataclass(frozen=True)
@@ -51,10 +53,12 @@ def ball_house(rooms: int, balls: int, gaussians: int, views: int, masks: int, s
         room = ball_room(gaussians, seed + number, balls)
         row, column = divmod(number, across)
         corner = torch.tensor([column, 0, row]) * (2 * torch.from_numpy(ROOM) + WALL_THICKNESS)
-        means, *rest = room.geometry.tensors
-        tensors.append((means + corner.float(), *rest))
+        is_wall = room.instance < WALLS
+        means, quats, scales, opacities = room.geometry.tensors
+        opacities = torch.where(torch.from_numpy(is_wall), OPAQUE, opacities)
+        tensors.append((means + corner.float(), quats, scales, opacities))
         embeddings.append(room.embeddings)
-        owners.append(np.where(room.instance < WALLS, -1, room.instance - WALLS + number * balls))
+        owners.append(np.where(is_wall, -1, room.instance - WALLS + number * balls))
         cameras += [_moved(view, corner, number) for view in room_views(room, views, masks, seed + number)]
     geometry = Geometry(*(torch.cat(column) for column in zip(*tensors, strict=True)))
     return House(geometry, np.concatenate(embeddings), np.concatenate(owners), cameras)

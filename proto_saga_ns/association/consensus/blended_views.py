@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Protocol
 
 import numpy as np
@@ -18,6 +19,8 @@ from proto_saga_ns.rasterize.geometry import Geometry
 
 MAX_BYTES = 1 << 30
 """Enough for 200 views of a million Gaussians."""
+SHOWN_SHARE = Fraction(1, 100)
+"""Of the mean contribution of the Gaussians in a view."""
 
 
 @dataclass(frozen=True)
@@ -97,26 +100,66 @@ class RememberedViews:
             self._left -= packed.nbytes
 
 
-def survey(
-    views: BlendedViews, num_gaussians: int, progress: Progress = unseen
-) -> tuple[Int[np.ndarray, " N"], list[Int[np.ndarray, " _labels"]]]:
-    """What each Gaussian contributes to all views together, and what each label of each view gets, in units."""
-    total = np.zeros(num_gaussians, dtype=np.int64)
+@dataclass(frozen=True)
+class Survey:
+    """Sums over views of what Gaussians and labels are shown with, in units.
+
+    Attributes:
+        total: what each Gaussian contributes to all views together.
+        once: what it contributes to a view that shows it, in the mean. The sum is the weight of a picture that shows
+            the whole scene once.
+        of_labels: what each label of each view gets.
+    """
+
+    total: Int[np.ndarray, " N"]
+    once: Float[np.ndarray, " N"]
+    of_labels: list[Int[np.ndarray, " _labels"]]
+
+
+def survey(views: BlendedViews, num_gaussians: int, progress: Progress = unseen) -> Survey:
+    """Look at every view once.
+
+    A view shows a Gaussian if it contributes a hundredth of what Gaussians in this view do in the mean. What shimmers
+    through a wall is in a view, but hardly shown: counted, it would make all that lies in other rooms seem small.
+    """
+    total, shown, times = (np.zeros(num_gaussians, dtype=np.int64) for _ in range(3))
     of_labels: list[Int[np.ndarray, " _labels"]] = [np.zeros(0, dtype=np.int64)] * len(views)
     for index in progress(range(len(views)), "Blending views"):
         view = views[index]
-        np.add.at(total, view.gaussians, view.units)
-        of_labels[index] = np.zeros(view.num_labels, dtype=np.int64)
-        np.add.at(of_labels[index], view.labels, view.units)
-    return total, of_labels
+        units = _sums(view.gaussians, view.units, num_gaussians)
+        of_labels[index] = _sums(view.labels, view.units, view.num_labels)
+        total += units
+        is_shown = units * SHOWN_SHARE.denominator > units.sum() // max(np.count_nonzero(units), 1)
+        times += is_shown
+        shown += np.where(is_shown, units, 0)
+    return Survey(total, shown / np.maximum(times, 1), of_labels)
+
+
+def _sums(places: Int[np.ndarray, " E"], units: Int[np.ndarray, " E"], count: int) -> Int[np.ndarray, " count"]:
+    """At each place. Sums of floats are exact as long as they are whole and below 2^53: 8 billion pixels."""
+    return np.bincount(places, units, count).astype(np.int64)
 
 
 def atom_units(view: BlendedView, atom_of_gaussian: Int[np.ndarray, " N"], num_atoms: int) -> csr_array:
-    """What each atom contributes to each label of a view: (K, L + 1) integers, sparse."""
-    places = atom_of_gaussian[view.gaussians] * view.num_labels + view.labels
-    # Sums of floats are exact as long as they are whole and below 2^53: 8 billion pixels.
-    sums = np.bincount(places, view.units, num_atoms * view.num_labels).astype(np.int64)
-    return csr_array(sums.reshape(num_atoms, view.num_labels))
+    """What each atom contributes to each label of a view: (K, L + 1) integers, sparse.
+
+    Takes memory for the atoms in view times labels.
+    """
+    atoms = atom_of_gaussian[view.gaussians]
+    in_view, rows = ranks(atoms, num_atoms)
+    sums = _sums(rows[atoms] * view.num_labels + view.labels, view.units, len(in_view) * view.num_labels)
+    filled = np.flatnonzero(sums)
+    of_atom = np.zeros(num_atoms + 1, dtype=np.int64)
+    of_atom[in_view + 1] = np.bincount(filled // view.num_labels, minlength=len(in_view))
+    entries = (sums[filled], filled % view.num_labels, of_atom.cumsum())
+    return csr_array(entries, shape=(num_atoms, view.num_labels))
+
+
+def ranks(values: Int[np.ndarray, " E"], count: int) -> tuple[Int[np.ndarray, " R"], Int[np.ndarray, " count"]]:
+    """The values (below ``count``) that occur, ascending, and the place of each value among them."""
+    occurs = np.zeros(count, dtype=bool)
+    occurs[values] = True
+    return np.flatnonzero(occurs), occurs.cumsum() - 1
 
 
 @dataclass(frozen=True)
