@@ -19,8 +19,10 @@ EMBEDDING_WEIGHT = 0.5
 """Of directions of embeddings against positions. Embeddings of one object differ more than they help, so that at 1 it
 falls apart into atoms that lie through each other; at 0 what touches shares atoms (docs/results.md)."""
 NO_ATOM = -1
-MOST_IN_BLOCK = 6000
-"""Atoms: as many as a room needs. All Gaussians of a block are compared with all of its centres."""
+MOST_AT_ONCE = 6000
+"""Atoms of a scene that is not cut into blocks: as many as a room needs."""
+MOST_IN_BLOCK = 2000
+"""Atoms. All Gaussians of a block are compared with all of its centres."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ def find_atoms(
 ) -> Atoms:
     """Group the Gaussians that have weight.
 
-    Where more than ``MOST_IN_BLOCK`` atoms are wanted, the scene is cut into blocks, each of which is grouped alone, as
+    Where more than ``MOST_AT_ONCE`` atoms are wanted, the scene is cut into blocks, each of which is grouped alone, as
     if it were a scene. So time is linear in Gaussians; and an embedding that outweighs a place in a house does not
     outweigh it in a room.
 
@@ -77,7 +79,9 @@ def find_atoms(
 def blocks(
     means: Float[np.ndarray, "M 3"], shares: Float[np.ndarray, " M"], count: int
 ) -> list[tuple[Int[np.ndarray, " _B"], int]]:
-    """The scene cut in halves, along the axis on which it is widest, until no block gets too many atoms.
+    """The scene cut in halves, along the axis on which it is widest, until no block gets more than ``MOST_IN_BLOCK``.
+
+    It is one block if it gets no more than ``MOST_AT_ONCE``.
 
     Args:
         means: centres.
@@ -87,10 +91,11 @@ def blocks(
     Returns:
         The Gaussians of each block, ascending, and its number of atoms: from 1 to the number of its Gaussians.
     """
+    most = count if count <= MOST_AT_ONCE else MOST_IN_BLOCK
     found, left = [], [(np.arange(len(means)), count)] if len(means) else []
     while left:
         members, wanted = left.pop()
-        if wanted <= MOST_IN_BLOCK:
+        if wanted <= most:
             found.append((members, wanted))
             continue
         lower = _lower_half(means[members], shares[members])

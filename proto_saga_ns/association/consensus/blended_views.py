@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Protocol
 
 import numpy as np
@@ -13,14 +12,11 @@ from jaxtyping import Float, Int, UInt
 from scipy.sparse import csr_array
 
 from proto_saga_ns.association.claims import Views
-from proto_saga_ns.progress import Progress, unseen
 from proto_saga_ns.rasterize.contributions import UNITS_PER_PIXEL, Contributions, contributions, count_in_units
 from proto_saga_ns.rasterize.geometry import Geometry
 
 MAX_BYTES = 1 << 30
 """Enough for 200 views of a million Gaussians."""
-SHOWN_SHARE = Fraction(1, 100)
-"""Of the mean contribution of the Gaussians in a view."""
 
 
 @dataclass(frozen=True)
@@ -100,42 +96,7 @@ class RememberedViews:
             self._left -= packed.nbytes
 
 
-@dataclass(frozen=True)
-class Survey:
-    """Sums over views of what Gaussians and labels are shown with, in units.
-
-    Attributes:
-        total: what each Gaussian contributes to all views together.
-        once: what it contributes to a view that shows it, in the mean. The sum is the weight of a picture that shows
-            the whole scene once.
-        of_labels: what each label of each view gets.
-    """
-
-    total: Int[np.ndarray, " N"]
-    once: Float[np.ndarray, " N"]
-    of_labels: list[Int[np.ndarray, " _labels"]]
-
-
-def survey(views: BlendedViews, num_gaussians: int, progress: Progress = unseen) -> Survey:
-    """Look at every view once.
-
-    A view shows a Gaussian if it contributes a hundredth of what Gaussians in this view do in the mean. What shimmers
-    through a wall is in a view, but hardly shown: counted, it would make all that lies in other rooms seem small.
-    """
-    total, shown, times = (np.zeros(num_gaussians, dtype=np.int64) for _ in range(3))
-    of_labels: list[Int[np.ndarray, " _labels"]] = [np.zeros(0, dtype=np.int64)] * len(views)
-    for index in progress(range(len(views)), "Blending views"):
-        view = views[index]
-        units = _sums(view.gaussians, view.units, num_gaussians)
-        of_labels[index] = _sums(view.labels, view.units, view.num_labels)
-        total += units
-        is_shown = units * SHOWN_SHARE.denominator > units.sum() // max(np.count_nonzero(units), 1)
-        times += is_shown
-        shown += np.where(is_shown, units, 0)
-    return Survey(total, shown / np.maximum(times, 1), of_labels)
-
-
-def _sums(places: Int[np.ndarray, " E"], units: Int[np.ndarray, " E"], count: int) -> Int[np.ndarray, " count"]:
+def sums(places: Int[np.ndarray, " E"], units: Int[np.ndarray, " E"], count: int) -> Int[np.ndarray, " count"]:
     """At each place. Sums of floats are exact as long as they are whole and below 2^53: 8 billion pixels."""
     return np.bincount(places, units, count).astype(np.int64)
 
@@ -147,11 +108,11 @@ def atom_units(view: BlendedView, atom_of_gaussian: Int[np.ndarray, " N"], num_a
     """
     atoms = atom_of_gaussian[view.gaussians]
     in_view, rows = ranks(atoms, num_atoms)
-    sums = _sums(rows[atoms] * view.num_labels + view.labels, view.units, len(in_view) * view.num_labels)
-    filled = np.flatnonzero(sums)
+    found = sums(rows[atoms] * view.num_labels + view.labels, view.units, len(in_view) * view.num_labels)
+    filled = np.flatnonzero(found)
     of_atom = np.zeros(num_atoms + 1, dtype=np.int64)
     of_atom[in_view + 1] = np.bincount(filled // view.num_labels, minlength=len(in_view))
-    entries = (sums[filled], filled % view.num_labels, of_atom.cumsum())
+    entries = (found[filled], filled % view.num_labels, of_atom.cumsum())
     return csr_array(entries, shape=(num_atoms, view.num_labels))
 
 

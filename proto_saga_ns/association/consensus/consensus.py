@@ -18,10 +18,11 @@ from proto_saga_ns.association.consensus.agreement import (
     signed_evidence,
 )
 from proto_saga_ns.association.consensus.atoms import Atoms, atom_places, find_atoms
-from proto_saga_ns.association.consensus.blended_views import BlendedViews, Survey, atom_units, survey
+from proto_saga_ns.association.consensus.blended_views import BlendedViews, atom_units
 from proto_saga_ns.association.consensus.hierarchy import find_levels
 from proto_saga_ns.association.consensus.instances import Instances, count_votes, find_instances, self_agreement
 from proto_saga_ns.association.consensus.neighbours import Joined, Sightings, join_neighbours, near_pairs
+from proto_saga_ns.association.consensus.survey import Survey, survey
 from proto_saga_ns.association.instances import Association
 from proto_saga_ns.association.options import ConsensusOptions
 from proto_saga_ns.progress import Progress, unseen
@@ -31,7 +32,7 @@ from proto_saga_ns.recognition.votes import Votes
 
 ATOMS_PER_SMALL_MASK = 2
 SMALL_MASK_QUANTILE = 0.1
-SHARE_IN_VIEW = 0.5
+SHARE_IN_VIEW = 0.4
 """Of a room, in a view that looks into it."""
 MOST_COMPARED = 6000
 """Atoms or clusters of which each is compared with each."""
@@ -111,7 +112,7 @@ def group_gaussians(
     progress: Progress = unseen,
 ) -> tuple[Atoms, Float[np.ndarray, "K 3"]]:
     """Atoms of the given number, or of the number that the masks need, and their centres."""
-    found = survey(views, len(means), progress)
+    found = survey(views, means, progress)
     count = suggested_atoms(found) if options.num_atoms is None else options.num_atoms
     atoms = find_atoms(means, embeddings, found.total, count, options.atom_seed, found.once)
     return atoms, atom_places(means, found.total, atoms)
@@ -122,8 +123,7 @@ def suggested_atoms(found: Survey) -> int:
 
     Small is the tenth percentile: what is smaller is ragged or a fragment. An atom that covers more than one object
     can not be taken apart again. Atoms are needed wherever any view looks: of a house, each view shows little. Where
-    views show half of a scene or more, as those of a room do, the weight of a view says how many; else it would be the
-    more, the more Gaussians lie behind each other.
+    views show two fifths of a scene or more, as those of a room do, the weight of a view says how many.
     """
     masks = np.concatenate([np.zeros(0, np.int64), *(view[1:] for view in found.of_labels)])
     masks = masks[masks >= UNITS_PER_PIXEL]

@@ -19,8 +19,8 @@ from proto_saga_ns.association.consensus.atoms import (
     joint_features,
     nearest_centers,
 )
-from proto_saga_ns.association.consensus.blended_views import Survey
 from proto_saga_ns.association.consensus.consensus import suggested_atoms
+from proto_saga_ns.association.consensus.survey import Survey
 from proto_saga_ns.rasterize.contributions import UNITS_PER_PIXEL
 
 SEEDS = st.integers(0, 10**6)
@@ -87,12 +87,13 @@ def test_a_sample_of_many_gaussians_serves(monkeypatch) -> None:
 def test_blocks_share_gaussians_and_atoms(count: int, wanted: int, most: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     means, shares = rng.integers(0, 4, (count, 3)).astype(float), rng.integers(0, 3, count).astype(float)
-    with patch.object(atoms_module, "MOST_IN_BLOCK", most):
+    with patch.multiple(atoms_module, MOST_IN_BLOCK=most, MOST_AT_ONCE=2 * most):
         found = blocks(means, shares, min(wanted, count))
     members = np.concatenate([np.zeros(0, int), *(block for block, _ in found)])
     assert np.sort(members).tolist() == list(range(count))
     assert sum(number for _, number in found) == min(wanted, count)
-    assert all(1 <= number <= min(most, len(block)) for block, number in found)
+    limit = min(wanted, count) if min(wanted, count) <= 2 * most else most
+    assert all(1 <= number <= min(limit, len(block)) for block, number in found)
     assert all((np.diff(block) > 0).all() for block, _ in found)
 
 
@@ -101,7 +102,7 @@ def test_blocks_get_atoms_by_what_they_weigh_and_lie_apart() -> None:
     room = np.arange(4000) % 4
     means = rng.uniform(-1, 1, (4000, 3)) + 9 * np.stack([room % 2, room // 2, 0 * room], axis=1)
     shares = np.where(room == 0, 3.0, 1.0)
-    with patch.object(atoms_module, "MOST_IN_BLOCK", 60):
+    with patch.multiple(atoms_module, MOST_IN_BLOCK=60, MOST_AT_ONCE=60):
         found = blocks(means, shares, 180)
     for block, number in found:
         assert abs(number - 180 * shares[block].sum() / shares.sum()) <= 2
@@ -110,6 +111,7 @@ def test_blocks_get_atoms_by_what_they_weigh_and_lie_apart() -> None:
 
 def test_atoms_in_blocks_are_numbered_through(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(atoms_module, "MOST_IN_BLOCK", 20)
+    monkeypatch.setattr(atoms_module, "MOST_AT_ONCE", 20)
     rng = np.random.default_rng(0)
     means, embeddings, weights = rng.normal(size=(500, 3)), rng.normal(size=(500, 4)), rng.integers(0, 3, 500)
     found = find_atoms(means, embeddings, weights, 150)
@@ -137,8 +139,8 @@ def test_the_number_of_atoms_follows_small_masks_and_not_the_resolution() -> Non
 
 
 def test_the_number_of_atoms_grows_with_what_is_seen_in_all() -> None:
-    """Views that show half of a scene or more count as the scene; where they show less, it is the scene that counts."""
+    """Views that show two fifths of a scene count as the scene; where they show less, it is the scene that counts."""
     areas = [[100] * 5 + [10_000] * 5] * 3
     one = suggested_atoms(survey_of(areas))
     assert suggested_atoms(survey_of(areas, [50_500.0, 50_500.0])) == one
-    assert suggested_atoms(survey_of(areas, [50_500.0] * 8)) == 4 * one
+    assert suggested_atoms(survey_of(areas, [50_500.0] * 10)) == 4 * one
