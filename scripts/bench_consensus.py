@@ -36,8 +36,8 @@ STAGES = {
     "blend weights": [(blended_views, "contributions")],
     "sums over Gaussians": [(consensus, "survey"), (consensus, "atom_units")],
     "atoms (k-means)": [(consensus, "find_atoms")],
-    "agreement": [(consensus, "mask_of_atoms"), (consensus, "count_agreement")],
-    "merging, 7 thetas": [(consensus, "_tree")],
+    "agreement": [(consensus, "compared")],
+    "merging, 7 thetas": [(consensus, "near_pairs"), (consensus, "join_neighbours"), (consensus, "_tree")],
     "masks, support, choice": [(consensus, "find_instances"), (consensus, "self_agreement")],
     "votes": [(consensus, "count_votes")],
 }
@@ -176,7 +176,7 @@ class StageClock:
                     patches.enter_context(patch.object(module, name, self._timed(stage, getattr(module, name))))
             contributions = blended_views.contributions
             patches.enter_context(patch.object(blended_views, "contributions", self._counted(contributions)))
-            self._base = _restart_peak()
+            self._base = restart_peak()
             self.switch(REST)
             yield
 
@@ -185,8 +185,8 @@ class StageClock:
         before, now = self._stage, time.process_time()
         if before is not None:
             self.seconds[before] += now - self._since
-            self.gigabytes[before] = max(self.gigabytes[before], _gigabytes("VmHWM") - self._base)
-        _restart_peak()
+            self.gigabytes[before] = max(self.gigabytes[before], gigabytes("VmHWM") - self._base)
+        restart_peak()
         self._stage, self._since = stage, time.process_time()
         return before
 
@@ -210,13 +210,14 @@ class StageClock:
         return run
 
 
-def _restart_peak() -> float:
+def restart_peak() -> float:
     """The peak starts again from what is in use, which is returned (Linux only)."""
     Path("/proc/self/clear_refs").write_text("5")
-    return _gigabytes("VmRSS")
+    return gigabytes("VmRSS")
 
 
-def _gigabytes(name: str) -> float:
+def gigabytes(name: str) -> float:
+    """A figure of this process by its name in Linux's /proc."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return int(next(line for line in lines if line.startswith(name)).split()[1]) / 2**20
 

@@ -14,8 +14,8 @@ class ConsensusOptions:
     """two atoms belong together if they lie in one mask in more than this share of the views that show both; lower
     joins more. None tries 0.3 to 0.6 and takes what explains the masks best"""
     num_atoms: int | None = None
-    """groups of Gaussians that are never taken apart; None takes as many as the smallest masks need, at most 6000.
-    Time and memory grow with the square"""
+    """groups of Gaussians that are never taken apart; None takes as many as the smallest masks need. Time and
+    memory grow with the square up to 6000, and no faster than their number beyond"""
     min_support: int | None = None
     """views that must show an instance in a mask of its own; None takes 3, or a quarter of the views if less"""
     support_share: float = 1 / 3

@@ -40,19 +40,21 @@ class BallRoom:
         radii: of the balls, metres.
         geometry: of the Gaussians.
         embeddings: near the code of the instance.
+        instance: of each Gaussian: ``WALLS`` walls, then the balls, from 0.
     """
 
     centers: Float[np.ndarray, "B 3"]
     radii: Float[np.ndarray, " B"]
     geometry: Geometry
     embeddings: Float[np.ndarray, "N 16"]
+    instance: Int[np.ndarray, " N"]
 
 
-def ball_room(gaussians: int, seed: int = 0) -> BallRoom:
+def ball_room(gaussians: int, seed: int = 0, balls: int = BALLS) -> BallRoom:
     """Flat Gaussians, as many per area on all walls, and ``BALLS_DENSER`` times as many on all balls."""
     rng = np.random.default_rng(seed)
-    centers = rng.uniform(-1, 1, (BALLS, 3)) * ROOM * [0.6, 0.85, 0.55]
-    radii = rng.uniform(0.12, 0.3, BALLS)
+    centers = rng.uniform(-1, 1, (balls, 3)) * ROOM * [0.6, 0.85, 0.55]
+    radii = rng.uniform(0.12, 0.3, balls)
     sides = np.repeat([4 * ROOM[1] * ROOM[2], 4 * ROOM[0] * ROOM[2], 4 * ROOM[0] * ROOM[1]], 2)
     density = np.concatenate([sides, 4 * math.pi * radii**2 * BALLS_DENSER])
     instance = rng.choice(len(density), gaussians, p=density / density.sum())
@@ -64,7 +66,7 @@ def ball_room(gaussians: int, seed: int = 0) -> BallRoom:
     embeddings = codes[instance] + 0.5 * rng.standard_normal((gaussians, EMBEDDING_DIM))
     arrays = (means, _turns_to(normals), scales, opacities)
     geometry = Geometry(*(torch.from_numpy(array.astype(np.float32)) for array in arrays))
-    return BallRoom(centers, radii, geometry, embeddings.astype(np.float32))
+    return BallRoom(centers, radii, geometry, embeddings.astype(np.float32), instance)
 
 
 def _on_surfaces(

@@ -8,9 +8,10 @@ link of each row stays valid until one of its ends is merged, and is looked for 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import cast
 
 import numpy as np
 from jaxtyping import Float, Int, UInt
@@ -21,12 +22,30 @@ from proto_saga_ns.rasterize.contributions import UNITS_PER_PIXEL
 MIN_LABELLED_PIXELS = 1
 MIN_LABELLED_SHARE = Fraction(3, 10)
 MIN_MASK_SHARE = Fraction(1, 2)
+MIN_SHOWN_SHARE = Fraction(1, 20)
 UNSEEN = 0
 ROWS_AT_A_TIME = 16
 """Of a matrix of pairs of atoms: few enough to stay in the processor's cache."""
 LEAST_FULL = 0.75
 """Share of the rows below which the matrix is closed up."""
 ROWS_COPIED_AT_A_TIME = 64
+
+
+def masks_of_atoms(views: Sequence[csr_array]) -> Iterator[Int[np.ndarray, " K"]]:
+    """``mask_of_atoms`` for each view, 0 for atoms of which it shows less than a twentieth of what the best view does.
+
+    What is seen of an atom through a gap lies in the masks of what is in front of it: two things behind one wall would
+    seem to be one in each view of the other side.
+
+    Args:
+        views: (K, L + 1) weights of atoms in labels, in units.
+    """
+    largest = np.int64(0)
+    for view in views:
+        largest = np.maximum(largest, view.sum(axis=1))
+    for view in views:
+        is_shown = view.sum(axis=1) * MIN_SHOWN_SHARE.denominator >= largest * MIN_SHOWN_SHARE.numerator
+        yield np.where(is_shown, mask_of_atoms(view), UNSEEN)
 
 
 def mask_of_atoms(view: csr_array) -> Int[np.ndarray, " K"]:
@@ -38,17 +57,22 @@ def mask_of_atoms(view: csr_array) -> Int[np.ndarray, " K"]:
     Args:
         view: (K, L + 1) weights of atoms in labels, in units.
     """
-    weights = view.toarray()
-    total, masks = weights.sum(axis=1), weights[:, 1:]
-    if masks.shape[1] == 0:
-        return np.full(len(weights), UNSEEN)
-    labelled, largest = masks.sum(axis=1), masks.max(axis=1)
+    filled = np.flatnonzero(np.diff(view.indptr))
+    masks = np.full(cast(tuple[int, int], view.shape)[0], UNSEEN)
+    if len(filled) == 0:
+        return masks
+    starts, lengths = view.indptr[filled], np.diff(view.indptr)[filled]
+    in_masks = np.where(view.indices > 0, view.data, 0)
+    total, labelled = (np.add.reduceat(weights, starts) for weights in (view.data, in_masks))
+    largest = np.maximum.reduceat(in_masks, starts)
     observed = (
         (labelled >= MIN_LABELLED_PIXELS * UNITS_PER_PIXEL)
         & (labelled * MIN_LABELLED_SHARE.denominator >= total * MIN_LABELLED_SHARE.numerator)
         & (largest * MIN_MASK_SHARE.denominator > labelled * MIN_MASK_SHARE.numerator)
     )
-    return np.where(observed, masks.argmax(axis=1) + 1, UNSEEN)
+    found = np.flatnonzero(in_masks == np.repeat(np.where(observed, largest, -1), lengths))
+    masks[filled[observed]] = view.indices[found]  # more than half is in one mask only
+    return masks
 
 
 def count_agreement(
@@ -57,7 +81,7 @@ def count_agreement(
     """``same`` and ``both``: views in which two atoms lie in one mask, and views that observe both.
 
     Args:
-        views: the mask of each atom in each view (``mask_of_atoms``).
+        views: the mask of each atom in each view (``masks_of_atoms``).
         num_atoms: K.
 
     Returns:
@@ -127,7 +151,9 @@ class MergeTree:
         return np.unique(cluster, return_inverse=True)[1]
 
 
-def agglomerate(evidence: Float[np.ndarray, "K K"], above: float = -np.inf) -> MergeTree:
+def agglomerate(
+    evidence: Float[np.ndarray, "K K"], above: float = -np.inf, sizes: Int[np.ndarray, " K"] | None = None
+) -> MergeTree:
     """Merge the two clusters with the highest mean evidence between their leaves, again and again.
 
     Exact, and hence without regard to rounding, as long as sums of the evidence are integers below 2^53. Among equal
@@ -136,11 +162,12 @@ def agglomerate(evidence: Float[np.ndarray, "K K"], above: float = -np.inf) -> M
     Args:
         evidence: symmetric, finite; used as work space, so its values are lost. The diagonal is not looked at.
         above: stop where no link is above.
+        sizes: how many leaves each row stands for, of whose pairs the evidence is the sum; one by default.
 
     Returns:
         The merges; all K-1 by default.
     """
-    links = _Links(evidence)
+    links = _Links(evidence, np.ones(len(evidence)) if sizes is None else sizes.astype(np.float64))
     merges = []
     for _ in range(len(evidence) - 1):
         kept, gone, linkage = links.strongest()
@@ -160,16 +187,18 @@ class _Links:
         leaves: the smallest leaf of each cluster, ascending.
     """
 
-    def __init__(self, sums: Float[np.ndarray, "K K"]) -> None:
+    def __init__(self, sums: Float[np.ndarray, "K K"], sizes: Float[np.ndarray, " K"]) -> None:
         count = len(sums)
         self.leaves = np.arange(count)
         self._sums, self._left = sums, count
         np.fill_diagonal(sums, -np.inf)
-        self._sizes = np.ones(count)
+        self._sizes = sizes
         self._barred = np.zeros(count)  # -inf for clusters that are gone; cheaper than writing to their columns
         self._partner = sums.argmax(axis=1) if count else np.zeros(0, dtype=np.int64)
         self._strength = sums[np.arange(count), self._partner]  # no link is stronger; of some rows none is as strong
         self._stale = np.zeros(count, dtype=bool)  # those rows
+        for row in range(count if sizes.max(initial=1) > 1 else 0):
+            self._refresh(row)
 
     def strongest(self) -> tuple[int, int, float]:
         """Both ends of the strongest link, and how strong it is."""

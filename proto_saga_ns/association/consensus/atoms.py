@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 ROUNDS = 4
 CHUNK_ELEMENTS = 1 << 20
@@ -19,6 +19,10 @@ EMBEDDING_WEIGHT = 0.5
 """Of directions of embeddings against positions. Embeddings of one object differ more than they help, so that at 1 it
 falls apart into atoms that lie through each other; at 0 what touches shares atoms (docs/results.md)."""
 NO_ATOM = -1
+MOST_AT_ONCE = 6000
+"""Atoms of a scene that is not cut into blocks: as many as a room needs."""
+MOST_IN_BLOCK = 2000
+"""Atoms. All Gaussians of a block are compared with all of its centres."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +44,13 @@ def find_atoms(
     weights: Int[np.ndarray, " N"],
     count: int,
     seed: int = 0,
+    once: Float[np.ndarray, " N"] | None = None,
 ) -> Atoms:
     """Group the Gaussians that have weight.
+
+    Where more than ``MOST_AT_ONCE`` atoms are wanted, the scene is cut into blocks, each of which is grouped alone, as
+    if it were a scene. So time is linear in Gaussians; and an embedding that outweighs a place in a house does not
+    outweigh it in a room.
 
     Args:
         means: centres, world frame.
@@ -49,16 +58,75 @@ def find_atoms(
         weights: 0 for Gaussians that no view shows; they have no atom.
         count: how many atoms are wanted; fewer if there are fewer Gaussians.
         seed: of the start.
+        once: what decides how many atoms a block gets; by default the weights. Weights in all views would give more to
+            what more views show.
     """
     shown = np.flatnonzero(weights > 0)
     of_gaussian = np.full(len(means), NO_ATOM, dtype=np.int64)
-    if len(shown) == 0:
-        return Atoms(of_gaussian, 0)
-    points = joint_features(means[shown], embeddings[shown], weights[shown].astype(np.float64))
-    centers = _centers(points, weights[shown].astype(np.float64), min(count, len(shown)), np.random.default_rng(seed))
-    names, atoms = np.unique(nearest_centers(points, centers), return_inverse=True)
-    of_gaussian[shown] = atoms
-    return Atoms(of_gaussian, len(names))
+    rng, found = np.random.default_rng(seed), 0
+    shares = (weights if once is None else once)[shown].astype(np.float64)
+    for block, wanted in blocks(means[shown], shares, min(count, len(shown))):
+        chosen = shown[block]
+        own_weights = weights[chosen].astype(np.float64)
+        points = joint_features(means[chosen], embeddings[chosen], own_weights)
+        centers = _centers(points, own_weights, wanted, rng)
+        names, atoms = np.unique(nearest_centers(points, centers), return_inverse=True)
+        of_gaussian[chosen] = found + atoms
+        found += len(names)
+    return Atoms(of_gaussian, found)
+
+
+def blocks(
+    means: Float[np.ndarray, "M 3"], shares: Float[np.ndarray, " M"], count: int
+) -> list[tuple[Int[np.ndarray, " _B"], int]]:
+    """The scene cut in halves, along the axis on which it is widest, until no block gets more than ``MOST_IN_BLOCK``.
+
+    It is one block if it gets no more than ``MOST_AT_ONCE``.
+
+    Args:
+        means: centres.
+        shares: in which a block gets atoms.
+        count: of all atoms, M at the most.
+
+    Returns:
+        The Gaussians of each block, ascending, and its number of atoms: from 1 to the number of its Gaussians.
+    """
+    most = count if count <= MOST_AT_ONCE else MOST_IN_BLOCK
+    found, left = [], [(np.arange(len(means)), count)] if len(means) else []
+    while left:
+        members, wanted = left.pop()
+        if wanted <= most:
+            found.append((members, wanted))
+            continue
+        lower = _lower_half(means[members], shares[members])
+        sums = float(shares[members[lower]].sum()), float(shares[members[~lower]].sum())
+        share = sums[0] / sum(sums) if sum(sums) > 0 else lower.mean()
+        size = int(lower.sum())
+        here = int(np.clip(round(wanted * share), max(wanted - (len(members) - size), 1), min(size, wanted - 1)))
+        left += [(members[~lower], wanted - here), (members[lower], here)]
+    return found
+
+
+def _lower_half(means: Float[np.ndarray, "M 3"], shares: Float[np.ndarray, " M"]) -> Bool[np.ndarray, " M"]:
+    """Which half of the weight lies below the weighted median of the widest axis; neither half is empty."""
+    weights = shares if shares.any() else np.ones(len(shares))
+    spreads = [_weighted_median(np.abs(axis - _weighted_median(axis, weights)), weights) for axis in means.T]
+    order = np.argsort(means[:, int(np.argmax(spreads))], kind="stable")
+    cumulated = np.cumsum(weights[order])
+    size = int(np.searchsorted(cumulated, cumulated[-1] / 2)) + 1
+    lower = np.zeros(len(means), dtype=bool)
+    lower[order[: min(size, len(means) - 1)]] = True
+    return lower
+
+
+def atom_places(
+    means: Float[np.ndarray, "N 3"], weights: Int[np.ndarray, " N"], atoms: Atoms
+) -> Float[np.ndarray, "K 3"]:
+    """Centres of atoms, by weight."""
+    shown = np.flatnonzero(atoms.of_gaussian != NO_ATOM)
+    owners, own = atoms.of_gaussian[shown], weights[shown].astype(np.float64)
+    sums = [np.bincount(owners, own * axis, atoms.count) for axis in means[shown].T]
+    return np.stack(sums, axis=1) / np.bincount(owners, own, atoms.count)[:, None]
 
 
 def joint_features(

@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-import torch
 from jaxtyping import Float, Int, UInt
 from scipy.sparse import csr_array
 
 from proto_saga_ns.association.claims import Views
-from proto_saga_ns.progress import Progress, unseen
 from proto_saga_ns.rasterize.contributions import UNITS_PER_PIXEL, Contributions, contributions, count_in_units
 from proto_saga_ns.rasterize.geometry import Geometry
 
@@ -77,7 +75,7 @@ class RememberedViews:
 
     def __init__(self, make: Callable[[int], Contributions], num_labels: list[int], max_bytes: int) -> None:
         self._make, self._num_labels, self._left = make, num_labels, max_bytes
-        self._kept: dict[int, PackedContributions] = {}
+        self._kept: dict[int, PackedView] = {}
 
     def __len__(self) -> int:
         return len(self._num_labels)
@@ -86,73 +84,80 @@ class RememberedViews:
         if not 0 <= index < len(self):
             raise IndexError(index)
         kept = self._kept.get(index)
-        found = self._make(index) if kept is None else kept.unpack()
-        if kept is None:
-            self._keep(index, PackedContributions.of(found))
-        return BlendedView.of(found, self._num_labels[index])
+        if kept is not None:
+            return kept.unpack()
+        view = BlendedView.of(self._make(index), self._num_labels[index])
+        self._keep(index, PackedView.of(view))
+        return view
 
-    def _keep(self, index: int, packed: PackedContributions) -> None:
+    def _keep(self, index: int, packed: PackedView) -> None:
         if packed.nbytes <= self._left:
             self._kept[index] = packed
             self._left -= packed.nbytes
 
 
-def survey(
-    views: BlendedViews, num_gaussians: int, progress: Progress = unseen
-) -> tuple[Int[np.ndarray, " N"], list[Int[np.ndarray, " _labels"]]]:
-    """What each Gaussian contributes to all views together, and what each label of each view gets, in units."""
-    total = np.zeros(num_gaussians, dtype=np.int64)
-    of_labels: list[Int[np.ndarray, " _labels"]] = [np.zeros(0, dtype=np.int64)] * len(views)
-    for index in progress(range(len(views)), "Blending views"):
-        view = views[index]
-        np.add.at(total, view.gaussians, view.units)
-        of_labels[index] = np.zeros(view.num_labels, dtype=np.int64)
-        np.add.at(of_labels[index], view.labels, view.units)
-    return total, of_labels
+def sums(places: Int[np.ndarray, " E"], units: Int[np.ndarray, " E"], count: int) -> Int[np.ndarray, " count"]:
+    """At each place. Sums of floats are exact as long as they are whole and below 2^53: 8 billion pixels."""
+    return np.bincount(places, units, count).astype(np.int64)
 
 
 def atom_units(view: BlendedView, atom_of_gaussian: Int[np.ndarray, " N"], num_atoms: int) -> csr_array:
-    """What each atom contributes to each label of a view: (K, L + 1) integers, sparse."""
-    places = atom_of_gaussian[view.gaussians] * view.num_labels + view.labels
-    # Sums of floats are exact as long as they are whole and below 2^53: 8 billion pixels.
-    sums = np.bincount(places, view.units, num_atoms * view.num_labels).astype(np.int64)
-    return csr_array(sums.reshape(num_atoms, view.num_labels))
+    """What each atom contributes to each label of a view: (K, L + 1) integers, sparse.
+
+    Takes memory for the atoms in view times labels.
+    """
+    atoms = atom_of_gaussian[view.gaussians]
+    in_view, rows = ranks(atoms, num_atoms)
+    found = sums(rows[atoms] * view.num_labels + view.labels, view.units, len(in_view) * view.num_labels)
+    filled = np.flatnonzero(found)
+    of_atom = np.zeros(num_atoms + 1, dtype=np.int64)
+    of_atom[in_view + 1] = np.bincount(filled // view.num_labels, minlength=len(in_view))
+    entries = (found[filled], filled % view.num_labels, of_atom.cumsum())
+    return csr_array(entries, shape=(num_atoms, view.num_labels))
+
+
+def ranks(values: Int[np.ndarray, " E"], count: int) -> tuple[Int[np.ndarray, " R"], Int[np.ndarray, " count"]]:
+    """The values (below ``count``) that occur, ascending, and the place of each value among them."""
+    occurs = np.zeros(count, dtype=bool)
+    occurs[values] = True
+    return np.flatnonzero(occurs), occurs.cumsum() - 1
 
 
 @dataclass(frozen=True)
-class PackedContributions:
-    """Contributions with the smallest types that hold them: 6 or 7 bytes an entry instead of 12, as a rule.
+class PackedView:
+    """A view with the smallest types that hold it: 6 or 7 bytes an entry instead of 24, as a rule.
 
     Attributes:
         first: Gaussian of the first entry.
         gaps: from the Gaussian of each entry to that of the next.
         labels: of each entry.
-        weights: of each entry, as they were.
+        units: of each entry.
+        num_labels: L + 1.
     """
 
     first: int
     gaps: UInt[np.ndarray, " gaps"]
     labels: UInt[np.ndarray, " E"]
-    weights: Float[np.ndarray, " E"]
+    units: UInt[np.ndarray, " E"]
+    num_labels: int
 
     @classmethod
-    def of(cls, found: Contributions) -> PackedContributions:
+    def of(cls, view: BlendedView) -> PackedView:
         """Relies on the order of the entries: by Gaussian."""
-        gaussians, labels, weights = (column.cpu().numpy() for column in (found.gaussians, found.labels, found.weights))
-        first = int(gaussians[0]) if len(gaussians) else 0
-        return cls(first, _smallest(np.diff(gaussians)), _smallest(labels), weights)
+        first = int(view.gaussians[0]) if len(view.gaussians) else 0
+        gaps, labels, units = (_smallest(column) for column in (np.diff(view.gaussians), view.labels, view.units))
+        return cls(first, gaps, labels, units, view.num_labels)
 
-    def unpack(self) -> Contributions:
-        """What was packed, on the CPU, indices as int32."""
-        gaussians = np.full(len(self.weights), self.first, dtype=np.int32)
-        gaussians[1:] += np.cumsum(self.gaps, dtype=np.int32)
-        columns = (gaussians, self.labels.astype(np.int32), self.weights)
-        return Contributions(*(torch.from_numpy(column) for column in columns))
+    def unpack(self) -> BlendedView:
+        """What was packed, in 64-bit integers."""
+        gaussians = np.full(len(self.units), self.first, dtype=np.int64)
+        gaussians[1:] += np.cumsum(self.gaps, dtype=np.int64)
+        return BlendedView(gaussians, self.labels.astype(np.int64), self.units.astype(np.int64), self.num_labels)
 
     @property
     def nbytes(self) -> int:
         """Bytes of all entries."""
-        return self.gaps.nbytes + self.labels.nbytes + self.weights.nbytes
+        return self.gaps.nbytes + self.labels.nbytes + self.units.nbytes
 
 
 def _smallest(values: np.ndarray) -> UInt[np.ndarray, " E"]:

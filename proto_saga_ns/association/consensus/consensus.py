@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float, Int, UInt
+from jaxtyping import Float, UInt
 from scipy.sparse import csr_array
 
 from proto_saga_ns.association.consensus.agreement import (
     MergeTree,
     agglomerate,
     count_agreement,
-    mask_of_atoms,
+    masks_of_atoms,
     signed_evidence,
 )
-from proto_saga_ns.association.consensus.atoms import Atoms, find_atoms
-from proto_saga_ns.association.consensus.blended_views import BlendedViews, atom_units, survey
+from proto_saga_ns.association.consensus.atoms import Atoms, atom_places, find_atoms
+from proto_saga_ns.association.consensus.blended_views import BlendedViews, atom_units
 from proto_saga_ns.association.consensus.hierarchy import find_levels
 from proto_saga_ns.association.consensus.instances import Instances, count_votes, find_instances, self_agreement
+from proto_saga_ns.association.consensus.neighbours import Joined, Sightings, join_neighbours, near_pairs
+from proto_saga_ns.association.consensus.survey import Survey, survey
 from proto_saga_ns.association.instances import Association
 from proto_saga_ns.association.options import ConsensusOptions
 from proto_saga_ns.progress import Progress, unseen
@@ -29,7 +32,10 @@ from proto_saga_ns.recognition.votes import Votes
 
 ATOMS_PER_SMALL_MASK = 2
 SMALL_MASK_QUANTILE = 0.1
-MOST_ATOMS = 6000
+SHARE_IN_VIEW = 0.4
+"""Of a room, in a view that looks into it."""
+MOST_COMPARED = 6000
+"""Atoms or clusters of which each is compared with each."""
 THETAS = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6)
 
 
@@ -79,7 +85,8 @@ def find_consensus(
     """Give every mask of every view to an instance, or to none.
 
     The result is the same for any order of views, and of labels but for their names, and has the same bits each time.
-    Memory grows with the square of the number of atoms, and with Gaussians plus masks.
+    Memory grows with Gaussians, masks, and the atoms that each view shows; pairs of atoms take it up to
+    ``MOST_COMPARED`` atoms and no more beyond.
 
     Args:
         means: centres of the Gaussians, world frame.
@@ -88,10 +95,10 @@ def find_consensus(
         options: see there.
         progress: of the views, three times.
     """
-    atoms = group_gaussians(means, embeddings, views, options, progress)
+    atoms, places = group_gaussians(means, embeddings, views, options, progress)
     indices = progress(range(len(views)), "Sorting masks")
     atom_views = [atom_units(views[index], atoms.of_gaussian, atoms.count) for index in indices]
-    theta, tree, instances = merge_atoms(atom_views, atoms.count, options)
+    theta, tree, instances = merge_atoms(atom_views, places, options)
     votes = count_votes(views, atom_views, atoms, instances, options.pure, options.top_votes, progress)
     levels = find_levels(atom_views, atoms, instances.of_cluster[tree.cut()], instances, theta, options)
     return Consensus(instances, votes, atoms, atom_views, tree, theta, levels)
@@ -103,33 +110,33 @@ def group_gaussians(
     views: BlendedViews,
     options: ConsensusOptions,
     progress: Progress = unseen,
-) -> Atoms:
-    """Atoms of the given number, or of the number that the masks need."""
-    weights, of_labels = survey(views, len(means), progress)
-    count = suggested_atoms(of_labels) if options.num_atoms is None else options.num_atoms
-    return find_atoms(means, embeddings, weights, count, options.atom_seed)
+) -> tuple[Atoms, Float[np.ndarray, "K 3"]]:
+    """Atoms of the given number, or of the number that the masks need, and their centres."""
+    found = survey(views, means, progress)
+    count = suggested_atoms(found) if options.num_atoms is None else options.num_atoms
+    atoms = find_atoms(means, embeddings, found.total, count, options.atom_seed, found.once)
+    return atoms, atom_places(means, found.total, atoms)
 
 
-def suggested_atoms(of_labels: Sequence[Int[np.ndarray, " _labels"]]) -> int:
+def suggested_atoms(found: Survey) -> int:
     """As many atoms as make an atom that all views show half as large as a small mask.
 
     Small is the tenth percentile: what is smaller is ragged or a fragment. An atom that covers more than one object
-    can not be taken apart again.
-
-    Args:
-        of_labels: weight of each label of each view, in units.
+    can not be taken apart again. Atoms are needed wherever any view looks: of a house, each view shows little. Where
+    views show two fifths of a scene or more, as those of a room do, the weight of a view says how many.
     """
-    masks = np.concatenate([np.zeros(0, np.int64), *(view[1:] for view in of_labels)])
+    masks = np.concatenate([np.zeros(0, np.int64), *(view[1:] for view in found.of_labels)])
     masks = masks[masks >= UNITS_PER_PIXEL]
     if len(masks) == 0:
         return 1
-    per_view = sum(int(view.sum()) for view in of_labels) / len(of_labels)
-    wanted = ATOMS_PER_SMALL_MASK * per_view / float(np.quantile(masks, SMALL_MASK_QUANTILE))
-    return int(np.clip(round(wanted), 1, MOST_ATOMS))
+    of_view = sum(int(view.sum()) for view in found.of_labels) / len(found.of_labels)
+    of_scene = max(of_view, SHARE_IN_VIEW * math.fsum(found.once))
+    wanted = ATOMS_PER_SMALL_MASK * of_scene / float(np.quantile(masks, SMALL_MASK_QUANTILE))
+    return max(round(wanted), 1)
 
 
 def merge_atoms(
-    atom_views: Sequence[csr_array], count: int, options: ConsensusOptions
+    atom_views: Sequence[csr_array], places: Float[np.ndarray, "K 3"], options: ConsensusOptions
 ) -> tuple[float, MergeTree, Instances]:
     """Merges of the atoms and the instances that they give, by the theta of the options or the best of ``THETAS``.
 
@@ -137,16 +144,34 @@ def merge_atoms(
 
     Args:
         atom_views: (K, L + 1) weights of atoms in labels, in units.
-        count: K.
+        places: centres of atoms.
         options: see there.
     """
-    same, both = count_agreement([mask_of_atoms(view) for view in atom_views], count)
     thetas = THETAS if options.theta is None else (options.theta,)
-    work_space = np.empty((count, count))
+    joined, same, both = compared(atom_views, places, max(thetas))
+    work_space = np.empty(same.shape)
     return max(
-        (_merged(atom_views, _tree(same, both, theta, work_space), theta, options) for theta in thetas),
+        (_merged(atom_views, _tree(joined, same, both, theta, work_space), theta, options) for theta in thetas),
         key=lambda found: found[0],
     )[1:]
+
+
+def compared(
+    atom_views: Sequence[csr_array], places: Float[np.ndarray, "K 3"], theta: float
+) -> tuple[Joined, UInt[np.ndarray, "C C"], UInt[np.ndarray, "C C"]]:
+    """Atoms, or clusters of neighbours where there are too many, and how far the views agree on each two of them.
+
+    Args:
+        atom_views: (K, L + 1) weights of atoms in labels, in units.
+        places: centres of atoms.
+        theta: the largest that will be asked for.
+    """
+    masks = masks_of_atoms(atom_views)
+    if len(places) <= MOST_COMPARED:
+        return Joined.nothing(len(places)), *count_agreement(list(masks), len(places))
+    sightings = Sightings.of_atoms(masks, len(places))
+    joined, sightings = join_neighbours(sightings, near_pairs(places), theta, MOST_COMPARED)
+    return joined, *sightings.all_links()
 
 
 def _merged(
@@ -160,9 +185,13 @@ def _merged(
 
 
 def _tree(
-    same: UInt[np.ndarray, "K K"], both: UInt[np.ndarray, "K K"], theta: float, work_space: Float[np.ndarray, "K K"]
+    joined: Joined,
+    same: UInt[np.ndarray, "C C"],
+    both: UInt[np.ndarray, "C C"],
+    theta: float,
+    work_space: Float[np.ndarray, "C C"],
 ) -> MergeTree:
-    """All merges; the linkage is in views."""
+    """All merges, those of neighbours first; the linkage is in views."""
     evidence, scale = signed_evidence(same, both, theta, work_space)
-    tree = agglomerate(evidence)
-    return replace(tree, linkage=tree.linkage / scale)
+    tree = agglomerate(evidence, sizes=joined.sizes)
+    return joined.then(replace(tree, linkage=tree.linkage / scale), theta)

@@ -13,15 +13,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int, Int32, Shaped, UInt
 from scipy.sparse import csr_array
 
-from proto_saga_ns.association.consensus.agreement import UNSEEN, count_agreement, mask_of_atoms
+from proto_saga_ns.association.consensus.agreement import UNSEEN, count_agreement, masks_of_atoms
 from proto_saga_ns.association.consensus.atoms import NO_ATOM, Atoms
-from proto_saga_ns.association.consensus.instances import Instances
+from proto_saga_ns.association.consensus.blended_views import ranks
+from proto_saga_ns.association.consensus.instances import Instances, entries
 from proto_saga_ns.association.options import ConsensusOptions
 from proto_saga_ns.recognition.levels import Joins, Levels
 
@@ -67,7 +69,7 @@ def find_levels(
 
 
 def _all_parts(
-    masks: Sequence[Int[np.ndarray, " K"]],
+    masks: csr_array,
     weights: Int[np.ndarray, " K"],
     instance_of_atom: Int[np.ndarray, " K"],
     count: int,
@@ -78,13 +80,22 @@ def _all_parts(
     rows, free = [], count + 1
     for instance in range(1, count + 1):
         mine = np.flatnonzero(instance_of_atom == instance)
-        numbers, joins = find_parts([view[mine] for view in masks], weights[mine], required)
+        numbers, joins = find_parts(_in_sight(masks[mine]), weights[mine], required)
         if joins:
             of_atom[mine] = part_ids(numbers, instance, free)
             ids = [instance, *range(free, free + len(joins))]
             rows += [(ids[gone], ids[kept], share) for gone, kept, share in joins]
             free += len(joins)
     return of_atom, Joins.of(sorted(rows, key=lambda row: -row[2]))
+
+
+def _in_sight(masks: csr_array) -> list[Int[np.ndarray, " A"]]:
+    """The columns that are not empty."""
+    views, columns = ranks(masks.indices, cast(tuple[int, int], masks.shape)[1])
+    atoms, indices, values = entries(masks)
+    found = np.full((len(views), len(masks.indptr) - 1), UNSEEN)
+    found[columns[indices], atoms] = values
+    return list(found)
 
 
 def find_groups(
@@ -104,7 +115,7 @@ def find_groups(
         (np.ones(len(instance_of_atom), dtype=np.int64), (instance_of_atom, np.arange(len(instance_of_atom)))),
         shape=(count + 1, len(instance_of_atom)),
     )
-    same, both = count_agreement([mask_of_atoms(members @ view)[1:] for view in views], count)
+    same, both = count_agreement([masks[1:] for masks in masks_of_atoms([members @ view for view in views])], count)
     tree = agglomerate_shares(np.where(same >= required, same, 0), both)
     rows = zip((tree.gone + 1).tolist(), (tree.kept + 1).tolist(), tree.share.tolist(), strict=True)
     return Joins.of([row for row in rows if row[2] > 0])
@@ -112,17 +123,19 @@ def find_groups(
 
 def own_masks(
     views: Sequence[csr_array], instance_of_atom: Int[np.ndarray, " K"], instances: Instances, pure: float
-) -> list[Int[np.ndarray, " K"]]:
-    """The mask of each atom in each view (``mask_of_atoms``) if it is one of its own instance, else 0.
+) -> csr_array:
+    """The mask of each atom in each view (``masks_of_atoms``) if it is one of its own instance: (K, views).
 
     What lies in the mask of another instance lies at a border; that is no sign of parts.
     """
-    found = []
-    for index, view in enumerate(views):
-        masks = mask_of_atoms(view)
-        own = (instances.of_mask[index][masks] == instance_of_atom) & (instances.purity[index][masks] > pure)
-        found.append(np.where(own & (instance_of_atom > 0), masks, UNSEEN))
-    return found
+    atoms, masks = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+    for index, mask in enumerate(masks_of_atoms(views)):
+        own = (instances.of_mask[index][mask] == instance_of_atom) & (instances.purity[index][mask] > pure)
+        atoms.append(np.flatnonzero(own & (instance_of_atom > 0)))
+        masks.append(mask[atoms[-1]])
+    indices = np.repeat(np.arange(len(views)), [len(found) for found in atoms[1:]])
+    shape = (len(instance_of_atom), len(views))
+    return csr_array((np.concatenate(masks), (np.concatenate(atoms), indices)), shape=shape)
 
 
 def find_parts(

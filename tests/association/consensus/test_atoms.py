@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from unittest.mock import patch
+
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -10,11 +13,14 @@ from proto_saga_ns.association.consensus import atoms as atoms_module
 from proto_saga_ns.association.consensus.atoms import (
     EMBEDDING_WEIGHT,
     NO_ATOM,
+    atom_places,
+    blocks,
     find_atoms,
     joint_features,
     nearest_centers,
 )
 from proto_saga_ns.association.consensus.consensus import suggested_atoms
+from proto_saga_ns.association.consensus.survey import Survey
 from proto_saga_ns.rasterize.contributions import UNITS_PER_PIXEL
 
 SEEDS = st.integers(0, 10**6)
@@ -76,12 +82,65 @@ def test_a_sample_of_many_gaussians_serves(monkeypatch) -> None:
     assert np.mean(pure) > 0.9
 
 
-def test_the_number_of_atoms_follows_small_masks_and_not_the_resolution() -> None:
-    def areas(*pixels: int) -> list[np.ndarray]:
-        return [np.array([0, *pixels], np.int64) * UNITS_PER_PIXEL] * 3
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 60), st.integers(1, 70), st.integers(1, 5), SEEDS)
+def test_blocks_share_gaussians_and_atoms(count: int, wanted: int, most: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    means, shares = rng.integers(0, 4, (count, 3)).astype(float), rng.integers(0, 3, count).astype(float)
+    with patch.multiple(atoms_module, MOST_IN_BLOCK=most, MOST_AT_ONCE=2 * most):
+        found = blocks(means, shares, min(wanted, count))
+    members = np.concatenate([np.zeros(0, int), *(block for block, _ in found)])
+    assert np.sort(members).tolist() == list(range(count))
+    assert sum(number for _, number in found) == min(wanted, count)
+    limit = min(wanted, count) if min(wanted, count) <= 2 * most else most
+    assert all(1 <= number <= min(limit, len(block)) for block, number in found)
+    assert all((np.diff(block) > 0).all() for block, _ in found)
 
-    small = suggested_atoms(areas(*[100] * 5, *[10_000] * 5))
+
+def test_blocks_get_atoms_by_what_they_weigh_and_lie_apart() -> None:
+    rng = np.random.default_rng(0)
+    room = np.arange(4000) % 4
+    means = rng.uniform(-1, 1, (4000, 3)) + 9 * np.stack([room % 2, room // 2, 0 * room], axis=1)
+    shares = np.where(room == 0, 3.0, 1.0)
+    with patch.multiple(atoms_module, MOST_IN_BLOCK=60, MOST_AT_ONCE=60):
+        found = blocks(means, shares, 180)
+    for block, number in found:
+        assert abs(number - 180 * shares[block].sum() / shares.sum()) <= 2
+        assert np.ptp(means[block], axis=0).max() < 12
+
+
+def test_atoms_in_blocks_are_numbered_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(atoms_module, "MOST_IN_BLOCK", 20)
+    monkeypatch.setattr(atoms_module, "MOST_AT_ONCE", 20)
+    rng = np.random.default_rng(0)
+    means, embeddings, weights = rng.normal(size=(500, 3)), rng.normal(size=(500, 4)), rng.integers(0, 3, 500)
+    found = find_atoms(means, embeddings, weights, 150)
+    assert 100 < found.count <= 150
+    assert np.unique(found.of_gaussian).tolist() == list(range(-1, found.count))
+    places = atom_places(means, weights, found)
+    for atom in range(found.count):
+        own = found.of_gaussian == atom
+        np.testing.assert_allclose(places[atom], np.average(means[own], axis=0, weights=weights[own]))
+
+
+def survey_of(areas: list[list[int]], once: list[float] | None = None) -> Survey:
+    """Views with masks of so many pixels, and what their Gaussians weigh in a view."""
+    labels = [np.array([0, *view], np.int64) * UNITS_PER_PIXEL for view in areas]
+    weights = np.array(once or []) * UNITS_PER_PIXEL
+    return Survey(weights.astype(np.int64), weights, labels)
+
+
+def test_the_number_of_atoms_follows_small_masks_and_not_the_resolution() -> None:
+    areas = [[100] * 5 + [10_000] * 5] * 3
+    small = suggested_atoms(survey_of(areas))
     assert small == round(2 * 50_500 / 100)
-    assert suggested_atoms(areas(*[400] * 5, *[40_000] * 5)) == small
-    assert suggested_atoms(areas(*[1] * 5, *[10_000_000] * 5)) == 6000
-    assert suggested_atoms([]) == suggested_atoms(areas()) == 1
+    assert suggested_atoms(survey_of([[4 * area for area in view] for view in areas])) == small
+    assert suggested_atoms(survey_of([])) == suggested_atoms(survey_of([[]] * 3)) == 1
+
+
+def test_the_number_of_atoms_grows_with_what_is_seen_in_all() -> None:
+    """Views that show two fifths of a scene count as the scene; where they show less, it is the scene that counts."""
+    areas = [[100] * 5 + [10_000] * 5] * 3
+    one = suggested_atoms(survey_of(areas))
+    assert suggested_atoms(survey_of(areas, [50_500.0, 50_500.0])) == one
+    assert suggested_atoms(survey_of(areas, [50_500.0] * 10)) == 4 * one

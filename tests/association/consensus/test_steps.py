@@ -9,10 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
-from proto_saga_ns.association.consensus.agreement import count_agreement, mask_of_atoms, signed_evidence
+from proto_saga_ns.association.consensus.agreement import (
+    count_agreement,
+    mask_of_atoms,
+    masks_of_atoms,
+    signed_evidence,
+)
 from proto_saga_ns.association.consensus.atoms import NO_ATOM, Atoms
-from proto_saga_ns.association.consensus.blended_views import BlendedView, atom_units, survey
+from proto_saga_ns.association.consensus.blended_views import BlendedView, atom_units
 from proto_saga_ns.association.consensus.instances import Instances, count_votes, find_instances
+from proto_saga_ns.association.consensus.survey import survey
 from proto_saga_ns.association.options import ConsensusOptions
 from proto_saga_ns.rasterize.contributions import UNITS_PER_PIXEL
 from tests.association.consensus.worlds import random_blended_view
@@ -31,10 +37,10 @@ def random_weights(atoms: int, labels: int, rng: np.random.Generator) -> np.ndar
 def test_sums_over_gaussians_are_exact(num_gaussians: int, num_labels: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     views = [random_blended_view(num_gaussians, num_labels, rng) for _ in range(3)]
-    total, of_labels = survey(views, num_gaussians)
+    found = survey(views, rng.normal(size=(num_gaussians, 3)))
     atoms = rng.integers(0, 4, num_gaussians)
     expected = np.zeros(num_gaussians, dtype=np.int64)
-    for view, per_label in zip(views, of_labels, strict=True):
+    for view, per_label in zip(views, found.of_labels, strict=True):
         by_atom, by_label = np.zeros((4, num_labels), np.int64), np.zeros(num_labels, np.int64)
         for gaussian, label, units in zip(view.gaussians, view.labels, view.units, strict=True):
             expected[gaussian] += units
@@ -42,7 +48,7 @@ def test_sums_over_gaussians_are_exact(num_gaussians: int, num_labels: int, seed
             by_atom[atoms[gaussian], label] += units
         assert (atom_units(view, atoms, 4).toarray() == by_atom).all()
         assert (per_label == by_label).all()
-    assert (total == expected).all()
+    assert (found.total == expected).all()
 
 
 def slow_mask_of_atom(weights: list[int]) -> int:
@@ -69,6 +75,23 @@ def test_agreement_is_counted_as_in_loops(num_atoms: int, num_labels: int, num_v
             together = sum(view[a] == view[b] for view in seen)
             assert (same[a, b], both[a, b]) == (together, len(seen))
             assert Fraction(int(evidence[a, b]), scale) == together - Fraction(2, 5) * len(seen)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 12), st.integers(1, 5), st.integers(0, 6), SEEDS)
+def test_an_atom_is_not_observed_where_hardly_any_of_it_is_shown(
+    num_atoms: int, num_labels: int, num_views: int, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    views = [random_weights(num_atoms, num_labels, rng) * rng.choice([1, 5, 20]) for _ in range(num_views)]
+    largest = [max(int(view[atom].sum()) for view in views) for atom in range(num_atoms if views else 0)]
+    found = list(masks_of_atoms([csr_array(view) for view in views]))
+    for view, masks in zip(views, found, strict=True):
+        shown = [20 * int(row.sum()) >= most for row, most in zip(view, largest, strict=True)]
+        expected = [
+            slow_mask_of_atom(row) if is_shown else 0 for row, is_shown in zip(view.tolist(), shown, strict=True)
+        ]
+        assert masks.tolist() == expected
 
 
 @settings(max_examples=20, deadline=None)
