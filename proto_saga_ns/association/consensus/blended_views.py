@@ -161,7 +161,8 @@ class PackedView:
 
 
 def _smallest(values: np.ndarray) -> UInt[np.ndarray, " E"]:
-    return values.astype(np.min_scalar_type(int(values.max(initial=0))))
+    dtype = np.min_scalar_type(int(values.max(initial=0)))
+    return values.astype(dtype.str)  # by its size: beyond 32 bits numpy names a type of its own
 
 
 def blend_views(geometry: Geometry, views: Views, max_bytes: int = MAX_BYTES) -> RememberedViews:
