@@ -60,7 +60,8 @@ def test_a_phrase_is_looked_for_in_the_view_that_is_named(trained_run: TrainedRu
     assert len(shares_printed(process)) > 0
     assert f"View {stem}, 64 x 48 pixels" in process.stdout
     rows = re.findall(r"^  (\d+) (\d+) (\d+) (\d+)  0\.\d\d  (.*)$", process.stdout, re.MULTILINE)
-    assert "red chair" in [row[-1] for row in rows]
+    # Which of the words a model of random weights finds in a rendering is chance.
+    assert rows and all(row[-1] in ("red", "chair", "red chair") for row in rows)
 
 
 def test_what_was_found_can_be_selected_in_the_checkpoint(copy_of_run: TrainedRun, sam: Path) -> None:
