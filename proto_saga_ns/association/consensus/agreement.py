@@ -22,7 +22,9 @@ from proto_saga_ns.rasterize.contributions import UNITS_PER_PIXEL
 MIN_LABELLED_PIXELS = 1
 MIN_LABELLED_SHARE = Fraction(3, 10)
 MIN_MASK_SHARE = Fraction(1, 2)
+ANY_SHARE = Fraction(0)
 MIN_SHOWN_SHARE = Fraction(1, 20)
+"""Of what the view shows that shows most: less is a glimpse through a gap."""
 UNSEEN = 0
 ROWS_AT_A_TIME = 16
 """Of a matrix of pairs of atoms: few enough to stay in the processor's cache."""
@@ -31,20 +33,21 @@ LEAST_FULL = 0.75
 ROWS_COPIED_AT_A_TIME = 64
 
 
-def masks_of_atoms(views: Sequence[csr_array]) -> Iterator[Int[np.ndarray, " K"]]:
-    """``mask_of_atoms`` for each view, 0 for atoms of which it shows less than a twentieth of what the best view does.
+def masks_of_atoms(views: Sequence[csr_array], least_shown: Fraction = ANY_SHARE) -> Iterator[Int[np.ndarray, " K"]]:
+    """``mask_of_atoms`` for each view, 0 for atoms of which it shows less than a share of what the best view does.
 
     What is seen of an atom through a gap lies in the masks of what is in front of it: two things behind one wall would
     seem to be one in each view of the other side.
 
     Args:
         views: (K, L + 1) weights of atoms in labels, in units.
+        least_shown: the share; what is far away in a view falls below it as well.
     """
     largest = np.int64(0)
     for view in views:
         largest = np.maximum(largest, view.sum(axis=1))
     for view in views:
-        is_shown = view.sum(axis=1) * MIN_SHOWN_SHARE.denominator >= largest * MIN_SHOWN_SHARE.numerator
+        is_shown = view.sum(axis=1) * least_shown.denominator >= largest * least_shown.numerator
         yield np.where(is_shown, mask_of_atoms(view), UNSEEN)
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 
 import numpy as np
 from jaxtyping import Float, UInt
@@ -32,8 +32,6 @@ from proto_saga_ns.recognition.votes import Votes
 
 ATOMS_PER_SMALL_MASK = 2
 SMALL_MASK_QUANTILE = 0.1
-SHARE_IN_VIEW = 0.4
-"""Of a room, in a view that looks into it."""
 MOST_COMPARED = 6000
 """Atoms or clusters of which each is compared with each."""
 THETAS = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6)
@@ -95,27 +93,27 @@ def find_consensus(
         options: see there.
         progress: of the views, three times.
     """
-    atoms, places = group_gaussians(means, embeddings, views, options, progress)
+    found = survey(views, means, progress)
+    atoms = group_gaussians(means, embeddings, found, options)
+    places = atom_places(means, found.total, atoms)
     indices = progress(range(len(views)), "Sorting masks")
     atom_views = [atom_units(views[index], atoms.of_gaussian, atoms.count) for index in indices]
-    theta, tree, instances = merge_atoms(atom_views, places, options)
+    theta, tree, instances = merge_atoms(atom_views, places, found.least_shown, options)
     votes = count_votes(views, atom_views, atoms, instances, options.pure, options.top_votes, progress)
-    levels = find_levels(atom_views, atoms, instances.of_cluster[tree.cut()], instances, theta, options)
+    of_atom = instances.of_cluster[tree.cut()]
+    levels = find_levels(atom_views, atoms, of_atom, instances, theta, found.least_shown, options)
     return Consensus(instances, votes, atoms, atom_views, tree, theta, levels)
 
 
 def group_gaussians(
     means: Float[np.ndarray, "N 3"],
     embeddings: Float[np.ndarray, "N D"],
-    views: BlendedViews,
+    found: Survey,
     options: ConsensusOptions,
-    progress: Progress = unseen,
-) -> tuple[Atoms, Float[np.ndarray, "K 3"]]:
-    """Atoms of the given number, or of the number that the masks need, and their centres."""
-    found = survey(views, means, progress)
+) -> Atoms:
+    """Atoms of the given number, or of the number that the masks need."""
     count = suggested_atoms(found) if options.num_atoms is None else options.num_atoms
-    atoms = find_atoms(means, embeddings, found.total, count, options.atom_seed, found.once)
-    return atoms, atom_places(means, found.total, atoms)
+    return find_atoms(means, embeddings, found.total, count, options.atom_seed, found.once)
 
 
 def suggested_atoms(found: Survey) -> int:
@@ -123,20 +121,21 @@ def suggested_atoms(found: Survey) -> int:
 
     Small is the tenth percentile: what is smaller is ragged or a fragment. An atom that covers more than one object
     can not be taken apart again. Atoms are needed wherever any view looks: of a house, each view shows little. Where
-    views show two fifths of a scene or more, as those of a room do, the weight of a view says how many.
+    views show as much of a scene as those of a room do (``SHARE_IN_VIEW``), the weight of a view says how many.
     """
     masks = np.concatenate([np.zeros(0, np.int64), *(view[1:] for view in found.of_labels)])
     masks = masks[masks >= UNITS_PER_PIXEL]
     if len(masks) == 0:
         return 1
-    of_view = sum(int(view.sum()) for view in found.of_labels) / len(found.of_labels)
-    of_scene = max(of_view, SHARE_IN_VIEW * math.fsum(found.once))
-    wanted = ATOMS_PER_SMALL_MASK * of_scene / float(np.quantile(masks, SMALL_MASK_QUANTILE))
+    wanted = ATOMS_PER_SMALL_MASK * max(found.of_view, found.of_scene) / float(np.quantile(masks, SMALL_MASK_QUANTILE))
     return max(round(wanted), 1)
 
 
 def merge_atoms(
-    atom_views: Sequence[csr_array], places: Float[np.ndarray, "K 3"], options: ConsensusOptions
+    atom_views: Sequence[csr_array],
+    places: Float[np.ndarray, "K 3"],
+    least_shown: Fraction,
+    options: ConsensusOptions,
 ) -> tuple[float, MergeTree, Instances]:
     """Merges of the atoms and the instances that they give, by the theta of the options or the best of ``THETAS``.
 
@@ -145,10 +144,11 @@ def merge_atoms(
     Args:
         atom_views: (K, L + 1) weights of atoms in labels, in units.
         places: centres of atoms.
+        least_shown: see ``masks_of_atoms``.
         options: see there.
     """
     thetas = THETAS if options.theta is None else (options.theta,)
-    joined, same, both = compared(atom_views, places, max(thetas))
+    joined, same, both = compared(atom_views, places, least_shown, max(thetas))
     work_space = np.empty(same.shape)
     return max(
         (_merged(atom_views, _tree(joined, same, both, theta, work_space), theta, options) for theta in thetas),
@@ -157,16 +157,17 @@ def merge_atoms(
 
 
 def compared(
-    atom_views: Sequence[csr_array], places: Float[np.ndarray, "K 3"], theta: float
+    atom_views: Sequence[csr_array], places: Float[np.ndarray, "K 3"], least_shown: Fraction, theta: float
 ) -> tuple[Joined, UInt[np.ndarray, "C C"], UInt[np.ndarray, "C C"]]:
     """Atoms, or clusters of neighbours where there are too many, and how far the views agree on each two of them.
 
     Args:
         atom_views: (K, L + 1) weights of atoms in labels, in units.
         places: centres of atoms.
+        least_shown: see ``masks_of_atoms``.
         theta: the largest that will be asked for.
     """
-    masks = masks_of_atoms(atom_views)
+    masks = masks_of_atoms(atom_views, least_shown)
     if len(places) <= MOST_COMPARED:
         return Joined.nothing(len(places)), *count_agreement(list(masks), len(places))
     sightings = Sightings.of_atoms(masks, len(places))

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import cast
 
 import numpy as np
@@ -20,7 +21,7 @@ import torch
 from jaxtyping import Bool, Float, Int, Int32, Shaped, UInt
 from scipy.sparse import csr_array
 
-from proto_saga_ns.association.consensus.agreement import UNSEEN, count_agreement, masks_of_atoms
+from proto_saga_ns.association.consensus.agreement import ANY_SHARE, UNSEEN, count_agreement, masks_of_atoms
 from proto_saga_ns.association.consensus.atoms import NO_ATOM, Atoms
 from proto_saga_ns.association.consensus.blended_views import ranks
 from proto_saga_ns.association.consensus.instances import Instances, entries
@@ -46,6 +47,7 @@ def find_levels(
     instance_of_atom: Int[np.ndarray, " K"],
     instances: Instances,
     theta: float,
+    least_shown: Fraction,
     options: ConsensusOptions,
 ) -> Levels:
     """Parts and groups of instances, for which as many views must speak as for an instance at the least.
@@ -56,15 +58,16 @@ def find_levels(
         instance_of_atom: from 1; 0 for none.
         instances: of the masks.
         theta: by which the instances were found.
+        least_shown: see ``masks_of_atoms``.
         options: of the association.
     """
     required = options.required_support(len(views))
-    masks = own_masks(views, instance_of_atom, instances, options.pure)
+    masks = own_masks(views, instance_of_atom, instances, options.pure, least_shown)
     weights = sum((view.sum(axis=1) for view in views), np.zeros(atoms.count, dtype=np.int64))
     of_atom, parts = _all_parts(masks, weights, instance_of_atom, len(instances.support), required)
     of_atom = np.append(of_atom, np.int32(NO_PART))  # one more, for Gaussians without atom
     of_gaussian = of_atom[np.where(atoms.of_gaussian == NO_ATOM, atoms.count, atoms.of_gaussian)]
-    groups = find_groups(views, instance_of_atom, len(instances.support), required)
+    groups = find_groups(views, instance_of_atom, len(instances.support), required, least_shown)
     return Levels(parts, groups, torch.from_numpy(of_gaussian), theta)
 
 
@@ -99,7 +102,11 @@ def _in_sight(masks: csr_array) -> list[Int[np.ndarray, " A"]]:
 
 
 def find_groups(
-    views: Sequence[csr_array], instance_of_atom: Int[np.ndarray, " K"], count: int, required: int
+    views: Sequence[csr_array],
+    instance_of_atom: Int[np.ndarray, " K"],
+    count: int,
+    required: int,
+    least_shown: Fraction = ANY_SHARE,
 ) -> Joins:
     """How instances join, by the share of views in which most of each lies in one mask.
 
@@ -110,26 +117,32 @@ def find_groups(
         instance_of_atom: from 1; 0 for none.
         count: T.
         required: number of views.
+        least_shown: see ``masks_of_atoms``.
     """
     members = csr_array(
         (np.ones(len(instance_of_atom), dtype=np.int64), (instance_of_atom, np.arange(len(instance_of_atom)))),
         shape=(count + 1, len(instance_of_atom)),
     )
-    same, both = count_agreement([masks[1:] for masks in masks_of_atoms([members @ view for view in views])], count)
+    masks = masks_of_atoms([members @ view for view in views], least_shown)
+    same, both = count_agreement([of_view[1:] for of_view in masks], count)
     tree = agglomerate_shares(np.where(same >= required, same, 0), both)
     rows = zip((tree.gone + 1).tolist(), (tree.kept + 1).tolist(), tree.share.tolist(), strict=True)
     return Joins.of([row for row in rows if row[2] > 0])
 
 
 def own_masks(
-    views: Sequence[csr_array], instance_of_atom: Int[np.ndarray, " K"], instances: Instances, pure: float
+    views: Sequence[csr_array],
+    instance_of_atom: Int[np.ndarray, " K"],
+    instances: Instances,
+    pure: float,
+    least_shown: Fraction = ANY_SHARE,
 ) -> csr_array:
     """The mask of each atom in each view (``masks_of_atoms``) if it is one of its own instance: (K, views).
 
     What lies in the mask of another instance lies at a border; that is no sign of parts.
     """
     atoms, masks = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
-    for index, mask in enumerate(masks_of_atoms(views)):
+    for index, mask in enumerate(masks_of_atoms(views, least_shown)):
         own = (instances.of_mask[index][mask] == instance_of_atom) & (instances.purity[index][mask] > pure)
         atoms.append(np.flatnonzero(own & (instance_of_atom > 0)))
         masks.append(mask[atoms[-1]])

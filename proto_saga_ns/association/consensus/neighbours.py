@@ -231,7 +231,7 @@ class _Graph:
     def strongest(self, sizes: Int[np.ndarray, " C"], share: Fraction, most: int) -> Int[np.ndarray, " M"]:
         """Pairs of which each is the strongest link of both ends, and above 0: the stronger half, ``most`` at most.
 
-        Of equal links of a cluster that to the smallest one counts.
+        Of equal links of a cluster that to the smallest one counts, and of equal pairs the smallest comes first.
         """
         one, other = self.pairs.T
         means = _evidence(self.same, self.both, share) / (sizes[one] * sizes[other])
@@ -243,7 +243,7 @@ class _Graph:
             is_best = (means == best[end]) & (means > 0)
             np.minimum.at(partner, end[is_best], far[is_best])
         mutual = np.flatnonzero((partner[one] == other) & (partner[other] == one))
-        order = mutual[np.argsort(-means[mutual], kind="stable")]
+        order = mutual[np.lexsort((other[mutual], one[mutual], -means[mutual]))]
         return order[: min(-(-len(order) // ROUND_SHARE), most)]
 
     def after(self, cluster: Int[np.ndarray, " C"], changed: Int[np.ndarray, " M"], sightings: Sightings) -> _Graph:

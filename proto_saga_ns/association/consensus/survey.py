@@ -6,15 +6,20 @@ that lie behind each other contributes is a matter of which happens to be in fro
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from proto_saga_ns.association.consensus.agreement import MIN_SHOWN_SHARE
+from proto_saga_ns.association.consensus.agreement import ANY_SHARE, MIN_SHOWN_SHARE
 from proto_saga_ns.association.consensus.blended_views import BlendedViews, sums
 from proto_saga_ns.progress import Progress, unseen
 
+SHARE_IN_VIEW = 0.15
+"""Of a room, in a view of it, at the least: views of the demo scene show a fifth of it, of a house of four rooms a
+tenth."""
 CELLS = 4096
 """Of a scene: a room of a house has hundreds."""
 BITS = 10
@@ -35,6 +40,25 @@ class Survey:
     total: Int[np.ndarray, " N"]
     once: Float[np.ndarray, " N"]
     of_labels: list[Int[np.ndarray, " _labels"]]
+
+    @property
+    def of_view(self) -> float:
+        """What a view shows, in the mean."""
+        return sum(int(view.sum()) for view in self.of_labels) / max(len(self.of_labels), 1)
+
+    @property
+    def of_scene(self) -> float:
+        """What a view would show that shows as little of the scene as a view of a room may."""
+        return SHARE_IN_VIEW * math.fsum(self.once)
+
+    @property
+    def least_shown(self) -> Fraction:
+        """From which share on of what the best view shows an atom is observed.
+
+        Where views show less of a scene than of a room there are walls between them, with gaps. In a room, what a view
+        shows little of is far away, and seen all the same.
+        """
+        return MIN_SHOWN_SHARE if self.of_scene > self.of_view else ANY_SHARE
 
 
 def survey(views: BlendedViews, means: Float[np.ndarray, "N 3"], progress: Progress = unseen) -> Survey:

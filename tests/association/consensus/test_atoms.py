@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proto_saga_ns.association.consensus import atoms as atoms_module
+from proto_saga_ns.association.consensus.agreement import ANY_SHARE, MIN_SHOWN_SHARE
 from proto_saga_ns.association.consensus.atoms import (
     EMBEDDING_WEIGHT,
     NO_ATOM,
@@ -139,8 +140,14 @@ def test_the_number_of_atoms_follows_small_masks_and_not_the_resolution() -> Non
 
 
 def test_the_number_of_atoms_grows_with_what_is_seen_in_all() -> None:
-    """Views that show two fifths of a scene count as the scene; where they show less, it is the scene that counts."""
+    """Views that show enough of a scene count as the scene; where they show less, it is the scene that counts."""
     areas = [[100] * 5 + [10_000] * 5] * 3
     one = suggested_atoms(survey_of(areas))
     assert suggested_atoms(survey_of(areas, [50_500.0, 50_500.0])) == one
-    assert suggested_atoms(survey_of(areas, [50_500.0] * 10)) == 4 * one
+    assert suggested_atoms(survey_of(areas, [50_500.0] * 40)) == 6 * one
+
+
+def test_a_glimpse_counts_unless_views_show_little_of_the_scene() -> None:
+    areas = [[100] * 5 + [10_000] * 5] * 3
+    assert survey_of(areas, [50_500.0] * 2).least_shown == ANY_SHARE
+    assert survey_of(areas, [50_500.0] * 10).least_shown == MIN_SHOWN_SHARE

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
 from proto_saga_ns.association.consensus.agreement import (
+    MIN_SHOWN_SHARE,
     count_agreement,
     mask_of_atoms,
     masks_of_atoms,
@@ -85,7 +86,7 @@ def test_an_atom_is_not_observed_where_hardly_any_of_it_is_shown(
     rng = np.random.default_rng(seed)
     views = [random_weights(num_atoms, num_labels, rng) * rng.choice([1, 5, 20]) for _ in range(num_views)]
     largest = [max(int(view[atom].sum()) for view in views) for atom in range(num_atoms if views else 0)]
-    found = list(masks_of_atoms([csr_array(view) for view in views]))
+    found = list(masks_of_atoms([csr_array(view) for view in views], MIN_SHOWN_SHARE))
     for view, masks in zip(views, found, strict=True):
         shown = [20 * int(row.sum()) >= most for row, most in zip(view, largest, strict=True)]
         expected = [
