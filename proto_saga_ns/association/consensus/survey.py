@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -41,12 +42,12 @@ class Survey:
     once: Float[np.ndarray, " N"]
     of_labels: list[Int[np.ndarray, " _labels"]]
 
-    @property
+    @cached_property
     def of_view(self) -> float:
         """What a view shows, in the mean."""
         return sum(int(view.sum()) for view in self.of_labels) / max(len(self.of_labels), 1)
 
-    @property
+    @cached_property
     def of_scene(self) -> float:
         """What a view would show that shows as little of the scene as a view of a room may."""
         return SHARE_IN_VIEW * math.fsum(self.once)

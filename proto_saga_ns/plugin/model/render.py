@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -57,10 +57,6 @@ class Gaussians:
         parts = None if self.parts is None else self.parts[chosen]
         colors, harmonics, embeddings = self.colors[chosen], self.harmonics[chosen], self.embeddings[chosen]
         return Gaussians(self.geometry.of(chosen), colors, harmonics, embeddings, votes, parts)
-
-    def without_geometry_gradient(self) -> Gaussians:
-        """The same Gaussians; gradients reach their embeddings (and colours) only."""
-        return replace(self, geometry=self.geometry.detach())
 
 
 @dataclass(frozen=True)

@@ -131,7 +131,7 @@ def render_view(
     """
     gaussians = model.gaussians(scene=scene, cropped=False)
     if embeddings is not None:
-        gaussians = replace(gaussians, embeddings=embeddings).without_geometry_gradient()
+        gaussians = replace(gaussians, embeddings=embeddings, geometry=gaussians.geometry.detach())
     return render(
         gaussians,
         model.view_of(camera, corrected),
