@@ -11,6 +11,8 @@
 namespace splat {
 namespace {
 
+constexpr size_t kAhead =
+    16;  // Gaussians whose bounds are fetched before their turn: in order of depth they lie all over
 constexpr float kUnbounded = std::numeric_limits<float>::infinity();
 
 // First and last pixel (exclusive) whose centre lies within `extent` of `center`, cut to the tiles that gsplat's
@@ -93,8 +95,11 @@ void fill_entries(int64_t n, const float* depths, const Bounds* bounds, const Gr
   std::vector<int64_t> next(offsets, offsets + grid.tiles());
   // Every thread walks all Gaussians and fills rows of tiles of its own: no two write to the same tile.
   parallel_ranges(grid.rows, threads, [&](int64_t first, int64_t last) {
-    for (const int32_t i : order)
+    for (size_t k = 0; k < order.size(); ++k) {
+      const int32_t i = order[k];
+      __builtin_prefetch(bounds + order[std::min(k + kAhead, order.size() - 1)]);
       for_tiles_in_rows(bounds[i], grid, int(first), int(last), [&](int64_t tile) { entries[next[tile]++] = i; });
+    }
   });
 }
 

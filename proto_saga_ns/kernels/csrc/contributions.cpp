@@ -67,11 +67,14 @@ void fill_table(const Stage& stage, const Tile& tile, const Grid& grid, const in
     const BlockLabels own(tile, block, grid, labels, tile_labels);
     if (own.count == 0) continue;
     walk_block(stage, tile, block, [&](int count, const int32_t* places, const Floats* weights) {
-      for (int k = 0; k < count; ++k) {
-        float* row = table + int64_t(places[k]) * tile_labels.count;
+      for (int k = 0; k < count; k += 4) {  // four Gaussians, the last again where there are fewer
+        const int size = std::min(4, count - k);
+        const Floats* four[4];
+        for (int g = 0; g < 4; ++g) four[g] = weights + k + std::min(g, size - 1);
         for (int j = 0; j < own.count; ++j) {
-          const Quad four = fold(select(own.lanes[j], weights[k], 0.f));
-          row[own.places[j]] += (four[0] + four[1]) + (four[2] + four[3]);
+          const auto part = [&](int g) { return select(own.lanes[j], *four[g], 0.f); };
+          const Quad sums = sum_lanes(part(0), part(1), part(2), part(3));
+          for (int g = 0; g < size; ++g) table[int64_t(places[k + g]) * tile_labels.count + own.places[j]] += sums[g];
         }
       }
     });
@@ -86,7 +89,8 @@ struct Cell {
 
 // Sums cells of the same label, tiles in their order; the sums stand at the front. Returns how many there are.
 int64_t sum_labels(Cell* begin, Cell* end) {
-  std::stable_sort(begin, end, [](const Cell& a, const Cell& b) { return a.label < b.label; });
+  const auto by_label = [](const Cell& a, const Cell& b) { return a.label < b.label; };
+  if (!std::is_sorted(begin, end, by_label)) std::stable_sort(begin, end, by_label);  // which asks for memory
   Cell* out = begin;
   for (const Cell* cell = begin; cell != end;) {
     const int32_t label = cell->label;
@@ -98,10 +102,10 @@ int64_t sum_labels(Cell* begin, Cell* end) {
 }
 
 // Calls body(Gaussian, label, weight) for the cells that are not zero, tile by tile. Every thread walks all cells, but has
-// Gaussians of its own.
+// Gaussians of its own. What body needs of a Gaussian is fetched ahead.
 template <class Body>
 void for_cells(int64_t n, const int32_t* labels, const int64_t* offsets, const int32_t* entries, const Grid& grid,
-               const int64_t* starts, const float* tables, int threads, const Body& body) {
+               const int64_t* starts, const float* tables, const int64_t* needed, int threads, const Body& body) {
   parallel_ranges(n, threads, [&](int64_t first, int64_t last) {
     for (int64_t index = 0; index < grid.tiles(); ++index) {
       const Tile tile(index, grid, offsets);
@@ -110,6 +114,7 @@ void for_cells(int64_t n, const int32_t* labels, const int64_t* offsets, const i
       const float* row = tables + starts[index];
       for (int64_t k = 0; k < tile.count; ++k, row += tile_labels.count) {
         const int32_t i = entries[tile.begin + k];
+        __builtin_prefetch(needed + entries[tile.begin + std::min(k + kAhead, tile.count - 1)], 1);
         if (i < first || i >= last) continue;
         for (int j = 0; j < tile_labels.count; ++j)
           if (row[j] != 0.f) body(i, tile_labels.values[j], row[j]);
@@ -147,14 +152,13 @@ int64_t fill_tables(const Splats& in, const int32_t* labels, const Grid& grid, c
 
 int64_t sum_tables(int64_t n, const int32_t* labels, const int64_t* offsets, const int32_t* entries, const Grid& grid,
                    const int64_t* starts, const float* tables, Contribution* out, int threads) {
-  std::vector<int64_t> ends(n + 1, 0);
-  for_cells(n, labels, offsets, entries, grid, starts, tables, threads,
-            [&](int32_t i, int32_t, float) { ++ends[i + 1]; });
-  std::partial_sum(ends.begin(), ends.end(), ends.begin());
-  const std::vector<int64_t> begins(ends.begin(), ends.end() - 1);
-  std::vector<Cell> cells(ends[n]);
+  std::vector<int64_t> begins(n + 1, 0);
+  for_cells(n, labels, offsets, entries, grid, starts, tables, begins.data() + 1, threads,
+            [&](int32_t i, int32_t, float) { ++begins[i + 1]; });
+  std::partial_sum(begins.begin(), begins.end(), begins.begin());
+  std::vector<Cell> cells(begins[n]);
   std::vector<int64_t> next = begins;
-  for_cells(n, labels, offsets, entries, grid, starts, tables, threads,
+  for_cells(n, labels, offsets, entries, grid, starts, tables, next.data(), threads,
             [&](int32_t i, int32_t label, float weight) { cells[next[i]++] = {label, weight}; });
   std::vector<int64_t> places(n + 1, 0);
   parallel_for(n, threads,

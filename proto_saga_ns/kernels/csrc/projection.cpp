@@ -44,6 +44,7 @@ Matrix transposed(const Matrix& a) {
 struct UnitQuaternion {
   float w, x, y, z, inverse_length;
 
+  UnitQuaternion() = default;
   explicit UnitQuaternion(const float* q) {
     inverse_length = 1.f / std::sqrt(std::max(q[0] * q[0] + q[1] * q[1] + q[2] * q[2] + q[3] * q[3], 1e-24f));
     w = q[0] * inverse_length;
@@ -79,7 +80,7 @@ struct UnitQuaternion {
 // Everything between a Gaussian and its projection, in the order in which it is computed.
 struct Projection {
   const Camera& camera;
-  const float* scale;
+  const float *quat, *scale;
   UnitQuaternion quaternion;
   Vector point;  // camera frame
   float inverse_z;
@@ -92,7 +93,7 @@ struct Projection {
   float determinant_before, determinant;
 
   Projection(const Camera& camera, const float* mean, const float* quat, const float* scale)
-      : camera(camera), scale(scale), quaternion(quat) {
+      : camera(camera), quat(quat), scale(scale) {
     const float* r = camera.rotation;
     for (int i = 0; i < 3; ++i)
       for (int j = 0; j < 3; ++j) world_to_camera.at[i][j] = r[3 * i + j];
@@ -103,17 +104,30 @@ struct Projection {
 
   bool in_depth_range() const { return point.z > camera.near && point.z < camera.far; }
 
-  void evaluate() {
+  void differentiate() {
     inverse_z = 1.f / point.z;
     x_in_range = in_range(point.x * inverse_z, camera.cx, camera.fx, camera.width, x_is_free) * point.z;
     y_in_range = in_range(point.y * inverse_z, camera.cy, camera.fy, camera.height, y_is_free) * point.z;
-    turned = multiply(world_to_camera, quaternion.rotation());
-    for (int i = 0; i < 3; ++i)
-      for (int j = 0; j < 3; ++j) root.at[i][j] = turned.at[i][j] * scale[j];
     jx = camera.fx * inverse_z;
     jxz = -camera.fx * x_in_range * inverse_z * inverse_z;
     jy = camera.fy * inverse_z;
     jyz = -camera.fy * y_in_range * inverse_z * inverse_z;
+  }
+
+  // False for most of what lies outside the image, by a radius that is never too small: that of a ball around the
+  // Gaussian. Spares what follows.
+  bool may_touch_image() const {
+    const float largest = std::max({scale[0], scale[1], scale[2]});
+    const float trace = largest * largest * (jx * jx + jxz * jxz + jy * jy + jyz * jyz) + 2 * camera.blur;
+    const float pixels = 1.001f * 3.f * std::sqrt(trace + std::sqrt(kMinEigenvalueGap)) + 1.f;
+    return touches_image(pixels);
+  }
+
+  void evaluate() {
+    quaternion = UnitQuaternion(quat);
+    turned = multiply(world_to_camera, quaternion.rotation());
+    for (int i = 0; i < 3; ++i)
+      for (int j = 0; j < 3; ++j) root.at[i][j] = turned.at[i][j] * scale[j];
     xx = xy = yy = 0;
     for (int j = 0; j < 3; ++j) {
       u[j] = jx * root.at[0][j] + jxz * root.at[2][j];
@@ -148,8 +162,8 @@ struct Projection {
   float mean_y() const { return camera.fy * point.y * inverse_z + camera.cy; }
   float compensation() const { return std::sqrt(std::max(determinant_before / determinant, 0.f)); }
 
-  bool touches_image(int32_t radius) const {
-    const float x = mean_x(), y = mean_y(), r = static_cast<float>(radius);
+  bool touches_image(float r) const {
+    const float x = mean_x(), y = mean_y();
     return x + r > 0 && x - r < camera.width && y + r > 0 && y - r < camera.height;
   }
 
@@ -230,9 +244,12 @@ void project(int64_t n, const Camera& camera, const Gaussians& in, const Project
     Projection p(camera, in.means + 3 * i, in.quats + 4 * i, in.scales + 3 * i);
     int32_t radius = 0;
     if (p.in_depth_range()) {
-      p.evaluate();
-      if (p.determinant > 0) radius = p.radius();
-      if (radius <= camera.radius_clip || !p.touches_image(radius)) radius = 0;
+      p.differentiate();
+      if (p.may_touch_image()) {
+        p.evaluate();
+        if (p.determinant > 0) radius = p.radius();
+        if (radius <= camera.radius_clip || !p.touches_image(float(radius))) radius = 0;
+      }
     }
     const bool visible = radius > 0;
     out.radii[i] = radius;
@@ -264,6 +281,7 @@ void project_backward(int64_t n, const Camera& camera, const Gaussians& in, cons
       }
       const float* mean = in.means + 3 * i;
       Projection p(camera, mean, in.quats + 4 * i, in.scales + 3 * i);
+      p.differentiate();
       p.evaluate();
       float g_u[3], g_v[3];
       p.rows_gradient(upstream.conics + 3 * i, upstream.compensations[i], g_u, g_v);
