@@ -19,6 +19,7 @@ ROOMS = (
     ("recognition", "masks"),
     ("mastsam", "association", "scene"),
     ("export", "evaluation"),
+    ("viewpoints",),
     ("plugin",),
     ("cli",),
 )

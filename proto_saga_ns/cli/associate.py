@@ -8,7 +8,7 @@ from typing import Literal
 
 from proto_saga_ns.association import GAGA, PAPER, PAPER_AS_RUN, AssociationOptions
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.plugin.adopt.options import NewRunOptions, PlyOptions
+from proto_saga_ns.plugin.adopt.options import NewRunOptions, PlyOptions, ViewOptions
 from proto_saga_ns.plugin.model.options import SceneOptions
 
 PRESETS = {"paper": PAPER, "paper-as-run": PAPER_AS_RUN, "gaga": GAGA}
@@ -26,12 +26,16 @@ class Associate:
 
         proto-saga associate --load-config outputs/SCENE/splatfacto/DATE/config.yml
         proto-saga associate --ply point_cloud.ply --data DIR
+
+    Without --data views of the splat are made, and masks of these:
+
+        proto-saga associate --ply scene.ply --data-parser "nerfstudio-data --mask-source sam"
     """
 
     load_config: Path | None = None
     """config.yml of a training run, of proto-saga or of splatfacto"""
     ply: Path | None = None
-    """splat of any program, in place of a training run; needs --data"""
+    """splat of any program, in place of a training run; with --data, or of pictures that are made of it"""
     preset: Literal["none", "paper", "paper-as-run", "gaga"] = "none"
     """in place of the association options: the paper's equations (all instances stay); its two criteria by Gaga's
     rules, as its own runs very likely were; or Gaga's published code (depth within grid cells, disjoint growth)"""
@@ -45,24 +49,30 @@ class Associate:
     the run's, or for --ply what fits the files in the folder"""
     place: NewRunOptions = field(default_factory=NewRunOptions)
     splat: PlyOptions = field(default_factory=PlyOptions)
+    views: ViewOptions = field(default_factory=ViewOptions)
 
     def run(self) -> None:
         self._check_arguments()
 
-        from proto_saga_ns.cli.work.associate import adopt_ply, associate_run
+        from proto_saga_ns.cli.work.associate import adopt_bare_ply, adopt_ply, associate_run
 
         association = PRESETS.get(self.preset, self.association)
         if self.load_config is not None:
             associate_run(self.load_config, self.data, self.data_parser, self.place, association, self.scene)
+            return
+        assert self.ply is not None, "checked before"
+        if self.data is None:
+            adopt_bare_ply(self.ply, self.views, self.data_parser, self.splat, self.place, association, self.scene)
         else:
-            assert self.ply is not None and self.data is not None, "checked before"
             adopt_ply(self.ply, self.data, self.data_parser, self.splat, self.place, association, self.scene)
 
     def _check_arguments(self) -> None:
         if (self.load_config is None) == (self.ply is None):
             raise ProtoSagaError("Give either --load-config (a training run) or --ply (a splat of any program).")
-        if self.ply is not None and self.data is None:
-            raise ProtoSagaError("--ply needs --data: the folder of images, poses and masks that the splat belongs to.")
+        if (self.ply is None or self.data is not None) and self.views != ViewOptions():
+            raise ProtoSagaError(
+                "--num-views, --cameras, --up and the like are for --ply without --data: other splats have photos."
+            )
         if self.preset != "none" and self.association != AssociationOptions():
             raise ProtoSagaError(
                 f"--preset {self.preset} stands for all options of association, and some are given beside it. Leave "

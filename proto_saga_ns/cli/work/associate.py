@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,16 +10,19 @@ from proto_saga_ns.association import AssociationOptions
 from proto_saga_ns.cli.work.printing import say
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.plugin.adopt.adopt import adopt
-from proto_saga_ns.plugin.adopt.from_ply import run_of_ply
+from proto_saga_ns.plugin.adopt.from_ply import run_of_ply, views_of_ply
 from proto_saga_ns.plugin.adopt.from_splatfacto import is_splatfacto, run_of_splatfacto
-from proto_saga_ns.plugin.adopt.options import NewRunOptions, PlyOptions
+from proto_saga_ns.plugin.adopt.made_views import SHEET
+from proto_saga_ns.plugin.adopt.options import NewRunOptions, PlyOptions, ViewOptions
 from proto_saga_ns.plugin.adopt.parsers import find_parser, parse_choice
 from proto_saga_ns.plugin.adopt.plain_splat import PlainSplat
+from proto_saga_ns.plugin.data.dataparsers import MaskedNerfstudioConfig
 from proto_saga_ns.plugin.model.associate import segment_scene
 from proto_saga_ns.plugin.model.checkpoint import rewrite_checkpoint
 from proto_saga_ns.plugin.model.options import SceneOptions
 from proto_saga_ns.plugin.run import check_is_ours, is_ours, last_checkpoint, load_run, read_config
 from proto_saga_ns.plugin.trainer import next_commands
+from proto_saga_ns.progress import progress_bar
 
 if TYPE_CHECKING:
     from nerfstudio.engine.trainer import TrainerConfig
@@ -73,6 +77,39 @@ def adopt_ply(
     """
     parser = find_parser(data) if data_parser is None else parse_choice(data_parser)
     _adopt(run_of_ply(ply, data, parser, splat, place), association, scene)
+
+
+def adopt_bare_ply(
+    ply: Path,
+    views: ViewOptions,
+    data_parser: str | None,
+    splat: PlyOptions,
+    place: NewRunOptions,
+    association: AssociationOptions,
+    scene: SceneOptions,
+) -> None:
+    """Make a run of a splat that has no photos: of pictures of it.
+
+    Args:
+        views: which pictures.
+        data_parser: None, or nerfstudio-data with mask options.
+        splat: what the file does not say.
+        place: where the new run lies, and the pictures.
+
+    Raises:
+        ProtoSagaError: another data parser.
+    """
+    parser = MaskedNerfstudioConfig() if data_parser is None else parse_choice(data_parser)
+    if not isinstance(parser, MaskedNerfstudioConfig):
+        raise ProtoSagaError(
+            "Without --data the pictures of the splat are made in nerfstudio's format. Of --data-parser only mask "
+            'options count then: --data-parser "nerfstudio-data --mask-source sam".'
+        )
+    made = views_of_ply(ply, splat, views, place, progress_bar)
+    say(f"{made.note}: {made.folder / SHEET}")
+    named = replace(place, experiment_name=place.experiment_name or ply.stem)
+    seen = replace(parser, eval_mode="all")
+    _adopt(run_of_ply(ply, made.folder, seen, replace(splat, frame="world"), named), association, scene)
 
 
 def _associate_again(

@@ -14,10 +14,12 @@ from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.export.ply import read_ply, says_antialiased
 from proto_saga_ns.export.splat import Splat
 from proto_saga_ns.export.transform import Similarity, transform_splat
-from proto_saga_ns.plugin.adopt.options import NewRunOptions, PlyOptions
+from proto_saga_ns.plugin.adopt.made_views import MadeViews, make_views
+from proto_saga_ns.plugin.adopt.options import NewRunOptions, PlyOptions, ViewOptions
 from proto_saga_ns.plugin.adopt.plain_splat import ModelState, PlainSplat, new_run
 from proto_saga_ns.plugin.model.checkpoint import GAUSSIAN_PREFIX
 from proto_saga_ns.plugin.model.proto_saga import ProtoSagaModelConfig
+from proto_saga_ns.progress import Progress
 
 if TYPE_CHECKING:
     from nerfstudio.data.dataparsers.base_dataparser import DataParserConfig
@@ -50,7 +52,7 @@ def run_of_ply(
     splat = drawable(read_ply(ply), ply)
     model = ProtoSagaModelConfig(
         sh_degree=splat.degree,
-        rasterize_mode=_rasterize_mode(ply) if options.rasterize_mode == "auto" else options.rasterize_mode,
+        rasterize_mode=_rasterize_mode(ply, options),
         background_color=options.background_color,
     )
 
@@ -62,7 +64,30 @@ def run_of_ply(
     return PlainSplat(ply, REMEDY, new_run(model, parser, data, place), 0, states)
 
 
-def _rasterize_mode(ply: Path) -> Literal["classic", "antialiased"]:
+def views_of_ply(
+    ply: Path, options: PlyOptions, views: ViewOptions, place: NewRunOptions, progress: Progress
+) -> MadeViews:
+    """Views of a PLY without photos, beside the run that it shall become.
+
+    Args:
+        ply: splat.
+        options: what the PLY does not say.
+        views: which.
+        place: where the run shall lie.
+        progress: of views.
+
+    Raises:
+        ProtoSagaError: the PLY is none, or no view shows anything of it.
+    """
+    splat = drawable(read_ply(ply), ply)
+    antialiased = _rasterize_mode(ply, options) == "antialiased"
+    folder = place.output_dir / (place.experiment_name or ply.stem)
+    return make_views(ply, splat, antialiased, options.background_color, views, folder, progress)
+
+
+def _rasterize_mode(ply: Path, options: PlyOptions) -> Literal["classic", "antialiased"]:
+    if options.rasterize_mode != "auto":
+        return options.rasterize_mode
     if not says_antialiased(ply):
         return "classic"
     CONSOLE.print(f"{escape(str(ply))} says that it was trained with antialiasing, and is shown with it.")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 FrameChoice = Literal["auto", "world", "training"]
+Axis = Literal["auto", "+x", "-x", "+y", "-y", "+z", "-z"]
 
 
 @dataclass(frozen=True)
@@ -35,3 +36,24 @@ class PlyOptions:
     the PLY says so, as those of Brush, Postshot and mip-splatting do"""
     background_color: Literal["random", "black", "white"] = "black"
     """behind the splat; random is the grey of ns-viewer"""
+
+
+@dataclass(frozen=True)
+class ViewOptions:
+    """Views of a splat that has no photos (no --data): from its cameras.json, or planned."""
+
+    num_views: int = 60
+    """how many; of more cameras in a cameras.json so many are taken"""
+    view_width: int = 512
+    """of planned views, pixels; the longest side of those of a cameras.json"""
+    view_height: int = 384
+    """of planned views, pixels"""
+    field_of_view: float = 70.0
+    """of planned views, horizontally, degrees"""
+    up: Axis = "auto"
+    """which way is up in the splat, for planned views; auto looks for the floor"""
+    cameras: Path | None = None
+    """cameras.json of 3D Gaussian Splatting with the views that the splat was trained on; by default one that lies
+    beside the splat is taken"""
+    view_seed: int = 0
+    """of planned views"""
