@@ -73,12 +73,10 @@ class RoomPath:
 
     Args:
         size: of the room in metres.
-        aim: how high cameras look on average, in metres.
     """
 
-    def __init__(self, seed: int, size: tuple[float, float, float], aim: float = 0.75) -> None:
+    def __init__(self, seed: int, size: tuple[float, float, float]) -> None:
         rng = walk_stream(seed)
-        self._aim = aim
         self._start = rng.uniform(0, 2 * np.pi)
         self._turn = float(rng.choice([-1, 1]))
         self._phases = rng.uniform(0, 2 * np.pi, 4)
@@ -91,7 +89,7 @@ class RoomPath:
         position = np.append(self._reach * (0.93 + 0.07 * wave[0]) * outwards, 1.5 + 0.25 * wave[1])
         across = np.array([-outwards[1], outwards[0]])
         # Past the middle, so that the wall behind it is seen too; to one side and the other, so that corners are.
-        aim = np.append(-0.25 * outwards + 0.8 * wave[2] * across, self._aim + 0.3 * wave[3])
+        aim = np.append(-0.25 * outwards + 0.8 * wave[2] * across, 0.75 + 0.3 * wave[3])
         return look_at(position, aim)
 
 

@@ -112,7 +112,9 @@ class Renderer:
         light = _AMBIENT * (0.8 + 0.2 * normals[:, 2] + 0.12 * normals[:, 0]) + direct
         light = np.maximum(light, self._painter.glows(parts - 1))
         colors = (albedo * light[:, None]).clip(0, 1) ** GAMMA
-        return np.where(faces[:, None] < 0, self._sky(directions), colors)
+        missed = faces < 0
+        colors[missed] = self._sky(directions[missed])
+        return colors
 
     def _sky(self, directions: Float[np.ndarray, "N 3"]) -> Float[np.ndarray, "N 3"]:
         """Colours where a ray meets nothing: paler towards the horizon, with clouds; black where there is no sky."""
@@ -133,7 +135,11 @@ class Renderer:
     def cast(
         self, origin: Float[np.ndarray, "*N 3"], directions: Float[np.ndarray, "N 3"]
     ) -> tuple[Int[np.ndarray, " N"], Float[np.ndarray, " N"]]:
-        """The first triangle on each ray (-1 for none) and how many lengths of the direction away it is."""
+        """The first triangle on each ray (-1 for none) and how many lengths of the direction away it is.
+
+        Args:
+            origin: of all rays, or of each.
+        """
         starts = np.broadcast_to(origin.astype(np.float32), directions.shape)
         faces = self._scene.run(np.ascontiguousarray(starts), directions.astype(np.float32))
         # Embree counts in 32 bits: the distance is taken from the plane of the triangle.
