@@ -83,7 +83,9 @@ def _kernel(rng: np.random.Generator, width: int) -> Float[np.ndarray, "K K"]:
         reach = width * rng.uniform(*_DEFOCUS)
         radii, turns = reach * np.sqrt((np.arange(256) + 0.5) / 256), 2.399963 * np.arange(256)
         places = np.stack([radii * np.sin(turns), radii * np.cos(turns)], -1)
+    # Places between pixels go to the four around them, so that little blur is blur as well.
     side = int(np.ceil(reach)) + 1
-    kernel = np.zeros((2 * side + 1,) * 2)
-    np.add.at(kernel, tuple((places.round().astype(int) + side).T), 1.0)
+    pixels = np.arange(-side, side + 1)
+    rows, columns = ((1 - np.abs(pixels - place[:, None])).clip(0) for place in places.T)
+    kernel = rows.T @ columns
     return kernel / kernel.sum()

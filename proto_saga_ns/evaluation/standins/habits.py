@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float, Int, Int32
 
 from proto_saga_ns.evaluation.standins.options import SegmenterOptions
-from proto_saga_ns.evaluation.standins.render import Picture, Renderer
+from proto_saga_ns.evaluation.standins.render import Picture
 from proto_saga_ns.evaluation.standins.world import World
 
 _STREAM = 6
@@ -25,6 +25,8 @@ _CUT = (0.3, 0.7)
 """A plane leaves at least about the smaller of these shares of a surface on either side."""
 _TOUCH = 0.04
 """An object lies on what is no farther than this below it, in metres."""
+_FOOT = 0.005
+"""What is no higher above its bottom is the foot of an object, in metres."""
 _FLAT = 0.05
 """What is no higher than this may go into the ground or a floor that it lies on; higher things stand out from it."""
 
@@ -134,20 +136,31 @@ def find_supports(world: World) -> dict[int, tuple[int, int, Float[np.ndarray, "
 
     Floors, ceilings, walls and the ground support what is flat alone.
     """
-    renderer = Renderer(world)
+    faces = world.triangles
+    tops, owners = faces[..., 2].max(-1), world.instance_of_part[world.part_of_face]
     found = {}
     for instance in range(world.num_shell + 1, world.num_instances + 1):
-        placed = world.objects[instance - 1]
-        vertices = np.concatenate([part.mesh.vertices for part in placed.thing.parts])
-        lowest = vertices[vertices[:, 2] < vertices[:, 2].min() + 0.01]
-        middle = placed.local((float(lowest[:, 0].mean()), float(lowest[:, 1].mean()), float(lowest[:, 2].min())), placed.thing)
-        # From just below the object, so that it is not met itself.
-        start = np.array(middle.position) - (0, 0, 1e-3)
-        faces, distance = renderer.cast(start, np.array([[0.0, 0.0, -1.0]]))
-        if faces[0] < 0 or distance[0] > _TOUCH:
+        own = faces[owners == instance].reshape(-1, 3)
+        bottom = own[:, 2].min()
+        place = own[own[:, 2] < bottom + _FOOT].mean(0)
+        near = np.flatnonzero((tops <= bottom + _FOOT) & (tops >= bottom - _TOUCH) & (owners != instance))
+        heights = _heights_at(faces[near], place[:2])
+        if not len(near) or heights.max() < bottom - _TOUCH:
             continue
-        part = int(world.part_of_face[faces[0]])
-        below = int(world.instance_of_part[part])
-        if below != instance and (below > world.num_shell or np.ptp(vertices[:, 2]) <= _FLAT):
-            found[instance] = (below, part, start - (0, 0, distance[0]))
+        face = near[heights.argmax()]
+        below = int(owners[face])
+        if below > world.num_shell or np.ptp(own[:, 2]) <= _FLAT:
+            found[instance] = (below, int(world.part_of_face[face]), np.append(place[:2], heights.max()))
     return found
+
+
+def _heights_at(faces: Float[np.ndarray, "F 3 3"], place: Float[np.ndarray, " 2"]) -> Float[np.ndarray, " F"]:
+    """How high triangles are above or below a place on the ground; minus infinity where they are not."""
+    start, sides = faces[:, 0], faces[:, 1:] - faces[:, :1]
+    area = sides[:, 0, 0] * sides[:, 1, 1] - sides[:, 0, 1] * sides[:, 1, 0]
+    upright = np.abs(area) < 1e-12
+    x, y = (place - start[:, :2]).T
+    first = (x * sides[:, 1, 1] - y * sides[:, 1, 0]) / np.where(upright, 1, area)
+    second = (y * sides[:, 0, 0] - x * sides[:, 0, 1]) / np.where(upright, 1, area)
+    inside = ~upright & (first >= 0) & (second >= 0) & (first + second <= 1)
+    return np.where(inside, start[:, 2] + first * sides[:, 0, 2] + second * sides[:, 1, 2], -np.inf)
