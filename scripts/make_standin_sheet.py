@@ -38,7 +38,9 @@ def main() -> None:
     laps = 1 if options["kind"] == "house" else 2
     chosen = [names[index * len(names) // (laps * arguments.views)] for index in range(arguments.views)]
     rows = {
-        f"image (rendered stand-in: {options['kind']}, no data set)": [read_rgb(arguments.folder / "images" / f"{n}.png") for n in chosen],
+        f"image (rendered stand-in: {options['kind']}, no data set)": [
+            read_rgb(arguments.folder / "images" / f"{n}.png") for n in chosen
+        ],
         **{
             title: [colorize(read_label_map(arguments.folder / folder / f"{name}.png")) for name in chosen]
             for folder, title in (

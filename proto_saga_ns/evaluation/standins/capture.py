@@ -26,7 +26,9 @@ _DEFOCUS = (0.006, 0.012)
 """Radius of what a point becomes out of focus, of the picture's width."""
 
 
-def wrong_pose(pose: Float[np.ndarray, "4 4"], degrees: float, depth: float, seed: int, frame: int) -> Float[np.ndarray, "4 4"]:
+def wrong_pose(
+    pose: Float[np.ndarray, "4 4"], degrees: float, depth: float, seed: int, frame: int
+) -> Float[np.ndarray, "4 4"]:
     """A pose as a reconstruction of the cameras would have it.
 
     Args:

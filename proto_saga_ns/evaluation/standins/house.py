@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Float
@@ -20,6 +21,7 @@ from proto_saga_ns.evaluation.standins.textures import Color, Paint
 from proto_saga_ns.evaluation.standins.things import Part, Placed, Thing
 from proto_saga_ns.evaluation.standins.world import Light, World
 
+_STREAM = 7
 _WALL = 0.16
 """Metres between rooms."""
 _DOOR_COLORS: tuple[Color, ...] = (WHITE, (0.62, 0.42, 0.24), (0.45, 0.52, 0.50))
@@ -82,9 +84,6 @@ def make_house(seed: int, rooms: int, count: int) -> tuple[World, Path]:
     return World(size, (*shells, *doors, *inside), len(shells), Light(lamps)), _HousePath(seed, plan)
 
 
-_STREAM = 7
-
-
 def _plan(rng: np.random.Generator, rooms: int) -> Plan:
     """Rooms in rows, walked to and fro."""
     size = (float(rng.uniform(5.0, 5.6)), float(rng.uniform(5.0, 5.3)), 2.6)
@@ -93,9 +92,11 @@ def _plan(rng: np.random.Generator, rooms: int) -> Plan:
     for index in range(rooms):
         row, column = divmod(index, columns)
         cells.append((column if row % 2 == 0 else columns - 1 - column, row))
-    exits = [_STEPS.index((b[0] - a[0], b[1] - a[1])) for a, b in zip(cells, cells[1:], strict=False)]
+    exits = [_STEPS.index((b[0] - a[0], b[1] - a[1])) for a, b in pairwise(cells)]
     middle = (np.max(cells, axis=0) + np.min(cells, axis=0)) / 2
-    centres = [tuple(float(v) for v in (np.array(cell) - middle) * (size[0] + _WALL, size[1] + _WALL)) for cell in cells]
+    centres = [
+        tuple(float(v) for v in (np.array(cell) - middle) * (size[0] + _WALL, size[1] + _WALL)) for cell in cells
+    ]
     alongs = rng.choice([-_ALONG, _ALONG], rooms - 1)
     return Plan(size, tuple((x, y, 0.0) for x, y in centres), tuple(exits), tuple(float(a) for a in alongs))
 
@@ -185,7 +186,7 @@ def _stations(
         if room < len(plan.exits):
             steps = np.linspace(-0.6, 0.6 + _WALL, 12)[:, None]
             yield door + steps * out, door + (steps + 1.8) * out
-            angle = _angle((door + _WALL * out - plan.centres[room + 1][:2]) / reach)
+            angle = _angle((door + _WALL * out - np.array(plan.centres[room + 1][:2])) / reach)
 
 
 def _doorway(plan: Plan, room: int) -> tuple[Float[np.ndarray, " 2"], Float[np.ndarray, " 2"]]:

@@ -91,7 +91,9 @@ def _middle(rng: Rng, designs: Designs, size: Size, centre: Vector) -> Group:
     def made(rng: Rng) -> Thing:
         return furniture.table(rng, float(rng.uniform(1.3, 1.6)), float(rng.uniform(0.85, 0.95)), _DESK[2])
 
-    table = Placed(designs.pick(rng, made, "table"), centre, float(rng.uniform(-0.15, 0.15) + rng.integers(2) * np.pi / 2))
+    table = Placed(
+        designs.pick(rng, made, "table"), centre, float(rng.uniform(-0.15, 0.15) + rng.integers(2) * np.pi / 2)
+    )
     chair = designs.pick(rng, furniture.chair, "chair")
     y = table.thing.size[1] / 2 + 0.14
     seats = [(x, side * y, 0.0 if side > 0 else np.pi) for side in (1, -1) for x in (-0.32, 0.32)]
@@ -167,7 +169,9 @@ def _bookcase(rng: Rng, designs: Designs, wall: Wall, along: float) -> Group:
 
 def _cabinet(rng: Rng, designs: Designs, wall: Wall, along: float) -> Group:
     def made(rng: Rng) -> Thing:
-        return furniture.cabinet(rng, float(rng.uniform(1.2, 1.4)), float(rng.uniform(0.55, 0.8)), int(rng.integers(2, 4)))
+        return furniture.cabinet(
+            rng, float(rng.uniform(1.2, 1.4)), float(rng.uniform(0.55, 0.8)), int(rng.integers(2, 4))
+        )
 
     cabinet = wall.stand(along, designs.pick(rng, made, "cabinet"))
     width, _, height = cabinet.thing.size

@@ -199,7 +199,9 @@ def _lerf_view(world: World, data: ViewData) -> Files:
 def _phrase_masks(world: World, instances: Int32[np.ndarray, "H W"]) -> Files:
     """Masks by category; look-alikes are meant by one phrase."""
     categories = np.array(["", *(placed.thing.category for placed in world.objects)])
-    masks = {name: np.isin(instances, np.flatnonzero(categories == name)) for name in set(categories[world.num_shell + 1 :])}
+    masks = {
+        name: np.isin(instances, np.flatnonzero(categories == name)) for name in set(categories[world.num_shell + 1 :])
+    }
     return {name: encode.mask_png(masks[name]) for name in sorted(masks) if masks[name].sum() >= LERF_MIN_PIXELS}
 
 

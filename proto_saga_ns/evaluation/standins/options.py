@@ -62,11 +62,11 @@ PRESETS: dict[Preset, SegmenterOptions] = {
     "heavy-split": SegmenterOptions(split=0.5, merge=0.12, drop=0.04, jitter=0.8, gaps=0.2, min_pixels=10),
     "heavy-merge": SegmenterOptions(split=0.25, merge=0.3, drop=0.04, jitter=0.8, gaps=0.2, min_pixels=10),
     "correlated": SegmenterOptions(
-        split=0.03, merge=0.02, drop=0.02, jitter=0.8, gaps=0.2, min_pixels=40, seams=0.3, supports=0.25
+        split=0.03, merge=0.02, drop=0.02, jitter=0.8, gaps=0.2, min_pixels=40, seams=0.3, supports=0.5
     ),
 }
-"""``default`` has the rates of the study of association, the heavy ones those of its hardest rooms; ``correlated`` makes
-most of its mistakes alike in all views."""
+"""``default`` has the rates of the study of association, the heavy ones those of its hardest rooms;
+``correlated`` makes most of its mistakes alike in all views."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,9 @@ class StandinOptions:
 
     def _check_kind(self) -> None:
         if self.rooms is not None and self.kind != "house":
-            raise ProtoSagaError(f"A stand-in of the kind {self.kind} has no --rooms. Give --kind house, or leave it out.")
+            raise ProtoSagaError(
+                f"A stand-in of the kind {self.kind} has no --rooms. Give --kind house, or leave it out."
+            )
         if self.kind == "room":
             if self.objects is not None:
                 raise ProtoSagaError("How many --objects stand in a room is drawn from the seed. Give another --kind.")

@@ -31,7 +31,13 @@ _LOOK_ALIKES = 0.4
 """Share of the objects near by that have the shape and paint of another."""
 _NEAR: tuple[Callable[[Rng], Thing], ...] = (
     *(outdoor_things.bush, outdoor_things.stone, outdoor_things.bench, outdoor_things.bin_with_lid),
-    *(outdoor_things.barrel, outdoor_things.post_box, outdoor_things.cone, outdoor_things.tub, outdoor_things.picnic_table),
+    *(
+        outdoor_things.barrel,
+        outdoor_things.post_box,
+        outdoor_things.cone,
+        outdoor_things.tub,
+        outdoor_things.picnic_table,
+    ),
     *(furniture.chair, furniture.crate, furniture.ball, furniture.stool, furniture.plant),
 )
 _DISTANT = (outdoor_things.tree, outdoor_things.tree, outdoor_things.fir, outdoor_things.shed, outdoor_things.lamp_post)
@@ -48,7 +54,10 @@ def make_outdoor(seed: int, count: int) -> tuple[World, Path]:
     near = count - far - _NUM_SHELL
     radius = 0.62 * float(np.sqrt(near)) + 0.3
     circle = radius + 2.0
-    land = [Placed(thing, (0.0, 0.0, 0.0)) for thing in (outdoor_things.ground(rng, 2 * _HILLS), outdoor_things.hills(rng, _HILLS))]
+    land = [
+        Placed(thing, (0.0, 0.0, 0.0))
+        for thing in (outdoor_things.ground(rng, 2 * _HILLS), outdoor_things.hills(rng, _HILLS))
+    ]
     spots = _Spots(rng)
     placed = _near(rng, spots, radius, near)
     for _ in range(far):
@@ -59,7 +68,10 @@ def make_outdoor(seed: int, count: int) -> tuple[World, Path]:
         placed.append(spots.place(thing, lambda inner=inner: inner + (_FAR[1] - _FAR[0]) * rng.random() ** 1.5))
     sun = rng.uniform(0, 2 * np.pi)
     light = Light(
-        ((float(220 * np.cos(sun)), float(220 * np.sin(sun)), 240.0),), False, 0.9999, ((0.82, 0.88, 0.92), (0.36, 0.56, 0.86))
+        ((float(220 * np.cos(sun)), float(220 * np.sin(sun)), 240.0),),
+        False,
+        0.9999,
+        ((0.82, 0.88, 0.92), (0.36, 0.56, 0.86)),
     )
     return World((2 * _HILLS, 2 * _HILLS, 10.0), (*land, *placed), _NUM_SHELL, light), _Orbit(seed, circle)
 

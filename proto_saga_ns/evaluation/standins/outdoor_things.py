@@ -25,7 +25,9 @@ def hills(rng: Rng, radius: float) -> Thing:
     """A range of hills all around, at a distance in metres."""
     angles = 2 * np.pi * np.arange(_HILL_SIDES) / _HILL_SIDES
     phases = rng.uniform(0, 2 * np.pi, 4)
-    tops = 0.11 * radius * (1 + sum(np.sin(k * angles + phase) / k for k, phase in zip((3, 5, 8, 13), phases, strict=True)))
+    frequencies = np.array([[3], [5], [8], [13]])
+    waves = np.sin(frequencies * angles + phases[:, None]) / frequencies
+    tops = 0.11 * radius * (1 + waves.sum(0))
     rings = [(radius, 0 * angles), (1.15 * radius, 0.6 * tops.clip(1)), (1.4 * radius, tops.clip(2))]
     corners = np.stack([np.stack([r * np.cos(angles), r * np.sin(angles), z], -1) for r, z in rings])
     row, column = np.meshgrid(np.arange(len(rings) - 1), np.arange(_HILL_SIDES), indexing="ij")
@@ -40,8 +42,12 @@ def tree(rng: Rng) -> Thing:
     """A tree of 3 to 5 metres."""
     height, spread = float(rng.uniform(1.2, 2.0)), float(rng.uniform(1.4, 2.2))
     tops = [
-        ellipsoid(spread * k, spread * k, spread * 0.8 * k).moved((0.3 * spread * np.cos(a), 0.3 * spread * np.sin(a), z))
-        for k, a, z in zip((0.8, 0.7, 0.65), rng.uniform(0, 2 * np.pi, 3), height - 0.2 + 0.3 * np.arange(3), strict=True)
+        ellipsoid(spread * k, spread * k, spread * 0.8 * k).moved(
+            (0.3 * spread * np.cos(a), 0.3 * spread * np.sin(a), z)
+        )
+        for k, a, z in zip(
+            (0.8, 0.7, 0.65), rng.uniform(0, 2 * np.pi, 3), height - 0.2 + 0.3 * np.arange(3), strict=True
+        )
     ]
     leaves = Paint(pick(rng, _GREENS), "speckles", (0.52, 0.60, 0.26), 0.16)
     return Thing("tree", (Part("trunk", cylinder(0.11, height + 0.3), _BARK), Part("crown", joined(tops), leaves)))
@@ -141,7 +147,10 @@ def cone(rng: Rng) -> Thing:
 def tub(rng: Rng) -> Thing:
     """A tub of flowers."""
     body = turned_solid([(0, 0), (0.22, 0), (0.3, 0.34), (0.26, 0.34), (0, 0.28)])
-    places = [(0.17 * k * np.cos(a), 0.17 * k * np.sin(a)) for k, a in zip((0, 1, 1, 1, 1, 1), np.arange(6) * 1.26, strict=True)]
+    places = [
+        (0.17 * k * np.cos(a), 0.17 * k * np.sin(a))
+        for k, a in zip((0, 1, 1, 1, 1, 1), np.arange(6) * 1.26, strict=True)
+    ]
     green = joined([ellipsoid(0.24, 0.24, 0.22).moved((x, y, 0.26)) for x, y in places])
     bloom = joined([ellipsoid(0.1, 0.1, 0.08).moved((x, y, 0.45)) for x, y in places])
     return Thing(
@@ -172,10 +181,19 @@ def shed(rng: Rng) -> Thing:
     width, depth, height = (float(rng.uniform(*span)) for span in ((3.0, 5.0), (2.5, 3.5), (2.2, 2.8)))
     x, y, top = width / 2 + 0.3, depth / 2 + 0.3, height + 1.1
     roof = joined(
-        [quad((-x, -y, height - 0.1), (2 * x, 0, 0), (0, y, top - height)), quad((-x, y, height - 0.1), (2 * x, 0, 0), (0, -y, top - height))]
+        [
+            quad((-x, -y, height - 0.1), (2 * x, 0, 0), (0, y, top - height)),
+            quad((-x, y, height - 0.1), (2 * x, 0, 0), (0, -y, top - height)),
+        ]
     )
     gables = Mesh(
-        np.array([(side * width / 2, k * depth / 2, z) for side in (-1, 1) for k, z in ((-1, height), (1, height), (0, top - 0.2))]),
+        np.array(
+            [
+                (side * width / 2, k * depth / 2, z)
+                for side in (-1, 1)
+                for k, z in ((-1, height), (1, height), (0, top - 0.2))
+            ]
+        ),
         np.array([(0, 1, 2), (3, 4, 5)]),
     )
     walls = Paint(pick(rng, FABRICS), "planks", scale=0.3)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
-
 from proto_saga_ns.evaluation.standins.furniture import FABRICS, IRON, WHITE, Rng, pick
 from proto_saga_ns.evaluation.standins.shapes import box, cylinder, turned_solid
 from proto_saga_ns.evaluation.standins.textures import Color, Kind, Paint
@@ -35,20 +33,28 @@ def bottle(rng: Rng) -> Thing:
     """A bottle with a label and a cap."""
     radius, height = float(rng.uniform(0.033, 0.045)), float(rng.uniform(0.2, 0.27))
     neck = 0.32 * radius
-    body = turned_solid([(0, 0), (radius, 0), (radius, 0.6 * height), (neck, 0.8 * height), (neck, height), (0, height)])
+    body = turned_solid(
+        [(0, 0), (radius, 0), (radius, 0.6 * height), (neck, 0.8 * height), (neck, height), (0, height)]
+    )
     band = turned_solid([(radius + 0.001, 0.15 * height), (radius + 0.001, 0.5 * height)])
     cap = cylinder(neck + 0.003, 0.03).moved((0, 0, height - 0.025))
     color = Paint(pick(rng, (*_GLASS, *FABRICS[:3])), "plain", scale=0.05)
     return Thing(
         "bottle",
-        (Part("bottle", body, color), Part("label", band, _label(rng)), Part("cap", cap, Paint(pick(rng, (WHITE, IRON))))),
+        (
+            Part("bottle", body, color),
+            Part("label", band, _label(rng)),
+            Part("cap", cap, Paint(pick(rng, (WHITE, IRON)))),
+        ),
     )
 
 
 def jar(rng: Rng) -> Thing:
     """A jar with a lid."""
     radius, height = float(rng.uniform(0.035, 0.055)), float(rng.uniform(0.08, 0.14))
-    body = turned_solid([(0, 0), (radius, 0), (radius, 0.85 * height), (0.85 * radius, 0.9 * height), (0, 0.9 * height)])
+    body = turned_solid(
+        [(0, 0), (radius, 0), (radius, 0.85 * height), (0.85 * radius, 0.9 * height), (0, 0.9 * height)]
+    )
     lid = cylinder(0.9 * radius, 0.15 * height).moved((0, 0, 0.88 * height))
     filling = Paint(pick(rng, FABRICS), "speckles", pick(rng, FABRICS), 0.03)
     return Thing("jar", (Part("jar", body, filling), Part("lid", lid, Paint(pick(rng, (WHITE, IRON, FABRICS[0]))))))
@@ -83,5 +89,3 @@ def _label(rng: Rng) -> Paint:
 
 
 PRODUCTS: tuple[Callable[[Rng], Thing], ...] = (carton, carton, can, bottle, jar)
-LARGEST = np.array([0.15, 0.12, 0.27])
-"""Width, depth and height that no product passes, in metres."""

@@ -126,9 +126,7 @@ class Renderer:
         clouds = ((noise(ways * (6, 6, 14)) + 0.5 * noise(ways * (13, 13, 30)) - 0.7) * 2).clip(0, 1)[:, None]
         return blue + 0.7 * clouds * (1 - blue)
 
-    def _is_lit(
-        self, lamps: Float[np.ndarray, "N 3"], directions: Float[np.ndarray, "N 3"]
-    ) -> Float[np.ndarray, " N"]:
+    def _is_lit(self, lamps: Float[np.ndarray, "N 3"], directions: Float[np.ndarray, "N 3"]) -> Float[np.ndarray, " N"]:
         """1 where the first thing on the way from the lamp is the point itself, at distance 1, else 0."""
         return (self.cast(lamps, directions)[1] > self._world.light.lit).astype(float)
 

@@ -1,4 +1,4 @@
-"""A shop from a seed: racks along two walls, full of small things that touch, many of them side by side with their like."""
+"""A shop from a seed: racks along two walls, full of small things that touch, often the same ones side by side."""
 
 from __future__ import annotations
 
@@ -49,7 +49,9 @@ def make_shelves(seed: int, count: int) -> tuple[World, Path]:
     size = (max(math.ceil(racks / 2) * width + 1.0, 4.4), _AISLE + 2 * _DEPTH, 2.7)
     shell = [Placed(thing, (0.0, 0.0, 0.0)) for thing in shell_of(rng, size)]
     shelves = list(_racks(rng, size, racks, width))
-    products = [placed for case, number in zip(shelves, counts, strict=True) for placed in _filled(rng, case, int(number))]
+    products = [
+        placed for case, number in zip(shelves, counts, strict=True) for placed in _filled(rng, case, int(number))
+    ]
     return World(size, (*shell, *shelves, *products), NUM_SHELL, lamp_of(size)), _AislePath(seed, size)
 
 

@@ -1,4 +1,4 @@
-"""A house, a place outdoors and shelves: as many instances as asked for, each seen, look-alikes apart, nothing in the way."""
+"""A house, a place outdoors, shelves: as many instances as asked for, each seen, look-alikes apart, a free way."""
 
 from __future__ import annotations
 
