@@ -50,6 +50,8 @@ def wrong_pose(
 
 def blurred_frames(frames: Sequence[int], share: float, seed: int) -> set[int]:
     """Which images are blurred; those of a smaller share are among those of a larger."""
+    if not share:
+        return set()
     ranks = sorted(frames, key=lambda frame: np.random.default_rng([seed, _BLURRED, frame]).random())
     return set(ranks[: round(share * len(ranks))])
 

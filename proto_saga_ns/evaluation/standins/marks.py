@@ -58,9 +58,8 @@ def _scene(options: dict[str, Any]) -> str:
         "changing exposure": options.get("exposure_changes"),
         f"{options.get('blurred_share', 0):.0%} of the images blurred": options.get("blurred_share"),
     }
-    return " with ".join(
-        [options.get("kind", "room"), *(", ".join(n for n, there in faults.items() if there),) * any(faults.values())]
-    )
+    kind, given = str(options.get("kind", "room")), [name for name, there in faults.items() if there]
+    return f"{kind} with {', '.join(given)}" if given else kind
 
 
 def mark_labels(paths: Iterable[Path]) -> list[str]:
