@@ -1,7 +1,9 @@
-"""Draw views of a stand-in with their truth and the simulated masks: docs/images/standin.png.
+"""Draw views of a stand-in with their truth and the simulated masks: docs/images/standin*.png.
 
 proto-saga make-standin --output-dir ROOM --seed 2
 python scripts/make_standin_sheet.py ROOM docs/images/standin.png
+proto-saga make-standin --output-dir HOUSE --seed 3 --kind house --segmenter correlated
+python scripts/make_standin_sheet.py HOUSE docs/images/standin_house.png
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageDraw
 
+from proto_saga_ns.evaluation.standins.marks import read_mark
 from proto_saga_ns.labels import read_label_map, read_rgb
 from proto_saga_ns.labels.colors import colorize
 
@@ -30,15 +33,19 @@ def main() -> None:
     names = [
         Path(name).stem for name in json.loads((arguments.folder / "transforms.json").read_text())["train_filenames"]
     ]
-    # The walk has two laps; the first alone shows no place twice.
-    chosen = [names[index * len(names) // (2 * arguments.views)] for index in range(arguments.views)]
+    options, segmenter = (read_mark(arguments.folder)[key] for key in ("options", "segmenter_preset"))
+    # The walk has two laps but in a house; the first alone shows no place twice.
+    laps = 1 if options["kind"] == "house" else 2
+    chosen = [names[index * len(names) // (laps * arguments.views)] for index in range(arguments.views)]
     rows = {
-        "image (rendered stand-in, no data set)": [read_rgb(arguments.folder / "images" / f"{n}.png") for n in chosen],
+        f"image (rendered stand-in: {options['kind']}, no data set)": [
+            read_rgb(arguments.folder / "images" / f"{n}.png") for n in chosen
+        ],
         **{
             title: [colorize(read_label_map(arguments.folder / folder / f"{name}.png")) for name in chosen]
             for folder, title in (
                 ("instances", "true instances: one colour means one instance in all views"),
-                ("masks", "simulated segmenter: colours mean nothing across views, black is unlabelled"),
+                ("masks", f"simulated segmenter, {segmenter}: colours mean nothing across views, black is unlabelled"),
             )
         },
     }

@@ -30,7 +30,7 @@ from proto_saga_ns.association.consensus import Consensus, RememberedViews, find
 from proto_saga_ns.cli.demo_scene import DINING
 from proto_saga_ns.evaluation.instance import InstanceProtocol
 from proto_saga_ns.labels import read_label_map
-from proto_saga_ns.plugin.model.associate import as_views_show_it, pool_features, training_views
+from proto_saga_ns.plugin.model.associate import as_views_show_it, count_votes, pool_features, training_views
 from proto_saga_ns.plugin.model.views import TrainingViews, segment_view
 from proto_saga_ns.plugin.run import Run, load_run
 from proto_saga_ns.recognition.prototypes import MaskTable
@@ -114,6 +114,38 @@ def figures_of_ways(
         changed = {key: value for key, value in vars(options).items() if value != getattr(default, key)}
         name = ", ".join(f"{key} {value}" for key, value in changed.items())
         yield from _by_consensus(trained, f"consensus, {name}", find_and_time(trained, options, {}))
+
+
+@torch.no_grad()
+def figures_with_same_votes(trained: Trained, seconds: dict[str, list[float]]) -> Iterator[tuple[str, Figures]]:
+    """Name and figures of four associations, each by prototypes and by votes that are counted alike for all.
+
+    Args:
+        trained: what is segmented.
+        seconds: gets the time of consensus.
+    """
+    model = trained.run.model
+    means = model.means, model.embeddings, trained.views
+    associations: dict[str, Callable[[], list[np.ndarray]]] = {
+        "ground-truth association": lambda: _true_masks(trained),
+        "memory bank, Gaga": lambda: associate(*means, GAGA, model.config.tau).instance_of_mask,
+        "memory bank, paper": lambda: associate(*means, PAPER, model.config.tau).instance_of_mask,
+        "consensus": lambda: find_and_time(trained, ConsensusOptions(), seconds).association().instance_of_mask,
+    }
+    for name, found in associations.items():
+        of_mask = found()
+        yield f"{name}, prototypes", _by_prototypes(trained, of_mask)
+        yield f"{name}, votes and prototypes", _by_counted_votes(trained, of_mask)
+
+
+def _by_counted_votes(trained: Trained, of_mask: list[np.ndarray]) -> Figures:
+    """Masks vote for their instances; then the training views that these segment, as by default."""
+    model, views = trained.run.model, trained.views
+    maps = (torch.from_numpy(of_mask[index])[views.label_map(index).long()] for index in range(len(views)))
+    counted = count_votes(model, views, maps)
+    votes = Votes.largest(counted.counts, len(model.means), ConsensusOptions().top_votes)
+    scene = _scene(trained, pool_features(views, of_mask), votes)
+    return _evaluate(trained, as_views_show_it(model, views, scene, None))
 
 
 def find_and_time(trained: Trained, options: ConsensusOptions, seconds: dict[str, list[float]]) -> Consensus:

@@ -1,4 +1,4 @@
-"""``proto-saga make-standin``: a rendered room where a data set is absent."""
+"""``proto-saga make-standin``: a rendered scene where a data set is absent."""
 
 from __future__ import annotations
 
@@ -29,16 +29,21 @@ class Rates:
     """share of the pixels at borders that are left unlabelled"""
     min_pixels: int | None = None
     """masks with fewer pixels are left out"""
+    seams: float | None = None
+    """share of the objects that are split in the same places in all views"""
+    supports: float | None = None
+    """share of the objects on others that are one mask with what they lie on, in all views"""
 
 
 @dataclass
 class MakeStandin:
-    """Render a made-up room with ground truth and simulated masks, in the layout of a data set that is absent.
+    """Render a made-up scene with ground truth and simulated masks, in the layout of a data set that is absent.
 
     For tests and for trying out settings. The folder says in STANDIN.md and standin.json that it is no data set; so
     must every table with figures that were measured on it.
 
         proto-saga make-standin --output-dir ROOM --seed 3
+        proto-saga make-standin --output-dir HOUSE --kind house --rooms 6 --views 120 --segmenter correlated
         ns-train proto-saga-lite --data ROOM
     """
 
@@ -46,7 +51,8 @@ class MakeStandin:
     """a folder that is new or empty"""
     segmenter: Preset = "default"
     """how bad the simulated masks are. perfect: the truth, only with ids that mean nothing across views. default: a
-    quarter of the objects split, an eighth of the masks merged, 4 % missing. docs/standins.md has a table of all"""
+    quarter of the objects split, an eighth of the masks merged, 4 % missing. correlated: the same mistakes in all
+    views. docs/standins.md has a table of all"""
     standin: Annotated[StandinOptions, tyro.conf.OmitArgPrefixes] = field(default_factory=StandinOptions)
     rates: Rates = field(default_factory=Rates)
 

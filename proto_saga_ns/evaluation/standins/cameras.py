@@ -1,10 +1,11 @@
-"""A walk through a room: its frames make a video, some of them are held out.
+"""A walk through a world: its frames make a video, some of them are held out.
 
 Poses are camera to world in OpenGL axes (x right, y up, z back), metres, z up.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,9 @@ FRAME_STEP = 5
 TEST_OFFSET = 2
 """Test views are this many frames after a training view."""
 _LAPS = 2
+
+Path = Callable[[float], Float[np.ndarray, "4 4"]]
+"""The pose at a time, which runs from 0 to 1."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +43,11 @@ def lens_of(width: int, height: int, degrees: float = 75.0) -> PinholeLens:
     return PinholeLens(width, height, width / 2 / float(np.tan(np.deg2rad(degrees) / 2)))
 
 
-def walk(seed: int, size: tuple[float, float, float], views: int, test_views: int) -> list[View]:
-    """Views in the order of the walk: two laps between the table and the walls, looking across the middle.
+def walk(path: Path, views: int, test_views: int) -> list[View]:
+    """Views in the order of the walk.
 
     Args:
-        size: of the room in metres.
+        path: that is walked.
         views: how many training views.
         test_views: how many held-out ones, evenly spread between them.
 
@@ -55,21 +59,30 @@ def walk(seed: int, size: tuple[float, float, float], views: int, test_views: in
     held_out = (np.arange(test_views) + 0.5) * views / max(test_views, 1)
     frames = {FRAME_STEP * index: False for index in range(views)}
     frames |= {FRAME_STEP * int(index) + TEST_OFFSET: True for index in held_out}
-    path = _Path(np.random.default_rng([seed, 1]), size)
     end = FRAME_STEP * views
-    return [View(frame, is_test, path.pose(frame / end)) for frame, is_test in sorted(frames.items())]
+    return [View(frame, is_test, path(frame / end)) for frame, is_test in sorted(frames.items())]
 
 
-class _Path:
-    """A smooth way; time runs from 0 to 1."""
+def walk_stream(seed: int) -> np.random.Generator:
+    """What is drawn for the walk of a seed."""
+    return np.random.default_rng([seed, 1])
 
-    def __init__(self, rng: np.random.Generator, size: tuple[float, float, float]) -> None:
+
+class RoomPath:
+    """Two laps between what stands in the middle of a room and its walls, looking across the middle.
+
+    Args:
+        size: of the room in metres.
+    """
+
+    def __init__(self, seed: int, size: tuple[float, float, float]) -> None:
+        rng = walk_stream(seed)
         self._start = rng.uniform(0, 2 * np.pi)
         self._turn = float(rng.choice([-1, 1]))
         self._phases = rng.uniform(0, 2 * np.pi, 4)
         self._reach = np.array(size[:2]) / 2 - 0.75
 
-    def pose(self, time: float) -> Float[np.ndarray, "4 4"]:
+    def __call__(self, time: float) -> Float[np.ndarray, "4 4"]:
         angle = self._start + self._turn * 2 * np.pi * _LAPS * time
         wave = np.sin(2 * np.pi * np.array([3, 5, 7, 11]) * time + self._phases)
         outwards = np.array([np.cos(angle), np.sin(angle)])

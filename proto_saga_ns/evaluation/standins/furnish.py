@@ -12,6 +12,7 @@ import numpy as np
 
 from proto_saga_ns.evaluation.standins import furniture, small_things
 from proto_saga_ns.evaluation.standins.furniture import Rng
+from proto_saga_ns.evaluation.standins.shapes import Vector
 from proto_saga_ns.evaluation.standins.things import Placed, Thing
 
 Size = tuple[float, float, float]
@@ -28,7 +29,7 @@ def furnish(rng: Rng, size: Size, count: int) -> list[Placed]:
     Args:
         count: of objects; what every room has comes to no more than 14.
     """
-    walls = [_Wall(size, int(side)) for side in rng.permutation(4)]
+    walls = [Wall(size, int(side)) for side in rng.permutation(4)]
     table = _table(rng)
     placed, optional = _needed(rng, table, walls)
     rug = Placed(furniture.rug(rng, 0.6 * size[0], 0.5 * size[1]), (0.0, 0.0, 0.0))
@@ -41,17 +42,25 @@ def furnish(rng: Rng, size: Size, count: int) -> list[Placed]:
     return placed
 
 
-class _Wall:
-    """Places along a wall, counted from its middle to the right when one faces it."""
+class Wall:
+    """Places along a wall, counted from its middle to the right when one faces it.
 
-    def __init__(self, size: Size, side: int) -> None:
+    Args:
+        size: of the room in metres.
+        side: 0 north (+y), 1 east (+x), 2 south, 3 west.
+        centre: of the room's floor, world frame.
+    """
+
+    def __init__(self, size: Size, side: int, centre: Vector = (0.0, 0.0, 0.0)) -> None:
         self.length, self._distance = (size[0], size[1] / 2) if side % 2 == 0 else (size[1], size[0] / 2)
-        self._frame = Placed(Thing("wall", ()), (0.0, 0.0, 0.0), -side * np.pi / 2)
+        self._frame = Placed(Thing("wall", ()), centre, -side * np.pi / 2)
 
     def stand(self, along: float, thing: Thing) -> Placed:
+        """A thing that stands before the wall, with its back to it."""
         return self._frame.local((along, self._distance - _GAP - thing.size[1] / 2, 0.0), thing)
 
     def hang(self, along: float, height: float, thing: Thing) -> Placed:
+        """A thing on the wall, whose back is at y = 0."""
         return self._frame.local((along, self._distance, height), thing)
 
 
@@ -61,7 +70,7 @@ def _table(rng: Rng) -> Placed:
     return Placed(thing, (float(x), float(y), 0.0), float(rng.uniform(-0.15, 0.15) + rng.integers(2) * np.pi / 2))
 
 
-def _needed(rng: Rng, table: Placed, walls: Sequence[_Wall]) -> tuple[list[Placed], list[Bundle]]:
+def _needed(rng: Rng, table: Placed, walls: Sequence[Wall]) -> tuple[list[Placed], list[Bundle]]:
     """What every room has, and what may be added to it."""
     placed, optional = [table, *_chairs(rng, table)], []
     for group, wall in zip((_sofa, _bookcase, _cabinet, _door), walls, strict=True):
@@ -83,7 +92,7 @@ def _chairs(rng: Rng, table: Placed) -> list[Placed]:
     return [table.local((seats[i][0], seats[i][1], 0.0), thing, seats[i][2] + float(turns[i])) for i in sorted(chosen)]
 
 
-def _sofa(rng: Rng, wall: _Wall) -> tuple[list[Placed], list[Bundle]]:
+def _sofa(rng: Rng, wall: Wall) -> tuple[list[Placed], list[Bundle]]:
     along = float(rng.uniform(-0.4, 0.4))
     sofa = wall.stand(along, furniture.sofa(rng))
     pillow = furniture.pillow(rng)
@@ -94,7 +103,7 @@ def _sofa(rng: Rng, wall: _Wall) -> tuple[list[Placed], list[Bundle]]:
     return [sofa, *pillows], [pictures]
 
 
-def _bookcase(rng: Rng, wall: _Wall) -> tuple[list[Placed], list[Bundle]]:
+def _bookcase(rng: Rng, wall: Wall) -> tuple[list[Placed], list[Bundle]]:
     width = furniture.bookcase_size()[0]
     along = float(rng.choice([-1, 1])) * (wall.length / 2 - width / 2 - 0.7)
     case = wall.stand(along, furniture.bookcase(rng))
@@ -111,7 +120,7 @@ def _bookcase(rng: Rng, wall: _Wall) -> tuple[list[Placed], list[Bundle]]:
     return [case, books], [bundle for bundle in ([more_books], [globe], vases) if bundle]
 
 
-def _cabinet(rng: Rng, wall: _Wall) -> tuple[list[Placed], list[Bundle]]:
+def _cabinet(rng: Rng, wall: Wall) -> tuple[list[Placed], list[Bundle]]:
     width, height, drawers = float(rng.uniform(1.2, 1.5)), float(rng.uniform(0.55, 0.8)), int(rng.integers(2, 4))
     along = float(rng.uniform(-0.5, 0.5))
     cabinet = wall.stand(along, furniture.cabinet(rng, width, height, drawers))
@@ -122,7 +131,7 @@ def _cabinet(rng: Rng, wall: _Wall) -> tuple[list[Placed], list[Bundle]]:
     return [cabinet], [lamps, [television], [clock]]
 
 
-def _door(rng: Rng, wall: _Wall) -> tuple[list[Placed], list[Bundle]]:
+def _door(rng: Rng, wall: Wall) -> tuple[list[Placed], list[Bundle]]:
     side = float(rng.choice([-1, 1]))
     door = wall.hang(side * (wall.length / 2 - 1.2), 0.0, small_things.door(rng))
     window = wall.hang(-side * 0.75, 1.0, small_things.window(rng))

@@ -20,7 +20,7 @@ from proto_saga_ns.evaluation.standins import encode
 from proto_saga_ns.evaluation.standins.cameras import View
 from proto_saga_ns.evaluation.standins.options import Layout
 from proto_saga_ns.evaluation.standins.render import Picture
-from proto_saga_ns.evaluation.standins.room import NUM_SHELL, Room
+from proto_saga_ns.evaluation.standins.world import World
 from proto_saga_ns.export.videos.turntable import PinholeLens
 
 Files = dict[str, bytes]
@@ -42,7 +42,7 @@ class SceneData:
         has_depth: whether there are depth maps.
     """
 
-    room: Room
+    world: World
     lens: PinholeLens
     views: tuple[View, ...]
     points: Float[np.ndarray, "N 3"]
@@ -68,9 +68,9 @@ class ViewData:
     has_depth: bool = False
 
 
-def view_files(layout: Layout, room: Room, data: ViewData) -> Files:
+def view_files(layout: Layout, world: World, data: ViewData) -> Files:
     """The files of one view."""
-    return _LAYOUTS[layout].of_view(room, data)
+    return _LAYOUTS[layout].of_view(world, data)
 
 
 def scene_files(layout: Layout, scene: SceneData) -> Files:
@@ -96,8 +96,8 @@ def _frame(view: View) -> str:
     return f"frame_{view.frame:05d}"
 
 
-def _nerfstudio_view(room: Room, data: ViewData) -> Files:
-    del room
+def _nerfstudio_view(world: World, data: ViewData) -> Files:
+    del world
     name, picture = f"{_frame(data.view)}.png", data.picture
     files = {
         f"images/{name}": encode.image_png(picture.rgb),
@@ -137,8 +137,8 @@ def _replica_image(view: View, index: int) -> str:
     return f"images/{_split_of(view)}_rgb_{view.frame:04d}.png"
 
 
-def _replica_view(room: Room, data: ViewData) -> Files:
-    del room
+def _replica_view(world: World, data: ViewData) -> Files:
+    del world
     image = _replica_image(data.view, data.index)
     name = image.removeprefix("images/")
     return {
@@ -155,8 +155,8 @@ def _scannet_image(view: View, index: int) -> str:
     return f"images/{view.frame}.jpg"
 
 
-def _scannet_view(room: Room, data: ViewData) -> Files:
-    del room
+def _scannet_view(world: World, data: ViewData) -> Files:
+    del world
     frame, split, image = data.view.frame, _split_of(data.view), encode.image_jpg(data.picture.rgb)
     return {
         _scannet_image(data.view, data.index): image,
@@ -180,7 +180,7 @@ def _lerf_image(view: View, index: int) -> str:
     return f"images/frame_{index + 1:05d}.jpg"
 
 
-def _lerf_view(room: Room, data: ViewData) -> Files:
+def _lerf_view(world: World, data: ViewData) -> Files:
     image, content = _lerf_image(data.view, data.index), encode.image_jpg(data.picture.rgb)
     name = image.removeprefix("images/")
     stem = name.removesuffix(".jpg")
@@ -192,14 +192,16 @@ def _lerf_view(room: Room, data: ViewData) -> Files:
     }
     if not data.view.is_test:
         return files | {f"images_train/{name}": content}
-    masks = _phrase_masks(room, data.picture.instances)
+    masks = _phrase_masks(world, data.picture.instances)
     return files | {f"test_mask/{data.split_index}/{phrase}.png": mask for phrase, mask in masks.items()}
 
 
-def _phrase_masks(room: Room, instances: Int32[np.ndarray, "H W"]) -> Files:
+def _phrase_masks(world: World, instances: Int32[np.ndarray, "H W"]) -> Files:
     """Masks by category; look-alikes are meant by one phrase."""
-    categories = np.array(["", *(placed.thing.category for placed in room.objects)])
-    masks = {name: np.isin(instances, np.flatnonzero(categories == name)) for name in set(categories[NUM_SHELL + 1 :])}
+    categories = np.array(["", *(placed.thing.category for placed in world.objects)])
+    masks = {
+        name: np.isin(instances, np.flatnonzero(categories == name)) for name in set(categories[world.num_shell + 1 :])
+    }
     return {name: encode.mask_png(masks[name]) for name in sorted(masks) if masks[name].sum() >= LERF_MIN_PIXELS}
 
 
@@ -208,10 +210,9 @@ def _davis_image(view: View, index: int) -> str:
     return f"JPEGImages/480p/{DAVIS_SEQUENCE}/{index:05d}.jpg"
 
 
-def _davis_view(room: Room, data: ViewData) -> Files:
-    del room
+def _davis_view(world: World, data: ViewData) -> Files:
     # As in DAVIS, what is no object (here floor, ceiling and walls) is background.
-    objects = np.maximum(data.picture.instances - NUM_SHELL, 0)
+    objects = np.maximum(data.picture.instances - world.num_shell, 0)
     name = f"480p/{DAVIS_SEQUENCE}/{data.index:05d}.png"
     return {
         _davis_image(data.view, data.index): encode.image_jpg(data.picture.rgb),
@@ -238,7 +239,7 @@ def _colmap_files(scene: SceneData, image: Callable[[View, int], str]) -> Files:
 @dataclass(frozen=True)
 class _LayoutFiles:
     image: Callable[[View, int], str]
-    of_view: Callable[[Room, ViewData], Files]
+    of_view: Callable[[World, ViewData], Files]
     of_scene: Callable[[SceneData], Files]
 
 

@@ -21,16 +21,19 @@ class Mark:
         layout: whose layout it has.
         seed: that it was made from.
         segmenter: preset of the simulated segmenter.
+        scene: kind of the scene, and what is wrong with poses and images.
     """
 
     layout: str
     seed: int
     segmenter: str
+    scene: str = "room"
 
     @property
     def label(self) -> str:
         """For the rows of a table: no figure of a stand-in may stand there without it."""
-        return f"STAND-IN (rendered, {self.layout} layout, seed {self.seed}, segmenter {self.segmenter})"
+        what = "rendered" if self.scene == "room" else f"rendered {self.scene}"
+        return f"STAND-IN ({what}, {self.layout} layout, seed {self.seed}, segmenter {self.segmenter})"
 
 
 def find_mark(path: Path) -> Mark | None:
@@ -43,9 +46,20 @@ def find_mark(path: Path) -> Mark | None:
     for folder in (where, *where.parents):
         if (folder / MARK).is_file():
             content = read_mark(folder)
-            options = content["options"]
-            return Mark(str(options["layout"]), int(options["seed"]), str(content["segmenter_preset"]))
+            options, preset = content["options"], str(content["segmenter_preset"])
+            return Mark(str(options["layout"]), int(options["seed"]), preset, _scene(options))
     return None
+
+
+def _scene(options: dict[str, Any]) -> str:
+    """The kind, and the faults of the capture; marks of before have neither."""
+    faults = {
+        f"poses wrong by {options.get('pose_noise')} degrees": options.get("pose_noise"),
+        "changing exposure": options.get("exposure_changes"),
+        f"{options.get('blurred_share', 0):.0%} of the images blurred": options.get("blurred_share"),
+    }
+    kind, given = str(options.get("kind", "room")), [name for name, there in faults.items() if there]
+    return f"{kind} with {', '.join(given)}" if given else kind
 
 
 def mark_labels(paths: Iterable[Path]) -> list[str]:
@@ -83,7 +97,7 @@ def note(mark: dict[str, Any]) -> str:
     rows += [f"| segmenter: {name} | {value} |" for name, value in rates.items()]
     names = "\n".join(f"| {number} | {name} |" for number, name in mark["instances"].items())
     return f"""# THIS IS A STAND-IN, NOT A DATA SET
-A computer rendered these pictures of a made-up room, and its masks come from the truth, spoilt by chance. Nothing here
+A computer rendered these pictures of a made-up place, and its masks come from the truth, spoilt by chance. Nothing here
 was photographed, and nothing here is part of Replica, ScanNet, LERF-Mask or DAVIS, even where files are named and laid
 out as theirs. **Figures measured on it say nothing about those data sets: mark them as stand-in wherever they are
 shown.** `{MARK}` says the same to programs.

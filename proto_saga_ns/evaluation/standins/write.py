@@ -8,7 +8,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,15 @@ from jaxtyping import Float, UInt8
 
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.evaluation.standins.cameras import View, lens_of, walk
+from proto_saga_ns.evaluation.standins.capture import blurred_frames, photograph, wrong_pose
+from proto_saga_ns.evaluation.standins.habits import Habits, form_habits
+from proto_saga_ns.evaluation.standins.kinds import make_world
 from proto_saga_ns.evaluation.standins.layouts import SceneData, ViewData, image_path, scene_files, view_files
 from proto_saga_ns.evaluation.standins.marks import MARK, NOTE, note, read_mark
 from proto_saga_ns.evaluation.standins.options import SegmenterOptions, StandinOptions
 from proto_saga_ns.evaluation.standins.render import Picture, Renderer
-from proto_saga_ns.evaluation.standins.room import Room, make_room
 from proto_saga_ns.evaluation.standins.segmenter import Segmentation, segment
+from proto_saga_ns.evaluation.standins.world import World
 from proto_saga_ns.files import write_json
 from proto_saga_ns.progress import Progress, unseen
 
@@ -53,30 +56,50 @@ def write_standin(
     wanted = {"options": asdict(options), "segmenter": asdict(segmenter), "version": version("proto_saga_ns")}
     if _is_there(folder, wanted):
         return False
-    room = make_room(options.seed)
+    world, path = make_world(options)
     lens = lens_of(options.width, options.height)
-    views = walk(options.seed, room.size, options.views, options.test_views)
+    views = walk(path, options.views, options.test_views)
+    blurred = blurred_frames([view.frame for view in views], options.blurred_share, options.seed)
+    habits = form_habits(world, segmenter, options.seed)
     cloud, counts = _Cloud(options), _Counts()
+    given: list[View] = []
     with appearing_folder(folder) as staging:
-        renderer, places = Renderer(room, options.samples), {False: 0, True: 0}
+        renderer, places = Renderer(world, options.samples), {False: 0, True: 0}
         for index, view in enumerate(progress(views, "Rendering a stand-in")):
-            picture = renderer.render(lens, view.pose)
+            rendered = renderer.render(lens, view.pose)
+            rgb = photograph(rendered.rgb, options, view.frame, is_blurred=view.frame in blurred)
+            picture = replace(rendered, rgb=rgb)
             name = image_path(options.layout, view, index)
-            found = segment(picture.instances, picture.parts, segmenter, options.seed, f"frame {view.frame}")
+            found = _segmented(world, picture, habits, segmenter, options.seed, view)
             data = ViewData(view, index, places[view.is_test], picture, found.labels, options.depth)
             # As new as its last view, so that nobody takes a long run for a killed one.
             os.utime(staging)
-            _write(staging, view_files(options.layout, room, data))
+            _write(staging, view_files(options.layout, world, data))
             places[view.is_test] += 1
             counts.add(name, view, found)
+            depth = float(np.median(picture.depth[picture.depth > 0]))
+            pose = wrong_pose(view.pose, options.pose_noise, depth, options.seed, view.frame)
+            given.append(replace(view, pose=pose))
             if not view.is_test:
                 cloud.add(view, picture)
-        scene = SceneData(room, lens, tuple(views), *cloud.points_and_colors(), options.depth)
+        scene = SceneData(world, lens, tuple(given), *cloud.points_and_colors(), options.depth)
         _write(staging, scene_files(options.layout, scene))
-        mark = _mark(wanted, preset, room, counts)
+        mark = _mark(wanted, preset, world, counts)
         _write(staging, {NOTE: note(mark).encode()})
         write_json(staging / MARK, mark)
     return True
+
+
+def _segmented(
+    world: World, picture: Picture, habits: Habits, segmenter: SegmenterOptions, seed: int, view: View
+) -> Segmentation:
+    """The simulated masks of a view. A segmenter finds the sky as well, which is nothing in the truth."""
+    sky = (picture.instances == 0) & (world.light.sky is not None)
+    has_habits = segmenter.seams or segmenter.supports
+    objects = habits.objects(world, picture) if has_habits else picture.instances
+    objects = np.where(sky, objects.max() + 1, objects)
+    parts = np.where(sky, len(world.parts) + 1, picture.parts)
+    return segment(objects, parts, segmenter, seed, f"frame {view.frame}")
 
 
 @contextmanager
@@ -121,6 +144,9 @@ def _is_there(folder: Path, wanted: dict[str, Any]) -> bool:
             f"{folder} holds files that are no stand-in. Give a folder that is new or empty with --output-dir."
         )
     found = read_mark(folder)
+    # Stand-ins of before know fewer options; what these choose today is what there was.
+    found["options"] = asdict(StandinOptions()) | found["options"]
+    found["segmenter"] = asdict(SegmenterOptions()) | found.get("segmenter", {})
     different = [name for name, value in wanted.items() if found.get(name) != value]
     if different:
         raise ProtoSagaError(
@@ -171,15 +197,15 @@ class _Counts:
         self.totals["labels"] = self.totals.get("labels", 0) + int(found.labels.max(initial=0))
 
 
-def _mark(wanted: dict[str, Any], preset: str, room: Room, counts: _Counts) -> dict[str, Any]:
+def _mark(wanted: dict[str, Any], preset: str, world: World, counts: _Counts) -> dict[str, Any]:
     return {
         "standin": "A RENDERED STAND-IN, NOT A DATA SET. Mark every figure that is measured on it.",
         **wanted,
         "segmenter_preset": preset,
         "segmenter_did": counts.totals,
-        "room_size": room.size,
-        "instances": {str(number): name for number, name in room.names.items()},
-        "parts": {str(number): name for number, name in room.part_names.items()},
-        "instance_of_part": room.instance_of_part[1:].tolist(),
+        "room_size": world.size,
+        "instances": {str(number): name for number, name in world.names.items()},
+        "parts": {str(number): name for number, name in world.part_names.items()},
+        "instance_of_part": world.instance_of_part[1:].tolist(),
         "views": counts.views,
     }

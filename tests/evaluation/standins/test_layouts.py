@@ -12,12 +12,13 @@ from PIL import Image
 
 from proto_saga_ns.evaluation.datasets.videos import find_sequences
 from proto_saga_ns.evaluation.folders import evaluate_folders
-from proto_saga_ns.evaluation.standins.cameras import View, lens_of, walk
+from proto_saga_ns.evaluation.standins.cameras import RoomPath, View, lens_of, walk
 from proto_saga_ns.evaluation.standins.layouts import DAVIS_SEQUENCE, LERF_MIN_PIXELS
 from proto_saga_ns.evaluation.standins.options import PRESETS, StandinOptions
 from proto_saga_ns.evaluation.standins.render import Picture, Renderer
-from proto_saga_ns.evaluation.standins.room import NUM_SHELL, Room, make_room
+from proto_saga_ns.evaluation.standins.room import NUM_SHELL, make_room
 from proto_saga_ns.evaluation.standins.segmenter import segment
+from proto_saga_ns.evaluation.standins.world import World
 from proto_saga_ns.evaluation.standins.write import write_standin
 from proto_saga_ns.labels import read_label_map
 from proto_saga_ns.mastsam.image_sequence import read_depth
@@ -29,17 +30,17 @@ UNTOUCHED = {"orientation_method": "none", "center_method": "none", "auto_scale_
 
 
 @pytest.fixture(scope="module")
-def room() -> Room:
+def room() -> World:
     return make_room(OPTIONS.seed)
 
 
 @pytest.fixture(scope="module")
-def views(room: Room) -> list[View]:
-    return walk(OPTIONS.seed, room.size, OPTIONS.views, OPTIONS.test_views)
+def views(room: World) -> list[View]:
+    return walk(RoomPath(OPTIONS.seed, room.size), OPTIONS.views, OPTIONS.test_views)
 
 
 @pytest.fixture(scope="module")
-def pictures(room: Room, views: list[View]) -> list[Picture]:
+def pictures(room: World, views: list[View]) -> list[Picture]:
     renderer = Renderer(room, OPTIONS.samples)
     return [renderer.render(lens_of(OPTIONS.width, OPTIONS.height), view.pose) for view in views]
 

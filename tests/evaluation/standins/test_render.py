@@ -3,37 +3,39 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy.ndimage import maximum_filter, minimum_filter
 
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.evaluation.standins.cameras import View, lens_of, look_at, walk
+from proto_saga_ns.evaluation.standins.cameras import RoomPath, View, lens_of, look_at, walk
 from proto_saga_ns.evaluation.standins.render import Picture, Renderer, pixel_rays
-from proto_saga_ns.evaluation.standins.room import NUM_SHELL, Room, make_room
+from proto_saga_ns.evaluation.standins.room import NUM_SHELL, make_room
+from proto_saga_ns.evaluation.standins.world import World
 
 SEED = 1
 LENS = lens_of(80, 60)
 
 
 @pytest.fixture(scope="module")
-def room() -> Room:
+def room() -> World:
     return make_room(SEED)
 
 
 @pytest.fixture(scope="module")
-def views(room: Room) -> list[View]:
-    return walk(SEED, room.size, 20, 4)
+def views(room: World) -> list[View]:
+    return walk(RoomPath(SEED, room.size), 20, 4)
 
 
 @pytest.fixture(scope="module")
-def pictures(room: Room, views: list[View]) -> list[Picture]:
+def pictures(room: World, views: list[View]) -> list[Picture]:
     renderer = Renderer(room, samples=1)
     return [renderer.render(LENS, view.pose) for view in views]
 
 
-def test_ids_and_depth_equal_those_of_a_slow_reference(room: Room, views: list[View]) -> None:
+def test_ids_and_depth_equal_those_of_a_slow_reference(room: World, views: list[View]) -> None:
     lens = lens_of(10, 8)
     picture = Renderer(room, samples=1).render(lens, views[3].pose)
     faces, depth = slow_hits(room, views[3].pose[:3, 3], pixel_rays(lens, views[3].pose, 0.5, 0.5))
@@ -41,7 +43,7 @@ def test_ids_and_depth_equal_those_of_a_slow_reference(room: Room, views: list[V
     np.testing.assert_array_equal(picture.parts.ravel(), room.part_of_face[faces])
 
 
-def slow_hits(room: Room, origin: np.ndarray, directions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def slow_hits(room: World, origin: np.ndarray, directions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The nearest triangle of each ray and its distance, by solving for every pair."""
     first, second, third = np.moveaxis(room.triangles, 1, 0)
     nearest = []
@@ -65,7 +67,7 @@ def test_every_ray_meets_a_surface_and_no_camera_is_inside_of_one(pictures: list
         assert (picture.instances > 0).all() and picture.depth.min() > 0.2
 
 
-def test_the_instance_is_that_of_the_part(room: Room, pictures: list[Picture]) -> None:
+def test_the_instance_is_that_of_the_part(room: World, pictures: list[Picture]) -> None:
     for picture in pictures:
         np.testing.assert_array_equal(room.instance_of_part[picture.parts], picture.instances)
 
@@ -102,7 +104,7 @@ def test_a_surface_point_has_the_same_id_in_every_view_that_shows_it(
     assert shared > 3000 and equal > 0.99 * shared
 
 
-def test_colours_are_those_of_the_surface_in_every_view(room: Room) -> None:
+def test_colours_are_those_of_the_surface_in_every_view(room: World) -> None:
     """Textures and shadows do not move with the camera: two cameras see the same colour in one point."""
     renderer, target = Renderer(room, samples=1), np.array([0.4, 0.3, room.size[2]])
     lens = lens_of(33, 25, 2.0)
@@ -114,7 +116,7 @@ def test_colours_are_those_of_the_surface_in_every_view(room: Room) -> None:
 
 
 def test_every_instance_is_seen_in_several_training_views(
-    room: Room, views: list[View], pictures: list[Picture]
+    room: World, views: list[View], pictures: list[Picture]
 ) -> None:
     training = [picture for view, picture in zip(views, pictures, strict=True) if not view.is_test]
     seen = sum(np.bincount(p.instances.ravel(), minlength=room.num_instances + 1) > 0 for p in training)
@@ -122,7 +124,7 @@ def test_every_instance_is_seen_in_several_training_views(
 
 
 def test_some_objects_are_small_and_some_are_half_hidden(
-    room: Room, views: list[View], pictures: list[Picture]
+    room: World, views: list[View], pictures: list[Picture]
 ) -> None:
     small_pixels = 100 * LENS.width * LENS.height / (256 * 192)
     sizes = [np.bincount(p.instances.ravel(), minlength=room.num_instances + 1)[1:] for p in pictures]
@@ -133,13 +135,13 @@ def test_some_objects_are_small_and_some_are_half_hidden(
     assert any(0 < sizes[k][i - 1] < 0.5 * alone(room, views[k], i) for k in range(len(views)) for i in chairs)
 
 
-def alone(room: Room, view: View, instance: int) -> int:
+def alone(room: World, view: View, instance: int) -> int:
     """Pixels of an instance in an empty room."""
-    empty = Room(room.size, (*room.objects[:NUM_SHELL], room.objects[instance - 1]))
+    empty = replace(room, objects=(*room.objects[:NUM_SHELL], room.objects[instance - 1]))
     return int((Renderer(empty, samples=1).render(LENS, view.pose).instances == NUM_SHELL + 1).sum())
 
 
-def test_without_embree_the_error_says_what_to_install(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_embree_the_error_says_what_to_install(room: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "embreex.rtcore_scene", None)
     with pytest.raises(ProtoSagaError, match="pip install embreex"):
         Renderer(room)
@@ -154,7 +156,7 @@ def test_poses_are_upright_rotations(views: list[View]) -> None:
 
 @pytest.mark.parametrize(("views", "test_views"), [(60, 12), (7, 7), (5, 0), (1, 1)])
 def test_test_views_lie_between_training_views(views: int, test_views: int) -> None:
-    way = walk(0, (5.0, 5.0, 2.6), views, test_views)
+    way = walk(RoomPath(0, (5.0, 5.0, 2.6)), views, test_views)
     assert [view.is_test for view in way].count(True) == test_views and len(way) == views + test_views
     frames = [view.frame for view in way]
     assert frames == sorted(set(frames))
@@ -163,7 +165,7 @@ def test_test_views_lie_between_training_views(views: int, test_views: int) -> N
 
 def test_the_walk_is_a_video() -> None:
     """Neighbouring frames are much closer to each other than views of the room are on the whole."""
-    places = np.array([view.pose[:3, 3] for view in walk(4, (5.6, 5.0, 2.6), 60, 12)])
+    places = np.array([view.pose[:3, 3] for view in walk(RoomPath(4, (5.6, 5.0, 2.6)), 60, 12)])
     steps = np.linalg.norm(np.diff(places, axis=0), axis=-1)
     assert steps.max() < 0.2 * np.linalg.norm(places[:, None] - places[None], axis=-1).max()
 
@@ -171,4 +173,4 @@ def test_the_walk_is_a_video() -> None:
 @pytest.mark.parametrize("numbers", [(0, 0), (3, 4), (3, -1)])
 def test_impossible_numbers_of_views_are_refused(numbers: tuple[int, int]) -> None:
     with pytest.raises(ValueError, match="test views"):
-        walk(0, (5.0, 5.0, 2.6), *numbers)
+        walk(RoomPath(0, (5.0, 5.0, 2.6)), *numbers)
