@@ -17,6 +17,7 @@ ROOMS = (
     ("kernels",),
     ("rasterize", "labels"),
     ("recognition", "masks"),
+    ("splats",),
     ("mastsam", "association", "scene"),
     ("export", "evaluation"),
     ("plugin",),

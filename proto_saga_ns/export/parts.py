@@ -15,10 +15,10 @@ from torch import Tensor
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.export.boxes import Box, ObjectBoxes
 from proto_saga_ns.export.frame import ExportFrame
-from proto_saga_ns.export.splat import Splat, constant_harmonics
 from proto_saga_ns.labels.colors import color_table
 from proto_saga_ns.recognition.gaussian_instances import GaussianInstances
 from proto_saga_ns.recognition.granularity import OBJECTS, level_in_words
+from proto_saga_ns.splats.splat import Splat, constant_harmonics
 
 MAX_IDS_IN_NAME = 8
 

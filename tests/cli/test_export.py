@@ -14,17 +14,17 @@ import torch
 import proto_saga_ns.cli.work.export
 from proto_saga_ns.cli.export import Export
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.export.ply import read_labelled_ply, read_ply, says_antialiased
-from proto_saga_ns.export.splat import Splat
-from proto_saga_ns.export.transform import Similarity, transform_splat
 from proto_saga_ns.labels import read_label_map
 from proto_saga_ns.plugin.run import Run, load_run
 from proto_saga_ns.recognition.gaussian_instances import GaussianInstances
+from proto_saga_ns.splats.ply import read_labelled_ply, read_ply, says_antialiased
+from proto_saga_ns.splats.splat import Splat
+from proto_saga_ns.splats.transform import Similarity, transform_splat
 from tests.cli.test_masks import assert_error
 from tests.commands import run
 from tests.conftest import TrainedRun
-from tests.export.splats import picture
 from tests.scenes import ROOM
+from tests.splats.splats import picture
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from proto_saga_ns.export.parts import LabelledSplat, as_ranges, check_ids, inst
 from proto_saga_ns.labels.colors import instance_colors
 from proto_saga_ns.rasterize import spherical_harmonics
 from proto_saga_ns.recognition.gaussian_instances import GaussianInstances
-from tests.export.splats import random_instances, random_splat
+from tests.splats.splats import random_instances, random_splat
 
 
 def labelled(count: int, highest: int = 4, seed: int = 0) -> LabelledSplat:

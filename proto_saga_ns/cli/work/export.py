@@ -22,9 +22,6 @@ from proto_saga_ns.export.parts import (
     instances_table,
     removal_file,
 )
-from proto_saga_ns.export.ply import RENDER_MODE, write_labelled_ply, write_ply
-from proto_saga_ns.export.splat import Splat
-from proto_saga_ns.export.transform import DATAPARSER_FILE, Similarity, transform_splat
 from proto_saga_ns.files import remove_file, write_json
 from proto_saga_ns.labels import write_label_map
 from proto_saga_ns.labels.formats.coco import write_instances
@@ -35,6 +32,9 @@ from proto_saga_ns.plugin.run import Run, Split, load_run
 from proto_saga_ns.progress import progress_bar
 from proto_saga_ns.recognition.granularity import OBJECTS, level_in_words
 from proto_saga_ns.scene.shown import at_granularity, instances_at_level, table_at_level
+from proto_saga_ns.splats.ply import RENDER_MODE, write_labelled_ply, write_ply
+from proto_saga_ns.splats.splat import Splat
+from proto_saga_ns.splats.transform import DATAPARSER_FILE, Similarity, transform_splat
 
 if TYPE_CHECKING:
     from nerfstudio.cameras.cameras import Cameras

@@ -11,13 +11,13 @@ from nerfstudio.utils.rich_utils import CONSOLE
 from rich.markup import escape
 
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.export.ply import read_ply, says_antialiased
-from proto_saga_ns.export.splat import Splat
-from proto_saga_ns.export.transform import Similarity, transform_splat
 from proto_saga_ns.plugin.adopt.options import NewRunOptions, PlyOptions
 from proto_saga_ns.plugin.adopt.plain_splat import ModelState, PlainSplat, new_run
 from proto_saga_ns.plugin.model.checkpoint import GAUSSIAN_PREFIX
 from proto_saga_ns.plugin.model.proto_saga import ProtoSagaModelConfig
+from proto_saga_ns.splats.ply import read_ply, says_antialiased
+from proto_saga_ns.splats.splat import Splat
+from proto_saga_ns.splats.transform import Similarity, transform_splat
 
 if TYPE_CHECKING:
     from nerfstudio.data.dataparsers.base_dataparser import DataParserConfig

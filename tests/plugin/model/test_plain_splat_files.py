@@ -15,16 +15,16 @@ from nerfstudio.models.splatfacto import SplatfactoModelConfig
 from scipy.spatial.transform import Rotation
 
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.export.ply import write_ply
-from proto_saga_ns.export.splat import Splat
-from proto_saga_ns.export.transform import Similarity, transform_splat
 from proto_saga_ns.plugin.adopt.fit import centers_in_view
 from proto_saga_ns.plugin.adopt.from_ply import drawable, run_of_ply
 from proto_saga_ns.plugin.adopt.from_splatfacto import check_same_frame, model_config, read_state
 from proto_saga_ns.plugin.adopt.options import FrameChoice, NewRunOptions, PlyOptions
 from proto_saga_ns.plugin.data.dataparsers import MaskedNerfstudioConfig
-from tests.export.splats import picture, random_splat
-from tests.export.test_splat import view
+from proto_saga_ns.splats.ply import write_ply
+from proto_saga_ns.splats.splat import Splat
+from proto_saga_ns.splats.transform import Similarity, transform_splat
+from tests.splats.splats import picture, random_splat
+from tests.splats.test_splat import view
 
 TURN = Rotation.from_euler("xyz", [0.3, -1.1, 2.0]).as_matrix()
 

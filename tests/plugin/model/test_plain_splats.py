@@ -19,8 +19,6 @@ from proto_saga_ns.cli.info import Info
 from proto_saga_ns.cli.report import Report
 from proto_saga_ns.cli.segment import Segment
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.export.ply import write_ply
-from proto_saga_ns.export.splat import Splat
 from proto_saga_ns.labels import read_label_map
 from proto_saga_ns.plugin.adopt.fit import load
 from proto_saga_ns.plugin.adopt.options import NewRunOptions, PlyOptions
@@ -29,6 +27,8 @@ from proto_saga_ns.plugin.model.options import SceneOptions
 from proto_saga_ns.plugin.model.views import segment_view
 from proto_saga_ns.plugin.run import Run, load_run
 from proto_saga_ns.recognition.votes import BESIDE_MASKS
+from proto_saga_ns.splats.ply import write_ply
+from proto_saga_ns.splats.splat import Splat
 from tests.commands import run as run_command
 from tests.conftest import TrainedRun, train_arguments
 from tests.plugin.data.formats import write_colmap

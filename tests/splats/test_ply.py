@@ -14,16 +14,16 @@ from hypothesis import strategies as st
 from plyfile import PlyData, PlyElement
 
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.export import ply
-from proto_saga_ns.export.ply import (
+from proto_saga_ns.kernels import memory
+from proto_saga_ns.splats import ply
+from proto_saga_ns.splats.ply import (
     read_labelled_ply,
     read_ply,
     says_antialiased,
     write_labelled_ply,
     write_ply,
 )
-from proto_saga_ns.kernels import memory
-from tests.export.splats import picture, random_instances, random_splat
+from tests.splats.splats import picture, random_instances, random_splat
 
 
 @pytest.mark.parametrize("degree", [0, 1, 2, 3, 4])

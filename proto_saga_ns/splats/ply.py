@@ -18,10 +18,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.export.splat import MAX_DEGREE, Splat
-from proto_saga_ns.export.vertices import read_names_and_comments, read_vertices
 from proto_saga_ns.files import atomic_file
 from proto_saga_ns.recognition.gaussian_instances import GaussianInstances
+from proto_saga_ns.splats.splat import MAX_DEGREE, Splat
+from proto_saga_ns.splats.vertices import read_names_and_comments, read_vertices
 
 POSITION, NORMAL, CONSTANT = ("x", "y", "z"), ("nx", "ny", "nz"), ("f_dc_0", "f_dc_1", "f_dc_2")
 SCALE, ROTATION = ("scale_0", "scale_1", "scale_2"), ("rot_0", "rot_1", "rot_2", "rot_3")
