@@ -21,6 +21,7 @@ from jaxtyping import Float, Float32, UInt8, UInt32
 
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.files import atomic_file
+from proto_saga_ns.splats.formats import check_degree
 from proto_saga_ns.splats.order import morton_order
 from proto_saga_ns.splats.ply import comments_say_antialiased
 from proto_saga_ns.splats.quaternions import BOUND, from_smallest_three, smallest_three
@@ -54,8 +55,7 @@ def write_compressed_ply(path: Path, splat: Splat, comments: Sequence[str] = ())
     Raises:
         ProtoSagaError: the file cannot be written, or holds no harmonics of such a degree.
     """
-    if splat.degree > MAX_DEGREE:
-        raise ProtoSagaError(f"A compressed PLY holds harmonics up to degree 3, this scene has {splat.degree}.")
+    check_degree(splat.degree, "compressed-ply")
     order = torch.from_numpy(morton_order(splat.means.numpy()))
     splat = splat.select(order)
     bounds, codes = zip(

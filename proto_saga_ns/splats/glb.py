@@ -26,6 +26,7 @@ from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.files import atomic_file
 from proto_saga_ns.kernels.memory import check_fits
 from proto_saga_ns.recognition.gaussian_instances import GaussianInstances
+from proto_saga_ns.splats.formats import check_degree
 from proto_saga_ns.splats.ply import comments_say_antialiased, render_mode
 from proto_saga_ns.splats.splat import Splat, SplatFile, logits, plain_colors
 from proto_saga_ns.splats.transform import Similarity, transform_splat
@@ -65,8 +66,7 @@ def write_glb(
     Raises:
         ProtoSagaError: the file cannot be written, or holds no harmonics of such a degree.
     """
-    if splat.degree > MAX_DEGREE:
-        raise ProtoSagaError(f"A GLB holds harmonics up to degree 3, this scene has {splat.degree}.")
+    check_degree(splat.degree, "glb")
     attributes = _attributes(splat, instances)
     document = _document(attributes, antialiased, generator)
     text = json.dumps(document, separators=(",", ":")).encode()

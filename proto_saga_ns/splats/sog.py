@@ -25,12 +25,12 @@ from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.files import atomic_file
 from proto_saga_ns.kernels.memory import check_fits
 from proto_saga_ns.splats.codebook import nearest_number, number_codes, row_codes
+from proto_saga_ns.splats.formats import check_degree
 from proto_saga_ns.splats.order import morton_order
 from proto_saga_ns.splats.quaternions import BOUND, from_smallest_three, smallest_three
 from proto_saga_ns.splats.splat import Splat, SplatFile, logits
 
 META = "meta.json"
-MAX_DEGREE = 3
 EXPECTED = "a SOG as SuperSplat and splat-transform write it"
 LARGEST_ID, LARGEST_SIDE = 65535, 16383
 """A picture in WebP has no longer side."""
@@ -55,8 +55,7 @@ def write_sog(path: Path, splat: Splat, antialiased: bool, generator: str) -> No
     Raises:
         ProtoSagaError: the file cannot be written, or holds neither harmonics of such a degree nor so many Gaussians.
     """
-    if splat.degree > MAX_DEGREE:
-        raise ProtoSagaError(f"A SOG holds harmonics up to degree 3, this scene has {splat.degree}.")
+    check_degree(splat.degree, "sog")
     if len(splat) > LARGEST_SIDE**2:
         raise ProtoSagaError(f"A SOG holds {LARGEST_SIDE**2:,} Gaussians at most, this scene has {len(splat):,}.")
     splat = splat.select(torch.from_numpy(morton_order(splat.means.numpy())))

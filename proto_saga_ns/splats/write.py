@@ -5,24 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from proto_saga_ns.recognition.gaussian_instances import GaussianInstances
 from proto_saga_ns.splats.compressed_ply import write_compressed_ply
 from proto_saga_ns.splats.dot_splat import write_dot_splat
+from proto_saga_ns.splats.formats import WITH_IDS, Format
 from proto_saga_ns.splats.glb import write_glb
 from proto_saga_ns.splats.ply import render_mode, write_labelled_ply, write_ply
 from proto_saga_ns.splats.sog import write_sog
 from proto_saga_ns.splats.splat import Splat
 from proto_saga_ns.splats.spz import write_spz
-
-Format = Literal["ply", "compressed-ply", "spz", "splat", "sog", "glb"]
-SUFFIXES: dict[Format, str] = {
-    **{"ply": ".ply", "compressed-ply": ".compressed.ply", "spz": ".spz", "splat": ".splat", "sog": ".sog"},
-    "glb": ".glb",
-}
-WITH_IDS: frozenset[Format] = frozenset({"ply", "glb"})
-"""Formats that have room for the instance of each Gaussian."""
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from proto_saga_ns.association import AssociationOptions
 from proto_saga_ns.cli.work.printing import say
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.plugin.adopt.adopt import adopt
-from proto_saga_ns.plugin.adopt.from_ply import run_of_ply
+from proto_saga_ns.plugin.adopt.from_file import run_of_file
 from proto_saga_ns.plugin.adopt.from_splatfacto import is_splatfacto, run_of_splatfacto
-from proto_saga_ns.plugin.adopt.options import NewRunOptions, PlyOptions
+from proto_saga_ns.plugin.adopt.options import NewRunOptions, SplatFileOptions
 from proto_saga_ns.plugin.adopt.parsers import find_parser, parse_choice
 from proto_saga_ns.plugin.adopt.plain_splat import PlainSplat
 from proto_saga_ns.plugin.model.associate import segment_scene
@@ -54,11 +54,11 @@ def associate_run(
         _adopt(_splat_of_run(config, load_config, data, data_parser, place), association, scene)
 
 
-def adopt_ply(
+def adopt_file(
     ply: Path,
     data: Path,
     data_parser: str | None,
-    splat: PlyOptions,
+    splat: SplatFileOptions,
     place: NewRunOptions,
     association: AssociationOptions,
     scene: SceneOptions,
@@ -72,7 +72,7 @@ def adopt_ply(
         place: where the new run lies.
     """
     parser = find_parser(data) if data_parser is None else parse_choice(data_parser)
-    _adopt(run_of_ply(ply, data, parser, splat, place), association, scene)
+    _adopt(run_of_file(ply, data, parser, splat, place), association, scene)
 
 
 def _associate_again(

@@ -16,9 +16,9 @@ from scipy.spatial.transform import Rotation
 
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.plugin.adopt.fit import centers_in_view
-from proto_saga_ns.plugin.adopt.from_ply import drawable, run_of_ply
+from proto_saga_ns.plugin.adopt.from_file import drawable, run_of_file
 from proto_saga_ns.plugin.adopt.from_splatfacto import check_same_frame, model_config, read_state
-from proto_saga_ns.plugin.adopt.options import FrameChoice, NewRunOptions, PlyOptions
+from proto_saga_ns.plugin.adopt.options import FrameChoice, NewRunOptions, SplatFileOptions
 from proto_saga_ns.plugin.data.dataparsers import MaskedNerfstudioConfig
 from proto_saga_ns.splats.ply import write_ply
 from proto_saga_ns.splats.splat import Splat
@@ -34,8 +34,8 @@ def test_a_ply_of_any_degree_becomes_parameters_that_show_it(tmp_path: Path, deg
     splat = random_splat(degree=degree)
     splat = replace(splat, harmonics=4 * splat.harmonics)  # with colours beyond 0 and 1, which no logit gives
     write_ply(tmp_path / "a.ply", splat)
-    options = PlyOptions("training", "antialiased", "white")
-    run = run_of_ply(tmp_path / "a.ply", tmp_path, MaskedNerfstudioConfig(), options, NewRunOptions(tmp_path))
+    options = SplatFileOptions("training", "antialiased", "white")
+    run = run_of_file(tmp_path / "a.ply", tmp_path, MaskedNerfstudioConfig(), options, NewRunOptions(tmp_path))
     model: Any = run.config.pipeline.model
     assert (model.sh_degree, model.rasterize_mode, model.background_color) == (degree or 1, "antialiased", "white")
     ((frame, state),) = run.states(Similarity(2.0, TURN, np.ones(3))).items()
@@ -56,8 +56,8 @@ def test_a_ply_that_says_how_it_is_to_be_shown_is_believed(
     tmp_path: Path, comments: tuple[str, ...], chosen: Any, expected: str
 ) -> None:
     write_ply(tmp_path / "a.ply", random_splat(), comments)
-    options = PlyOptions(rasterize_mode=chosen)
-    run = run_of_ply(tmp_path / "a.ply", tmp_path, MaskedNerfstudioConfig(), options, NewRunOptions(tmp_path))
+    options = SplatFileOptions(rasterize_mode=chosen)
+    run = run_of_file(tmp_path / "a.ply", tmp_path, MaskedNerfstudioConfig(), options, NewRunOptions(tmp_path))
     assert run.config.pipeline.model.rasterize_mode == expected
 
 
@@ -68,7 +68,7 @@ def test_coordinates_of_the_data_are_turned_into_those_of_training(
     splat, way = random_splat(degree=2), Similarity(0.5, TURN, np.array([1.0, 2, 3]))
     write_ply(tmp_path / "a.ply", splat)
     place = NewRunOptions(tmp_path)
-    run = run_of_ply(tmp_path / "a.ply", tmp_path, MaskedNerfstudioConfig(), PlyOptions(frame), place)
+    run = run_of_file(tmp_path / "a.ply", tmp_path, MaskedNerfstudioConfig(), SplatFileOptions(frame), place)
     states = run.states(way)
     assert list(states) == expected
     for name, value in transform_splat(splat, way).to_parameters().items():

@@ -21,7 +21,7 @@ from proto_saga_ns.cli.segment import Segment
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.labels import read_label_map
 from proto_saga_ns.plugin.adopt.fit import load
-from proto_saga_ns.plugin.adopt.options import NewRunOptions, PlyOptions
+from proto_saga_ns.plugin.adopt.options import NewRunOptions, SplatFileOptions
 from proto_saga_ns.plugin.model.evaluate import evaluate_views
 from proto_saga_ns.plugin.model.options import SceneOptions
 from proto_saga_ns.plugin.model.views import segment_view
@@ -101,7 +101,7 @@ def test_a_ply_gives_the_same_segmentation_as_its_run(
         ply = tmp_path / "splat.ply"
         write_ply(ply, Splat.from_parameters(dict(votes_alone.model.gauss_params.items())))
     place = NewRunOptions(tmp_path, "room", "ply")
-    look = PlyOptions(background_color="white")
+    look = SplatFileOptions(background_color="white")
     Associate(ply=ply, data=trained_run.scene.folder, association=CONSENSUS, place=place, splat=look).run()
     assert f"taken to be in the frame {frame}" in " ".join(capsys.readouterr().out.split())
     again = load_run(tmp_path / "room" / "proto-saga" / "ply" / "config.yml")
@@ -122,7 +122,7 @@ def test_a_ply_in_the_coordinates_of_colmap(
     write_colmap(replace(trained_run.scene, folder=data))
     (data / "transforms.json").unlink()
     (data / "colmap" / "sparse").rename(data / "sparse")
-    place, look = NewRunOptions(tmp_path, "room", "colmap"), PlyOptions(background_color="white")
+    place, look = NewRunOptions(tmp_path, "room", "colmap"), SplatFileOptions(background_color="white")
     Associate(ply=exported, data=data, association=CONSENSUS, place=place, splat=look).run()
     run = load_run(tmp_path / "room" / "proto-saga" / "colmap" / "config.yml")
     shown = {path.stem: segment_view(run.model, run.scene, camera) for path, camera, _ in run.cameras("all")}
@@ -192,7 +192,7 @@ def test_it_is_associated_again_with_other_options(splatfacto_run: Path, adopted
         ({"load_config": Path("a"), "ply": Path("b")}, "either --load-config"),
         ({"ply": Path("a.ply")}, "--ply needs --data"),
         ({"load_config": Path("a"), "preset": "paper"}, "--preset paper stands for all options"),
-        ({"load_config": Path("a"), "splat": PlyOptions("world")}, "a run knows its own"),
+        ({"load_config": Path("a"), "splat": SplatFileOptions("world")}, "a run knows its own"),
         ({"ply": Path("a.ply"), "data": Path("nowhere")}, "nowhere holds no poses"),
     ],
 )
