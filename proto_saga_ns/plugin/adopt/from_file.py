@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 REMEDY = (
     "Are images and poses those that the splat was trained on, and is its frame right? --frame world is that of the "
-    "input data; --frame training that of ns-export, for which --data-parser must be as it was in training."
+    "input data; --frame training that of ns-export, for which --data-parser must be as it was in training. --spz-axes "
+    "says how the axes of an SPZ lie."
 )
 LARGEST_LOGIT = 30.0
 """Of an opacity; what is beyond is 0 or 1 in single precision."""

@@ -37,5 +37,5 @@ class SplatFileOptions:
     """behind the splat; random is the grey of ns-viewer"""
     spz_axes: Literal["auto", "ply", "y-up"] = "auto"
     """of an SPZ, which is written in two ways. ply: with the numbers of the PLY that it was made of; splat-transform,
-    SuperSplat and Niantic's ply_to_spz write it so. y-up: turned by half a turn about x, as the format's documentation
+    gsply and Niantic's ply_to_spz write it so. y-up: turned by half a turn about x, as the format's documentation
     says. auto: as the file says; of one that says nothing both are tried"""

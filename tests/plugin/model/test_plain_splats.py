@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -27,8 +28,10 @@ from proto_saga_ns.plugin.model.options import SceneOptions
 from proto_saga_ns.plugin.model.views import segment_view
 from proto_saga_ns.plugin.run import Run, load_run
 from proto_saga_ns.recognition.votes import BESIDE_MASKS
-from proto_saga_ns.splats.ply import write_ply
+from proto_saga_ns.splats.ply import read_ply, write_ply
 from proto_saga_ns.splats.splat import Splat
+from proto_saga_ns.splats.spz import HALF_TURN, write_spz
+from proto_saga_ns.splats.transform import transform_splat
 from tests.commands import run as run_command
 from tests.conftest import TrainedRun, train_arguments
 from tests.plugin.data.formats import write_colmap
@@ -111,6 +114,19 @@ def test_a_ply_gives_the_same_segmentation_as_its_run(
     for (_, camera, _), (_, other, _) in zip(votes_alone.cameras("test"), again.cameras("test"), strict=True):
         rgb = segment_view(votes_alone.model, votes_alone.scene, camera).rgb
         torch.testing.assert_close(segment_view(again.model, again.scene, other).rgb, rgb, rtol=0, atol=2e-3)
+
+
+def test_the_axes_of_an_spz_that_says_none_are_found_by_looking(
+    exported: Path, trained_run: TrainedRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As Niantic's library writes it when it is told that the splat has the axes of a PLY."""
+    spz = tmp_path / "a.spz"
+    write_spz(spz, transform_splat(read_ply(exported), HALF_TURN), False)
+    content = gzip.decompress(spz.read_bytes())
+    spz.write_bytes(gzip.compress(content[:14] + bytes(2) + content[16:-12]))  # without the record of its axes
+    place, look = NewRunOptions(tmp_path, "room", "spz"), SplatFileOptions(background_color="white")
+    Associate(ply=spz, data=trained_run.scene.folder, association=CONSENSUS, place=place, splat=look).run()
+    assert "taken to be in the frame world with y up" in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_ply_in_the_coordinates_of_colmap(
