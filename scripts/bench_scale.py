@@ -203,7 +203,7 @@ def export(size: Size) -> list[Row]:
     model, scene, _ = _segmented(size)
     model.scene = scene
     wanted = work.Wanted(
-        ("instances", "rest", "labelled", "colors", "boxes"), (), (), "world", OBJECTS, "test", *2 * [False]
+        ("instances", "rest", "labelled", "colors", "boxes"), ("ply",), (), (), "world", OBJECTS, "test", *2 * [False]
     )
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

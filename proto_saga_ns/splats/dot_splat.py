@@ -22,6 +22,8 @@ TRIED = 1000
 """Gaussians that are looked at to tell whether a file without a magic number may be such a splat."""
 LARGEST = 1e8
 """Of a position or a scale that is one."""
+UNIT_LENGTH = 0.05
+"""How far a quaternion in bytes may be from it."""
 
 
 def write_dot_splat(path: Path, splat: Splat) -> None:
@@ -54,9 +56,10 @@ def looks_like_dot_splat(path: Path) -> bool:
         return False
     records = np.fromfile(path, RECORD, count=min(size // RECORD.itemsize, TRIED))
     numbers = np.concatenate([records["mean"], records["scale"]], axis=1)
+    lengths = np.linalg.norm((records["quat"].astype(np.float32) - 128) / 128, axis=1)
     with np.errstate(invalid="ignore"):
         good = (np.abs(numbers) < LARGEST).all(axis=1) & (records["scale"] >= 0).all(axis=1)
-    return bool(good.mean() > 0.5 and (records["scale"] > 0).any())
+    return bool((good & (np.abs(lengths - 1) < UNIT_LENGTH)).mean() > 0.5)
 
 
 def read_dot_splat(path: Path) -> SplatFile:

@@ -126,6 +126,8 @@ def test_a_mesh_a_point_cloud_and_a_splat_without_opacity_are_named(tmp_path: Pa
     [
         ("a.ply", b"", "is empty"),
         ("a.sog", b"\x89PNG\r\n\x1a\n" + b"\xff" * 24, "no splat that is known"),
+        ("a.xyz", b"0.12345 1.23456 9.87654 255 255\n" * 64, "no splat that is known"),
+        ("a.bin", b"\x00" * 320, "no splat that is known"),
         ("a.ply", b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
         ("a.spz", b"\n<!DOCTYPE html><html>", "web page"),
         ("a.ksplat", b"\x00\x01" + b"\x00" * 4094, r"splat-transform a\.ksplat a\.ply"),
