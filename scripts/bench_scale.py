@@ -32,7 +32,6 @@ from torch import Tensor
 
 from proto_saga_ns.association import AssociationOptions
 from proto_saga_ns.cli.work import export as work
-from proto_saga_ns.export.transform import DATAPARSER_FILE
 from proto_saga_ns.files import write_json
 from proto_saga_ns.plugin.model.associate import segment_scene
 from proto_saga_ns.plugin.model.checkpoint import resize_gaussians
@@ -46,6 +45,7 @@ from proto_saga_ns.recognition.levels import Joins, Levels
 from proto_saga_ns.recognition.prototypes import MaskTable
 from proto_saga_ns.recognition.votes import Votes
 from proto_saga_ns.scene import EmbeddingColors, SegmentedScene
+from proto_saga_ns.splats.transform import DATAPARSER_FILE
 
 Part = Literal["training", "association", "segment", "export", "viewer"]
 STEP = 14_950
@@ -203,7 +203,7 @@ def export(size: Size) -> list[Row]:
     model, scene, _ = _segmented(size)
     model.scene = scene
     wanted = work.Wanted(
-        ("instances", "rest", "labelled", "colors", "boxes"), (), (), "world", OBJECTS, "test", *2 * [False]
+        ("instances", "rest", "labelled", "colors", "boxes"), ("ply",), (), (), "world", OBJECTS, "test", *2 * [False]
     )
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -29,14 +29,14 @@ from proto_saga_ns.evaluation.standins.marks import read_mark
 from proto_saga_ns.evaluation.standins.options import SegmenterOptions, StandinOptions
 from proto_saga_ns.evaluation.standins.render import Renderer
 from proto_saga_ns.evaluation.standins.segmenter import segment
-from proto_saga_ns.export.transform import Similarity
 from proto_saga_ns.labels import write_label_map
 from proto_saga_ns.plugin.adopt.fit import training_frame
-from proto_saga_ns.plugin.adopt.from_ply import views_of_ply
-from proto_saga_ns.plugin.adopt.options import NewRunOptions, PlyOptions, ViewOptions
+from proto_saga_ns.plugin.adopt.from_file import views_of_file
+from proto_saga_ns.plugin.adopt.options import NewRunOptions, SplatFileOptions, ViewOptions
 from proto_saga_ns.plugin.model.evaluate import evaluate_views
 from proto_saga_ns.plugin.run import Run, load_run
 from proto_saga_ns.progress import progress_bar
+from proto_saga_ns.splats.transform import Similarity
 
 COLUMNS = ("mIoU", "precision", "recall", "instances (predicted)")
 WITH_PHOTOS, BARE = "with its photos and their masks", "bare: planned views of the splat, and masks of these"
@@ -80,7 +80,7 @@ def _cell(config: Path, folder: Path, num_views: int) -> dict[str, dict[str, flo
     with_photos = _adopted(replace(outputs, timestamp="photos"), ply, data=data)
     middle = time.perf_counter()
     views = ViewOptions(num_views=num_views)
-    made = views_of_ply(ply, PlyOptions(), views, outputs, progress_bar)
+    made = views_of_file(ply, SplatFileOptions(), views, outputs, progress_bar)
     planned = time.perf_counter() - middle
     _simulate_masks(data, made.folder)
     middle = time.perf_counter()

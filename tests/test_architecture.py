@@ -17,9 +17,9 @@ ROOMS = (
     ("kernels",),
     ("rasterize", "labels"),
     ("recognition", "masks"),
+    ("splats",),
     ("mastsam", "association", "scene"),
-    ("export", "evaluation"),
-    ("viewpoints",),
+    ("export", "evaluation", "viewpoints"),
     ("plugin",),
     ("cli",),
 )

@@ -8,7 +8,7 @@ from typing import Literal
 
 from proto_saga_ns.association import GAGA, PAPER, PAPER_AS_RUN, AssociationOptions
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.plugin.adopt.options import NewRunOptions, PlyOptions, ViewOptions
+from proto_saga_ns.plugin.adopt.options import NewRunOptions, SplatFileOptions, ViewOptions
 from proto_saga_ns.plugin.model.options import SceneOptions
 
 PRESETS = {"paper": PAPER, "paper-as-run": PAPER_AS_RUN, "gaga": GAGA}
@@ -21,8 +21,8 @@ class Associate:
     The checkpoint of a proto-saga run that was there is kept in nerfstudio_models_before_change/.
 
     A splat that was trained without masks is segmented by the votes of the masks alone, without any training, as a new
-    run of proto-saga; it stays as it is. Give the config.yml of a splatfacto run, or any PLY of 3D Gaussian Splatting
-    with the images, poses and masks that belong to it:
+    run of proto-saga; it stays as it is. Give the config.yml of a splatfacto run, or the file of any 3D Gaussian
+    Splatting program (PLY, compressed PLY, SPZ, .splat, SOG, GLB) with the images, poses and masks that belong to it:
 
         proto-saga associate --load-config outputs/SCENE/splatfacto/DATE/config.yml
         proto-saga associate --ply point_cloud.ply --data DIR
@@ -35,7 +35,8 @@ class Associate:
     load_config: Path | None = None
     """config.yml of a training run, of proto-saga or of splatfacto"""
     ply: Path | None = None
-    """splat of any program, in place of a training run; with --data, or of pictures that are made of it"""
+    """splat of any program, in place of a training run: a PLY, compressed PLY, SPZ, .splat, SOG or GLB; with --data, or
+    of pictures that are made of it"""
     preset: Literal["none", "paper", "paper-as-run", "gaga"] = "none"
     """in place of the association options: the paper's equations (all instances stay); its two criteria by Gaga's
     rules, as its own runs very likely were; or Gaga's published code (depth within grid cells, disjoint growth)"""
@@ -48,13 +49,13 @@ class Associate:
     "colmap --images-path images_4 --mask-source sam". With a splatfacto run only its mask options count. None takes
     the run's, or for --ply what fits the files in the folder"""
     place: NewRunOptions = field(default_factory=NewRunOptions)
-    splat: PlyOptions = field(default_factory=PlyOptions)
+    splat: SplatFileOptions = field(default_factory=SplatFileOptions)
     views: ViewOptions = field(default_factory=ViewOptions)
 
     def run(self) -> None:
         self._check_arguments()
 
-        from proto_saga_ns.cli.work.associate import adopt_bare_ply, adopt_ply, associate_run
+        from proto_saga_ns.cli.work.associate import adopt_bare_file, adopt_file, associate_run
 
         association = PRESETS.get(self.preset, self.association)
         if self.load_config is not None:
@@ -62,9 +63,9 @@ class Associate:
             return
         assert self.ply is not None, "checked before"
         if self.data is None:
-            adopt_bare_ply(self.ply, self.views, self.data_parser, self.splat, self.place, association, self.scene)
+            adopt_bare_file(self.ply, self.views, self.data_parser, self.splat, self.place, association, self.scene)
         else:
-            adopt_ply(self.ply, self.data, self.data_parser, self.splat, self.place, association, self.scene)
+            adopt_file(self.ply, self.data, self.data_parser, self.splat, self.place, association, self.scene)
 
     def _check_arguments(self) -> None:
         if (self.load_config is None) == (self.ply is None):
@@ -78,5 +79,7 @@ class Associate:
                 f"--preset {self.preset} stands for all options of association, and some are given beside it. Leave "
                 "out one or the other."
             )
-        if self.ply is None and self.splat != PlyOptions():
-            raise ProtoSagaError("--frame, --rasterize-mode and --background-color are for --ply: a run knows its own.")
+        if self.ply is None and self.splat != SplatFileOptions():
+            raise ProtoSagaError(
+                "--frame, --rasterize-mode, --background-color and --spz-axes are for --ply: a run knows its own."
+            )

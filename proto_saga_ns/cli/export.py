@@ -8,23 +8,27 @@ from typing import Annotated, Literal
 
 import tyro
 
+from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.files import check_output_folder
 from proto_saga_ns.recognition.granularity import LevelName, granularity_of
+from proto_saga_ns.splats.formats import Format
 
 What = Literal["instances", "rest", "labelled", "colors", "boxes"]
 
 
 @dataclass
 class Export:
-    """Take a segmented scene apart: a splat (PLY) of each instance, of the rest, and of the scene without some.
+    """Take a segmented scene apart: a splat of each instance, of the rest, and of the scene without some.
 
-    The PLYs are plain ones that open in SuperSplat and other viewers. OUTPUT-DIR/instances.json, written last, says
-    which instance is in which file; transform.json says where the coordinates come from.
+    The files are PLYs that open in SuperSplat and other viewers, or smaller ones (--format).
+    OUTPUT-DIR/instances.json, written last, says which instance is in which file; transform.json says where the
+    coordinates come from.
 
         proto-saga export --load-config C --output-dir OUT                              everything
         proto-saga export --load-config C --output-dir OUT --instances 3 --what instances    one object
         proto-saga export --load-config C --output-dir OUT --remove 3 7 --what          the scene without two
         proto-saga export --load-config C --output-dir OUT --granularity part           the parts of objects
+        proto-saga export --load-config C --output-dir OUT --format sog                 small files for the web
     """
 
     load_config: Path
@@ -35,11 +39,15 @@ class Export:
     """ids of the instances to write files of; all by default. proto-saga info lists them"""
     remove: tuple[int, ...] = ()
     """also write the scene without these instances, as scene_without_<ids>.ply"""
+    format: tuple[Format, ...] = ("ply",)
+    """of the splats; each is written in all that are named. ply loses nothing. glb (glTF, KHR_gaussian_splatting) is as
+    large. compressed-ply (SuperSplat) and spz (Niantic, version 3) take about a quarter and a tenth, sog (PlayCanvas)
+    less, splat 32 bytes a Gaussian without view-dependent colours. Only ply and glb hold the id of each Gaussian"""
     what: tuple[What, ...] = ("instances", "rest", "labelled", "boxes")
     """files to write: instances (instance_0001.ply and so on), rest (Gaussians of no instance or hardly seen,
-    rest.ply), labelled (all Gaussians with the extra fields instance_id and confidence, labelled.ply), colors
-    (all Gaussians in the colours of their instances, instance_colors.ply), boxes (boxes.json). Nothing after
-    --what: only what other options ask for"""
+    rest.ply), labelled (all Gaussians with the extra fields instance_id and confidence, labelled.ply; scene.spz and
+    so on, without these, where a format has no room for them), colors (all Gaussians in the colours of their instances,
+    instance_colors.ply), boxes (boxes.json). Nothing after --what: only what other options ask for"""
     frame: Literal["world", "training"] = "world"
     """coordinates of the files: world (those of the input data) or training (those of ns-viewer)"""
     label_maps: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
@@ -58,11 +66,14 @@ class Export:
     def run(self) -> None:
         check_output_folder(self.output_dir)
         granularity = granularity_of(self.granularity)
+        if not self.format:
+            raise ProtoSagaError("--format: no format is named. Name one or several, such as --format ply spz.")
 
         from proto_saga_ns.cli.work.export import Wanted, export
 
         wanted = Wanted(
             what=self.what,
+            formats=tuple(dict.fromkeys(self.format)),
             instances=self.instances,
             remove=self.remove,
             frame=self.frame,

@@ -18,7 +18,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import KDTree
 from scipy.spatial.transform import Rotation
 
-from proto_saga_ns.export.splat import Splat
+from proto_saga_ns.splats.splat import Splat
 
 QUANTILES = (0.01, 0.99)
 CLOUD_POINTS = 2048

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Float
 
-from proto_saga_ns.export.transform import Similarity
+from proto_saga_ns.splats.transform import Similarity
 
 FrameName = Literal["world", "training"]
 

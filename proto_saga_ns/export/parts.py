@@ -15,10 +15,10 @@ from torch import Tensor
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.export.boxes import Box, ObjectBoxes
 from proto_saga_ns.export.frame import ExportFrame
-from proto_saga_ns.export.splat import Splat, constant_harmonics
 from proto_saga_ns.labels.colors import color_table
 from proto_saga_ns.recognition.gaussian_instances import GaussianInstances
 from proto_saga_ns.recognition.granularity import OBJECTS, level_in_words
+from proto_saga_ns.splats.splat import Splat, constant_harmonics
 
 MAX_IDS_IN_NAME = 8
 
@@ -70,17 +70,17 @@ class LabelledSplat:
         return len(self._of_instance.get(instance_id, ()))
 
 
-def instance_file(instance_id: int) -> str:
-    """Name of the file of one instance."""
-    return f"instance_{instance_id:04d}.ply"
+def part_file(instance_id: int) -> str:
+    """Name of the file of one instance, or of the rest (0), without the suffix of its format."""
+    return f"instance_{instance_id:04d}" if instance_id else "rest"
 
 
 def removal_file(instance_ids: Iterable[int]) -> str:
-    """Name of the file of a scene without some instances; the first few ids stand for many."""
+    """Name of the file of a scene without some instances, without suffix; the first few ids stand for many."""
     ids = sorted(set(instance_ids))
     shown = "_".join(f"{number:04d}" for number in ids[:MAX_IDS_IN_NAME])
     more = f"_and_{len(ids) - MAX_IDS_IN_NAME}_more" if len(ids) > MAX_IDS_IN_NAME else ""
-    return f"scene_without_{shown}{more}.ply"
+    return f"scene_without_{shown}{more}"
 
 
 def check_ids(wanted: Collection[int], known: Collection[int], option: str, granularity: float = OBJECTS) -> None:
@@ -150,7 +150,7 @@ def _extent(box: Box) -> dict[str, Any]:
 def instances_table(
     scene: Mapping[str, Any],
     labelled: LabelledSplat,
-    files: Mapping[int, str],
+    files: Mapping[int, Mapping[str, str]],
     boxes: Mapping[int, ObjectBoxes],
     frame: ExportFrame,
 ) -> dict[str, Any]:
@@ -159,19 +159,22 @@ def instances_table(
     Args:
         scene: ``SegmentedScene.to_json()``, or the same of another level (``scene/shown_instances.py``).
         labelled: the exported splat.
-        files: names of the files that were written, by instance id; 0 is the rest.
+        files: names of the files that were written, by instance id, 0 being the rest, and by format.
         boxes: by instance id.
         frame: that of the export.
     """
 
-    def entry(number: int) -> dict[str, Any]:
-        found = boxes.get(number)
-        return {
-            "file": files.get(number),
-            "n_exported": labelled.count(number),
-            "box": None if found is None else box_entry(found),
-        }
+    def written(number: int) -> dict[str, Any]:
+        names = files.get(number, {})
+        return {"file": next(iter(names.values()), None), "files": names, "n_exported": labelled.count(number)}
 
-    instances = [{**instance, **entry(instance["id"])} for instance in scene["instances"]]
-    rest = {"file": files.get(0), "n_exported": labelled.count(0)}
+    def box(number: int) -> dict[str, Any] | None:
+        return None if number not in boxes else box_entry(boxes[number])
+
+    numbers = [instance["id"] for instance in scene["instances"]]
+    instances = [
+        {**instance, **written(number), "box": box(number)}
+        for number, instance in zip(numbers, scene["instances"], strict=True)
+    ]
+    rest = written(0)
     return {**scene, "instances": instances, "rest": rest, "frame": frame.name, "units": frame.units}

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy.ndimage import distance_transform_edt
 
-from proto_saga_ns.export.splat import Splat
+from proto_saga_ns.splats.splat import Splat
 
 BOX_SHARE = 0.02
 """Of the opacity, on each side of each axis, that may lie outside of the box: floaters, and a far background."""

@@ -14,17 +14,19 @@ import torch
 import proto_saga_ns.cli.work.export
 from proto_saga_ns.cli.export import Export
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.export.ply import read_labelled_ply, read_ply, says_antialiased
-from proto_saga_ns.export.splat import Splat
-from proto_saga_ns.export.transform import Similarity, transform_splat
 from proto_saga_ns.labels import read_label_map
 from proto_saga_ns.plugin.run import Run, load_run
 from proto_saga_ns.recognition.gaussian_instances import GaussianInstances
+from proto_saga_ns.splats.formats import SUFFIXES
+from proto_saga_ns.splats.ply import read_labelled_ply, read_ply, says_antialiased
+from proto_saga_ns.splats.read import read_splat
+from proto_saga_ns.splats.splat import Splat
+from proto_saga_ns.splats.transform import Similarity, transform_splat
 from tests.cli.test_masks import assert_error
 from tests.commands import run
 from tests.conftest import TrainedRun
-from tests.export.splats import picture
 from tests.scenes import ROOM
+from tests.splats.splats import picture
 
 
 @pytest.fixture(scope="module")
@@ -261,6 +263,44 @@ def test_what_a_reader_should_know_is_said(
     assert says_antialiased(tmp_path / "out" / "labelled.ply") and not says_antialiased(exported / "labelled.ply")
     written = read_ply(tmp_path / "out" / "labelled.ply").means
     torch.testing.assert_close(written, read_ply(exported / "labelled.ply").means[1:])
+
+
+def test_every_format_holds_the_same_scene_and_instances_json_names_the_files(
+    exported: Path, export: Exporter, tmp_path: Path
+) -> None:
+    formats = ("spz", "ply", "compressed-ply", "splat", "sog", "glb", "spz")
+    export(tmp_path / "out", format=formats, what=("instances", "rest", "labelled", "colors"), remove=(1,))
+    content, before = table(tmp_path / "out"), table(exported)
+    entries = [entry for entry in (*content["instances"], content["rest"]) if entry["file"]]
+    assert [entry["n_exported"] for entry in entries] == [
+        entry["n_exported"] for entry in (*before["instances"], before["rest"]) if entry["file"]
+    ]
+    for entry in entries:
+        stem = Path(entry["file"]).stem
+        assert entry["files"] == {kind: f"{stem}{SUFFIXES[kind]}" for kind in dict.fromkeys(formats)}
+        assert entry["file"] == f"{stem}.spz"
+        for file in entry["files"].values():
+            splat = read_splat(tmp_path / "out" / file).splat
+            assert len(splat) == entry["n_exported"]
+            expected = read_ply(exported / f"{stem}.ply").means
+            torch.testing.assert_close(splat.means.mean(dim=0), expected.mean(dim=0), rtol=0, atol=0.01)
+    stems = {"spz": "scene", "compressed-ply": "scene", "splat": "scene", "sog": "scene", "ply": "labelled"}
+    for kind, suffix in SUFFIXES.items():
+        for name in (stems.get(kind, "labelled"), "instance_colors", "scene_without_0001"):
+            assert len(read_splat(tmp_path / "out" / f"{name}{suffix}").splat) > 10
+    written, kept = ((folder / "labelled.ply").read_bytes() for folder in (tmp_path / "out", exported))
+    assert written == kept
+
+
+def test_a_format_that_cannot_hold_the_scene_writes_nothing(export: Exporter, tmp_path: Path) -> None:
+    with pytest.raises(ProtoSagaError, match="--format: no format"):
+        export(tmp_path / "out", format=())
+    rest = export.run.model.gauss_params["features_rest"]
+    more = torch.nn.Parameter(torch.zeros(len(rest), 24, 3))
+    export.change.setitem(export.run.model.gauss_params._parameters, "features_rest", more)
+    with pytest.raises(ProtoSagaError, match=r"--format sog .* degree 4"):
+        export(tmp_path / "out", format=("ply", "sog"))
+    assert not (tmp_path / "out").exists()
 
 
 def test_help_reads_well() -> None:

@@ -18,11 +18,11 @@ from proto_saga_ns.cli.segment import Segment
 from proto_saga_ns.cli.work import evaluate_runs, segment
 from proto_saga_ns.cli.work import export as export_work
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.export.ply import read_labelled_ply, read_ply
 from proto_saga_ns.labels import read_label_map
 from proto_saga_ns.plugin.model.image_quality import FIGURES
 from proto_saga_ns.plugin.run import Run, load_run
 from proto_saga_ns.scene import SegmentedScene
+from proto_saga_ns.splats.ply import read_labelled_ply, read_ply
 from tests.cli.test_masks import assert_error
 from tests.commands import run
 from tests.conftest import TrainedRun

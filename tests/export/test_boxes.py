@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from proto_saga_ns.export.boxes import Box, largest_part, object_boxes, opaque_cloud
-from proto_saga_ns.export.splat import Splat
-from proto_saga_ns.export.transform import Similarity, transform_splat
-from tests.export.splats import random_splat, similarities
+from proto_saga_ns.splats.splat import Splat
+from proto_saga_ns.splats.transform import Similarity, transform_splat
+from tests.splats.splats import random_splat, similarities
 
 UP = np.array([0.0, 0.0, 1.0])
 SIZE = np.array([2.0, 1.0, 0.5])

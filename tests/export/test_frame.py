@@ -8,8 +8,8 @@ import numpy as np
 from hypothesis import given, settings
 
 from proto_saga_ns.export.frame import ExportFrame
-from proto_saga_ns.export.transform import Similarity
-from tests.export.splats import similarities
+from proto_saga_ns.splats.transform import Similarity
+from tests.splats.splats import similarities
 
 
 @given(similarities())

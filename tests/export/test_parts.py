@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.export.parts import LabelledSplat, as_ranges, check_ids, instance_file, removal_file
+from proto_saga_ns.export.parts import LabelledSplat, as_ranges, check_ids, part_file, removal_file
 from proto_saga_ns.labels.colors import instance_colors
 from proto_saga_ns.rasterize import spherical_harmonics
 from proto_saga_ns.recognition.gaussian_instances import GaussianInstances
-from tests.export.splats import random_instances, random_splat
+from tests.splats.splats import random_instances, random_splat
 
 
 def labelled(count: int, highest: int = 4, seed: int = 0) -> LabelledSplat:
@@ -70,9 +70,9 @@ def test_instance_colours_are_those_of_pictures() -> None:
 
 
 def test_names_of_files() -> None:
-    assert instance_file(3) == "instance_0003.ply" and instance_file(70_001) == "instance_70001.ply"
-    assert removal_file([7, 3, 7]) == "scene_without_0003_0007.ply"
-    assert removal_file(range(1, 300)).endswith("_0008_and_291_more.ply")
+    assert part_file(3) == "instance_0003" and part_file(70_001) == "instance_70001" and part_file(0) == "rest"
+    assert removal_file([7, 3, 7]) == "scene_without_0003_0007"
+    assert removal_file(range(1, 300)).endswith("_0008_and_291_more")
 
 
 def test_unknown_instances_are_refused_with_the_known_ones() -> None:

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from scipy.spatial.transform import Rotation
 
-from proto_saga_ns.export.splat import Splat, constant_harmonics
+from proto_saga_ns.splats.splat import Splat, constant_harmonics
 
 SIZE = np.array([6.0, 5.0, 2.6])
 """Of the room, z up."""

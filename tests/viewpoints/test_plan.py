@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.export.splat import Splat
 from proto_saga_ns.rasterize.geometry import Geometry
+from proto_saga_ns.splats.splat import Splat
 from proto_saga_ns.viewpoints.plan import Lens, Plan, _most_shown, plan_views
 from proto_saga_ns.viewpoints.scan import Solid, scan
-from tests.export.splats import random_splat
+from tests.splats.splats import random_splat
 from tests.viewpoints.rooms import SIZE, room, statue
 
 LENS = Lens.of(96, 72, 70)

@@ -10,10 +10,10 @@ import torch
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from proto_saga_ns.export.splat import Splat
-from proto_saga_ns.export.transform import Similarity, transform_splat
+from proto_saga_ns.splats.splat import Splat
+from proto_saga_ns.splats.transform import Similarity, transform_splat
 from proto_saga_ns.viewpoints.scan import Solid, scan, upwards
-from tests.export.splats import random_splat, similarities
+from tests.splats.splats import random_splat, similarities
 from tests.viewpoints.rooms import SIZE, room, statue
 
 ROOM, STATUE = room(), statue()

@@ -10,10 +10,10 @@ from proto_saga_ns.association import AssociationOptions
 from proto_saga_ns.cli.work.printing import say
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.plugin.adopt.adopt import adopt
-from proto_saga_ns.plugin.adopt.from_ply import run_of_ply, views_of_ply
+from proto_saga_ns.plugin.adopt.from_file import run_of_file, views_of_file
 from proto_saga_ns.plugin.adopt.from_splatfacto import is_splatfacto, run_of_splatfacto
 from proto_saga_ns.plugin.adopt.made_views import SHEET
-from proto_saga_ns.plugin.adopt.options import NewRunOptions, PlyOptions, ViewOptions
+from proto_saga_ns.plugin.adopt.options import NewRunOptions, SplatFileOptions, ViewOptions
 from proto_saga_ns.plugin.adopt.parsers import find_parser, parse_choice
 from proto_saga_ns.plugin.adopt.plain_splat import PlainSplat
 from proto_saga_ns.plugin.data.dataparsers import MaskedNerfstudioConfig
@@ -58,11 +58,11 @@ def associate_run(
         _adopt(_splat_of_run(config, load_config, data, data_parser, place), association, scene)
 
 
-def adopt_ply(
+def adopt_file(
     ply: Path,
     data: Path,
     data_parser: str | None,
-    splat: PlyOptions,
+    splat: SplatFileOptions,
     place: NewRunOptions,
     association: AssociationOptions,
     scene: SceneOptions,
@@ -76,14 +76,14 @@ def adopt_ply(
         place: where the new run lies.
     """
     parser = find_parser(data) if data_parser is None else parse_choice(data_parser)
-    _adopt(run_of_ply(ply, data, parser, splat, place), association, scene)
+    _adopt(run_of_file(ply, data, parser, splat, place), association, scene)
 
 
-def adopt_bare_ply(
-    ply: Path,
+def adopt_bare_file(
+    file: Path,
     views: ViewOptions,
     data_parser: str | None,
-    splat: PlyOptions,
+    splat: SplatFileOptions,
     place: NewRunOptions,
     association: AssociationOptions,
     scene: SceneOptions,
@@ -105,11 +105,13 @@ def adopt_bare_ply(
             "Without --data the pictures of the splat are made in nerfstudio's format. Of --data-parser only mask "
             'options count then: --data-parser "nerfstudio-data --mask-source sam".'
         )
-    made = views_of_ply(ply, splat, views, place, progress_bar)
+    made = views_of_file(file, splat, views, place, progress_bar)
     say(f"{made.note}: {made.folder / SHEET}")
-    named = replace(place, experiment_name=place.experiment_name or ply.stem)
+    named = replace(place, experiment_name=place.experiment_name or file.stem)
     seen = replace(parser, eval_mode="all")
-    _adopt(run_of_ply(ply, made.folder, seen, replace(splat, frame="world"), named), association, scene)
+    _adopt(
+        run_of_file(file, made.folder, seen, replace(splat, frame="world", spz_axes="ply"), named), association, scene
+    )
 
 
 def _associate_again(

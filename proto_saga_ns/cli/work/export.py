@@ -18,13 +18,10 @@ from proto_saga_ns.export.parts import (
     as_ranges,
     boxes_table,
     check_ids,
-    instance_file,
     instances_table,
+    part_file,
     removal_file,
 )
-from proto_saga_ns.export.ply import RENDER_MODE, write_labelled_ply, write_ply
-from proto_saga_ns.export.splat import Splat
-from proto_saga_ns.export.transform import DATAPARSER_FILE, Similarity, transform_splat
 from proto_saga_ns.files import remove_file, write_json
 from proto_saga_ns.labels import write_label_map
 from proto_saga_ns.labels.formats.coco import write_instances
@@ -35,6 +32,10 @@ from proto_saga_ns.plugin.run import Run, Split, load_run
 from proto_saga_ns.progress import progress_bar
 from proto_saga_ns.recognition.granularity import OBJECTS, level_in_words
 from proto_saga_ns.scene.shown import at_granularity, instances_at_level, table_at_level
+from proto_saga_ns.splats.formats import SUFFIXES, WITH_IDS, Format, check_degree
+from proto_saga_ns.splats.splat import Splat
+from proto_saga_ns.splats.transform import DATAPARSER_FILE, Similarity, transform_splat
+from proto_saga_ns.splats.write import Origin, write_splat
 
 if TYPE_CHECKING:
     from nerfstudio.cameras.cameras import Cameras
@@ -54,6 +55,7 @@ class Wanted:
 
     Attributes:
         what: kinds of files, as the command calls them.
+        formats: of the splats; each is written in all of them.
         instances: that have files of their own; empty: all.
         remove: without which the scene is written; empty: it is not.
         frame: coordinates of the files.
@@ -64,6 +66,7 @@ class Wanted:
     """
 
     what: Collection[str]
+    formats: Sequence[Format]
     instances: Sequence[int]
     remove: tuple[int, ...]
     frame: Literal["world", "training"]
@@ -99,11 +102,13 @@ def export(load_config: Path, data: Path | None, wanted: Wanted, output: Path) -
     views = run.named_cameras(wanted.split) if wanted.label_maps or wanted.coco else []
     frame = ExportFrame(wanted.frame, _world_to_training(run, load_config))
     labelled = _labelled_splat(run, instances, {0, *names}, frame)
+    for kind in wanted.formats:
+        check_degree(labelled.splat.degree, kind)
     remove_file(output / "instances.json")
     write_json(output / "transform.json", frame.to_json())
-    comments = _comments(run, wanted)
-    files = _write_parts(labelled, wanted, sorted(names), comments, output)
-    _write_whole(labelled, wanted, comments, output)
+    origin = _origin(run, wanted)
+    files = _write_parts(labelled, wanted, sorted(names), origin, output)
+    _write_whole(labelled, wanted, origin, output)
     boxes = _write_boxes(names, labelled, frame, output) if "boxes" in wanted.what else {}
     _write_views(run, views, wanted, output)
     write_json(output / "instances.json", instances_table(table, labelled, files, boxes, frame))
@@ -111,38 +116,48 @@ def export(load_config: Path, data: Path | None, wanted: Wanted, output: Path) -
 
 
 def _write_parts(
-    labelled: LabelledSplat, wanted: Wanted, numbers: Sequence[int], comments: tuple[str, ...], output: Path
-) -> dict[int, str]:
-    """One file an instance, and the rest; returns the names of those that were written."""
+    labelled: LabelledSplat, wanted: Wanted, numbers: Sequence[int], origin: Origin, output: Path
+) -> dict[int, dict[str, str]]:
+    """One file an instance and format, and the rest; returns the names of those that were written."""
     parts = [0] if "rest" in wanted.what else []
     parts += sorted(set(wanted.instances or numbers)) if "instances" in wanted.what else []
     files = {}
     for number in progress_bar(parts, "Writing parts"):
         splat = labelled.instance(number)
         if len(splat) > 0:  # viewers refuse an empty PLY
-            files[number] = instance_file(number) if number else "rest.ply"
-            write_ply(output / files[number], splat, comments)
+            files[number] = _write(splat, part_file(number), wanted, origin, output)
     return files
 
 
-def _write_whole(labelled: LabelledSplat, wanted: Wanted, comments: tuple[str, ...], output: Path) -> None:
+def _write(splat: Splat, name: str, wanted: Wanted, origin: Origin, output: Path) -> dict[str, str]:
+    """A splat in all formats; returns the names of the files."""
+    names: dict[str, str] = {}
+    for kind in wanted.formats:
+        names[kind] = f"{name}{SUFFIXES[kind]}"
+        write_splat(output / names[kind], splat, kind, origin)
+    return names
+
+
+def _write_whole(labelled: LabelledSplat, wanted: Wanted, origin: Origin, output: Path) -> None:
     """Files that hold the whole scene, or nearly all of it."""
     if "labelled" in wanted.what:
-        write_labelled_ply(output / "labelled.ply", labelled.splat, labelled.instances, comments)
+        for kind in wanted.formats:
+            name, instances = ("labelled", labelled.instances) if kind in WITH_IDS else ("scene", None)
+            write_splat(output / f"{name}{SUFFIXES[kind]}", labelled.splat, kind, origin, instances)
     if "colors" in wanted.what:
-        write_ply(output / "instance_colors.ply", labelled.in_instance_colors(), comments)
+        _write(labelled.in_instance_colors(), "instance_colors", wanted, origin, output)
     if wanted.remove:
         left = labelled.without(wanted.remove)
         if len(left) == 0:
             raise ProtoSagaError("--remove: nothing is left of the scene without these instances. Give fewer ids.")
-        write_ply(output / removal_file(wanted.remove), left, comments)
+        _write(left, removal_file(wanted.remove), wanted, origin, output)
 
 
-def _comments(run: Run, wanted: Wanted) -> tuple[str, ...]:
-    """For the head of a PLY."""
-    mode = "mip" if run.model.config.rasterize_mode == "antialiased" else "default"
+def _origin(run: Run, wanted: Wanted) -> Origin:
+    """For the heads of files."""
     level = () if wanted.level is None else (f"Level: {wanted.level}",)
-    return (GENERATOR, f"Frame: {wanted.frame}", f"{RENDER_MODE} {mode}", *level)
+    is_antialiased = run.model.config.rasterize_mode == "antialiased"
+    return Origin(GENERATOR, is_antialiased, (f"Frame: {wanted.frame}", *level))
 
 
 def _write_boxes(
@@ -181,7 +196,7 @@ def _report(
     run: Run,
     names: Mapping[int, str],
     labelled: LabelledSplat,
-    files: Mapping[int, str],
+    files: Mapping[int, Mapping[str, str]],
     wanted: Wanted,
     output: Path,
 ) -> None:
@@ -189,16 +204,17 @@ def _report(
     if empty:
         say(f"The training views see no Gaussian of instance {as_ranges(empty)}: no file, no box.")
     if "rest" in wanted.what and 0 not in files:
-        say("Every Gaussian belongs to an instance: there is no rest.ply.")
-    there = (path.name for pattern in ("instance_[0-9]*.ply", "rest.ply") for path in output.glob(pattern))
-    old = sorted(set(there) - set(files.values()))
+        say(f"Every Gaussian belongs to an instance: there is no rest{SUFFIXES[wanted.formats[0]]}.")
+    patterns = (f"{stem}{suffix}" for stem in ("instance_[0-9]*", "rest") for suffix in SUFFIXES.values())
+    there = {path.name for pattern in patterns for path in output.glob(pattern)}
+    old = sorted(there.difference(*(names.values() for names in files.values())))
     if old:
         say(f"Of an earlier export: {', '.join(old[:5])}{' ...' if len(old) > 5 else ''}; instances.json is new.")
     if run.model.config.rasterize_mode == "antialiased":
         say(
-            "The scene was trained with rasterize_mode antialiased. The PLYs say so in a comment (SplatRenderMode: "
-            "mip), which few viewers heed: switch it on there (mip-splatting, antialias), or small Gaussians look "
-            "too bold."
+            "The scene was trained with rasterize_mode antialiased. The files say so (a PLY in the comment "
+            "SplatRenderMode: mip; .splat has no room for it), which few viewers heed: switch it on there "
+            "(mip-splatting, antialias), or small Gaussians look too bold."
         )
     level = "" if wanted.level is None else f", {wanted.level}"
     written = f"{len(labelled.splat)} Gaussians, {len(files) - (0 in files)} instance files{level}"

@@ -10,7 +10,6 @@ import yaml
 
 from proto_saga_ns.association import AssociationOptions
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.export.transform import DATAPARSER_FILE
 from proto_saga_ns.files import atomic_file, atomic_path, write_atomically
 from proto_saga_ns.kernels.device import network_device
 from proto_saga_ns.plugin.adopt.fit import load_best
@@ -18,6 +17,7 @@ from proto_saga_ns.plugin.adopt.plain_splat import PlainSplat
 from proto_saga_ns.plugin.model.associate import check_asks_votes_alone, segment_scene
 from proto_saga_ns.plugin.model.checkpoint import restart
 from proto_saga_ns.plugin.model.options import SceneOptions
+from proto_saga_ns.splats.transform import DATAPARSER_FILE
 
 if TYPE_CHECKING:
     from proto_saga_ns.plugin.pipeline import ProtoSagaPipeline, ProtoSagaPipelineConfig

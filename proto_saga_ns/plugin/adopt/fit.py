@@ -14,12 +14,12 @@ from nerfstudio.utils.rich_utils import CONSOLE
 from torch import Tensor
 
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.export.transform import Similarity
 from proto_saga_ns.plugin.adopt.plain_splat import ModelState, PlainSplat
 from proto_saga_ns.plugin.model.checkpoint import GAUSSIAN_PREFIX
 from proto_saga_ns.plugin.model.image_quality import psnr
 from proto_saga_ns.plugin.model.views import TrainingViews
 from proto_saga_ns.rasterize.pinhole import see_centers
+from proto_saga_ns.splats.transform import Similarity
 
 if TYPE_CHECKING:
     from proto_saga_ns.plugin.data.datamanager import ProtoSagaDatamanager

@@ -15,12 +15,12 @@ from torch import Tensor
 
 import proto_saga_ns.plugin.methods  # noqa: F401  (lets torch.load read nerfstudio's scheduler states)
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.export.transform import DATAPARSER_FILE, Similarity
 from proto_saga_ns.plugin.adopt.options import NewRunOptions
 from proto_saga_ns.plugin.adopt.parsers import with_masks
 from proto_saga_ns.plugin.adopt.plain_splat import ModelState, PlainSplat, new_run
 from proto_saga_ns.plugin.model.checkpoint import GAUSSIAN_PREFIX, SPLAT_PARAMETERS, check_is_splat
 from proto_saga_ns.plugin.model.proto_saga import ProtoSagaModelConfig
+from proto_saga_ns.splats.transform import DATAPARSER_FILE, Similarity
 
 if TYPE_CHECKING:
     from nerfstudio.data.dataparsers.base_dataparser import DataParserConfig

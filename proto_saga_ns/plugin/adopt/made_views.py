@@ -17,7 +17,6 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.export.splat import Splat
 from proto_saga_ns.export.videos.pictures import to_uint8
 from proto_saga_ns.files import write_atomically, write_json
 from proto_saga_ns.kernels.device import network_device
@@ -25,6 +24,7 @@ from proto_saga_ns.plugin.adopt.options import ViewOptions
 from proto_saga_ns.progress import Progress, unseen
 from proto_saga_ns.rasterize import rasterization
 from proto_saga_ns.rasterize.geometry import Geometry
+from proto_saga_ns.splats.splat import Splat
 from proto_saga_ns.viewpoints.cameras_json import Photographed, find_cameras, read_cameras
 from proto_saga_ns.viewpoints.plan import Lens, Plan, handy_scale, plan_views, scaled, viewmat_of
 from proto_saga_ns.viewpoints.scan import Solid, box, scan

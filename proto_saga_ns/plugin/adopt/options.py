@@ -23,19 +23,23 @@ class NewRunOptions:
 
 
 @dataclass(frozen=True)
-class PlyOptions:
-    """What a PLY does not say, or not always."""
+class SplatFileOptions:
+    """What the file of a splat does not say, or not always."""
 
     frame: FrameChoice = "auto"
-    """coordinates of the PLY. world: those of the input data, such as COLMAP's; gsplat, Inria's code and proto-saga
+    """coordinates of the file. world: those of the input data, such as COLMAP's; gsplat, Inria's code and proto-saga
     export write them. training: those that nerfstudio makes of them by centring, turning and scaling; ns-export writes
     them, and the data parser must be set as it was in training. auto: tries both, and takes what looks more like
     the images"""
     rasterize_mode: Literal["auto", "classic", "antialiased"] = "auto"
     """antialiased: the splat was trained with splatfacto's mode of this name, or with mip-splatting. auto: it was if
-    the PLY says so, as those of Brush, Postshot and mip-splatting do"""
+    the file says so, as those of Brush, Postshot, mip-splatting and splat-transform do"""
     background_color: Literal["random", "black", "white"] = "black"
     """behind the splat; random is the grey of ns-viewer"""
+    spz_axes: Literal["auto", "ply", "y-up"] = "auto"
+    """of an SPZ, which is written in two ways. ply: with the numbers of the PLY that it was made of; splat-transform,
+    gsply and Niantic's ply_to_spz write it so. y-up: turned by half a turn about x, as the format's documentation
+    says. auto: as the file says; of one that says nothing both are tried"""
 
 
 @dataclass(frozen=True)

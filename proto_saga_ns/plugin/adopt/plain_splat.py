@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from proto_saga_ns.export.transform import Similarity
 from proto_saga_ns.plugin.adopt.options import NewRunOptions
 from proto_saga_ns.plugin.methods import proto_saga
+from proto_saga_ns.splats.transform import Similarity
 
 if TYPE_CHECKING:
     from nerfstudio.data.dataparsers.base_dataparser import DataParserConfig

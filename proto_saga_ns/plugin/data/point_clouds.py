@@ -14,7 +14,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.export.vertices import read_vertices
+from proto_saga_ns.splats.vertices import read_vertices
 
 MIN_POINTS = 4
 """Splatfacto makes each Gaussian as large as its three nearest neighbours are far."""

@@ -15,16 +15,20 @@ from nerfstudio.models.splatfacto import SplatfactoModelConfig
 from scipy.spatial.transform import Rotation
 
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.export.ply import write_ply
-from proto_saga_ns.export.splat import Splat
-from proto_saga_ns.export.transform import Similarity, transform_splat
 from proto_saga_ns.plugin.adopt.fit import centers_in_view
-from proto_saga_ns.plugin.adopt.from_ply import drawable, run_of_ply
+from proto_saga_ns.plugin.adopt.from_file import drawable, run_of_file
 from proto_saga_ns.plugin.adopt.from_splatfacto import check_same_frame, model_config, read_state
-from proto_saga_ns.plugin.adopt.options import FrameChoice, NewRunOptions, PlyOptions
+from proto_saga_ns.plugin.adopt.options import FrameChoice, NewRunOptions, SplatFileOptions
 from proto_saga_ns.plugin.data.dataparsers import MaskedNerfstudioConfig
-from tests.export.splats import picture, random_splat
-from tests.export.test_splat import view
+from proto_saga_ns.splats.formats import Format
+from proto_saga_ns.splats.ply import write_ply
+from proto_saga_ns.splats.read import read_splat
+from proto_saga_ns.splats.splat import Splat
+from proto_saga_ns.splats.transform import Similarity, transform_splat
+from proto_saga_ns.splats.write import Origin, write_splat
+from tests.splats.splats import picture, random_splat
+from tests.splats.test_read import FILES
+from tests.splats.test_splat import view
 
 TURN = Rotation.from_euler("xyz", [0.3, -1.1, 2.0]).as_matrix()
 
@@ -34,8 +38,8 @@ def test_a_ply_of_any_degree_becomes_parameters_that_show_it(tmp_path: Path, deg
     splat = random_splat(degree=degree)
     splat = replace(splat, harmonics=4 * splat.harmonics)  # with colours beyond 0 and 1, which no logit gives
     write_ply(tmp_path / "a.ply", splat)
-    options = PlyOptions("training", "antialiased", "white")
-    run = run_of_ply(tmp_path / "a.ply", tmp_path, MaskedNerfstudioConfig(), options, NewRunOptions(tmp_path))
+    options = SplatFileOptions("training", "antialiased", "white")
+    run = run_of_file(tmp_path / "a.ply", tmp_path, MaskedNerfstudioConfig(), options, NewRunOptions(tmp_path))
     model: Any = run.config.pipeline.model
     assert (model.sh_degree, model.rasterize_mode, model.background_color) == (degree or 1, "antialiased", "white")
     ((frame, state),) = run.states(Similarity(2.0, TURN, np.ones(3))).items()
@@ -56,8 +60,8 @@ def test_a_ply_that_says_how_it_is_to_be_shown_is_believed(
     tmp_path: Path, comments: tuple[str, ...], chosen: Any, expected: str
 ) -> None:
     write_ply(tmp_path / "a.ply", random_splat(), comments)
-    options = PlyOptions(rasterize_mode=chosen)
-    run = run_of_ply(tmp_path / "a.ply", tmp_path, MaskedNerfstudioConfig(), options, NewRunOptions(tmp_path))
+    options = SplatFileOptions(rasterize_mode=chosen)
+    run = run_of_file(tmp_path / "a.ply", tmp_path, MaskedNerfstudioConfig(), options, NewRunOptions(tmp_path))
     assert run.config.pipeline.model.rasterize_mode == expected
 
 
@@ -68,11 +72,43 @@ def test_coordinates_of_the_data_are_turned_into_those_of_training(
     splat, way = random_splat(degree=2), Similarity(0.5, TURN, np.array([1.0, 2, 3]))
     write_ply(tmp_path / "a.ply", splat)
     place = NewRunOptions(tmp_path)
-    run = run_of_ply(tmp_path / "a.ply", tmp_path, MaskedNerfstudioConfig(), PlyOptions(frame), place)
+    run = run_of_file(tmp_path / "a.ply", tmp_path, MaskedNerfstudioConfig(), SplatFileOptions(frame), place)
     states = run.states(way)
     assert list(states) == expected
     for name, value in transform_splat(splat, way).to_parameters().items():
         torch.testing.assert_close(states["world"][f"gauss_params.{name}"], value, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["compressed-ply", "spz", "sog", "glb"])
+def test_a_file_of_another_format_becomes_the_same_parameters(tmp_path: Path, kind: Format) -> None:
+    splat, way = random_splat(30, degree=1), Similarity(0.5, TURN, np.array([1.0, 2, 3]))
+    write_splat(tmp_path / "a", splat, kind, Origin("a test", antialiased=True))
+    options, place = SplatFileOptions("world"), NewRunOptions(tmp_path)
+    run = run_of_file(tmp_path / "a", tmp_path, MaskedNerfstudioConfig(), options, place)
+    assert run.config.pipeline.model.rasterize_mode == "antialiased"
+    ((frame, state),) = run.states(way).items()
+    read = transform_splat(read_splat(tmp_path / "a").splat, way).to_parameters()
+    assert frame == "world" and all(torch.allclose(state[f"gauss_params.{name}"], read[name]) for name in read)
+
+
+@pytest.mark.parametrize(
+    ("axes", "frame", "expected"),
+    [
+        ("auto", "auto", ["world", "world with y up", "training", "training with y up"]),
+        ("ply", "auto", ["world", "training"]),
+        ("y-up", "world", ["world with y up"]),
+    ],
+)
+def test_an_spz_that_says_no_axes_is_tried_in_both(axes: Any, frame: FrameChoice, expected: list[str]) -> None:
+    """The file is that of another program, with the axes that the format's documentation has."""
+    options, place = SplatFileOptions(frame, spz_axes=axes), NewRunOptions(FILES)
+    run = run_of_file(FILES / "niantic_rub.spz", FILES, MaskedNerfstudioConfig(), options, place)
+    states = run.states(Similarity.identity())
+    assert list(states) == expected
+    source = read_splat(FILES / "source.ply").splat.means
+    for name, state in states.items():
+        turned = source if name.endswith("y up") else source * torch.tensor([1.0, -1.0, -1.0])
+        torch.testing.assert_close(state["gauss_params.means"], turned, rtol=0, atol=2e-4)
 
 
 def test_flat_and_opaque_gaussians_stay_and_broken_ones_go(capsys: pytest.CaptureFixture[str]) -> None:

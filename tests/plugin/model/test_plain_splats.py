@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -19,16 +20,18 @@ from proto_saga_ns.cli.info import Info
 from proto_saga_ns.cli.report import Report
 from proto_saga_ns.cli.segment import Segment
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.export.ply import write_ply
-from proto_saga_ns.export.splat import Splat
 from proto_saga_ns.labels import read_label_map
 from proto_saga_ns.plugin.adopt.fit import load
-from proto_saga_ns.plugin.adopt.options import NewRunOptions, PlyOptions
+from proto_saga_ns.plugin.adopt.options import NewRunOptions, SplatFileOptions
 from proto_saga_ns.plugin.model.evaluate import evaluate_views
 from proto_saga_ns.plugin.model.options import SceneOptions
 from proto_saga_ns.plugin.model.views import segment_view
 from proto_saga_ns.plugin.run import Run, load_run
 from proto_saga_ns.recognition.votes import BESIDE_MASKS
+from proto_saga_ns.splats.ply import read_ply, write_ply
+from proto_saga_ns.splats.splat import Splat
+from proto_saga_ns.splats.spz import HALF_TURN, write_spz
+from proto_saga_ns.splats.transform import transform_splat
 from tests.commands import run as run_command
 from tests.conftest import TrainedRun, train_arguments
 from tests.plugin.data.formats import write_colmap
@@ -101,7 +104,7 @@ def test_a_ply_gives_the_same_segmentation_as_its_run(
         ply = tmp_path / "splat.ply"
         write_ply(ply, Splat.from_parameters(dict(votes_alone.model.gauss_params.items())))
     place = NewRunOptions(tmp_path, "room", "ply")
-    look = PlyOptions(background_color="white")
+    look = SplatFileOptions(background_color="white")
     Associate(ply=ply, data=trained_run.scene.folder, association=CONSENSUS, place=place, splat=look).run()
     assert f"taken to be in the frame {frame}" in " ".join(capsys.readouterr().out.split())
     again = load_run(tmp_path / "room" / "proto-saga" / "ply" / "config.yml")
@@ -113,6 +116,19 @@ def test_a_ply_gives_the_same_segmentation_as_its_run(
         torch.testing.assert_close(segment_view(again.model, again.scene, other).rgb, rgb, rtol=0, atol=2e-3)
 
 
+def test_the_axes_of_an_spz_that_says_none_are_found_by_looking(
+    exported: Path, trained_run: TrainedRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As Niantic's library writes it when it is told that the splat has the axes of a PLY."""
+    spz = tmp_path / "a.spz"
+    write_spz(spz, transform_splat(read_ply(exported), HALF_TURN), False)
+    content = gzip.decompress(spz.read_bytes())
+    spz.write_bytes(gzip.compress(content[:14] + bytes(2) + content[16:-12]))  # without the record of its axes
+    place, look = NewRunOptions(tmp_path, "room", "spz"), SplatFileOptions(background_color="white")
+    Associate(ply=spz, data=trained_run.scene.folder, association=CONSENSUS, place=place, splat=look).run()
+    assert "taken to be in the frame world with y up" in " ".join(capsys.readouterr().out.split())
+
+
 def test_a_ply_in_the_coordinates_of_colmap(
     votes_alone: Run, exported: Path, trained_run: TrainedRun, tmp_path: Path
 ) -> None:
@@ -122,7 +138,7 @@ def test_a_ply_in_the_coordinates_of_colmap(
     write_colmap(replace(trained_run.scene, folder=data))
     (data / "transforms.json").unlink()
     (data / "colmap" / "sparse").rename(data / "sparse")
-    place, look = NewRunOptions(tmp_path, "room", "colmap"), PlyOptions(background_color="white")
+    place, look = NewRunOptions(tmp_path, "room", "colmap"), SplatFileOptions(background_color="white")
     Associate(ply=exported, data=data, association=CONSENSUS, place=place, splat=look).run()
     run = load_run(tmp_path / "room" / "proto-saga" / "colmap" / "config.yml")
     shown = {path.stem: segment_view(run.model, run.scene, camera) for path, camera, _ in run.cameras("all")}
@@ -192,7 +208,7 @@ def test_it_is_associated_again_with_other_options(splatfacto_run: Path, adopted
         ({"load_config": Path("a"), "ply": Path("b")}, "either --load-config"),
         ({"ply": Path("a.ply")}, "--ply needs --data"),
         ({"load_config": Path("a"), "preset": "paper"}, "--preset paper stands for all options"),
-        ({"load_config": Path("a"), "splat": PlyOptions("world")}, "a run knows its own"),
+        ({"load_config": Path("a"), "splat": SplatFileOptions("world")}, "a run knows its own"),
         ({"ply": Path("a.ply"), "data": Path("nowhere")}, "nowhere holds no poses"),
     ],
 )

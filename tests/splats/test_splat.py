@@ -7,10 +7,10 @@ from dataclasses import fields, replace
 import pytest
 import torch
 
-from proto_saga_ns.export.splat import Splat
 from proto_saga_ns.plugin.model.render import CameraView, Gaussians, render
-from tests.export.splats import gaussians, parameters, picture, random_splat
+from proto_saga_ns.splats.splat import Splat
 from tests.rasterize.scenes import random_scene
+from tests.splats.splats import gaussians, parameters, picture, random_splat
 
 
 def view() -> CameraView:

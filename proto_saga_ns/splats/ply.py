@@ -18,10 +18,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.export.splat import MAX_DEGREE, Splat
-from proto_saga_ns.export.vertices import read_names_and_comments, read_vertices
 from proto_saga_ns.files import atomic_file
 from proto_saga_ns.recognition.gaussian_instances import GaussianInstances
+from proto_saga_ns.splats.splat import MAX_DEGREE, Splat
+from proto_saga_ns.splats.vertices import read_header, read_vertices
 
 POSITION, NORMAL, CONSTANT = ("x", "y", "z"), ("nx", "ny", "nz"), ("f_dc_0", "f_dc_1", "f_dc_2")
 SCALE, ROTATION = ("scale_0", "scale_1", "scale_2"), ("rot_0", "rot_1", "rot_2", "rot_3")
@@ -35,7 +35,6 @@ FILTER = "filter_3D"
 """Width of the filter by which Mip-Splatting and Gaussian Opacity Fields show each Gaussian larger and paler."""
 RENDER_MODE = "SplatRenderMode:"
 """Of the comment by which Brush, gsplat and splat-transform say how a splat is to be shown: mip or default."""
-OTHER_FORMATS = frozenset({".splat", ".spz", ".ksplat", ".sog", ".lcc"})
 SPLAT = "a PLY of 3D Gaussian Splatting, such as the ones that proto-saga export, ns-export and SuperSplat write"
 
 
@@ -116,22 +115,31 @@ def read_ply(path: Path) -> Splat:
     Raises:
         ProtoSagaError: the file is missing, damaged, or no splat.
     """
-    if path.suffix.lower() in OTHER_FORMATS:
-        raise ProtoSagaError(
-            f"{path} is no PLY. Expected {SPLAT}; splat-transform makes one of it (npm install -g "
-            f"@playcanvas/splat-transform; splat-transform {path.name} {path.stem}.ply), SuperSplat too."
-        )
     return _splat(read_vertices(path, SPLAT), path)
+
+
+def render_mode(antialiased: bool) -> str:
+    """The comment of a PLY that says how it is to be shown."""
+    return f"{RENDER_MODE} {'mip' if antialiased else 'default'}"
 
 
 def says_antialiased(path: Path) -> bool | None:
     """Whether a splat in a PLY that can be read was trained to be shown with antialiasing; None if it does not say.
 
-    By the comments of Brush ("SplatRenderMode: mip"), of Postshot ("antialiased 1") and of a proposal to Inria
-    ("train_flags antialiasing"), and by the fields of Mip-Splatting.
+    By its comments, and by the fields of Mip-Splatting.
     """
-    names, comments = read_names_and_comments(path)
-    said = True if FILTER in names else None
+    header = read_header(path)
+    said = comments_say_antialiased(header.comments)
+    return True if said is None and FILTER in header.fields_of("vertex") else said
+
+
+def comments_say_antialiased(comments: Sequence[str]) -> bool | None:
+    """The same of the comments of a PLY; the last of several counts.
+
+    By those of Brush ("SplatRenderMode: mip"), of Postshot ("antialiased 1") and of a proposal to Inria ("train_flags
+    antialiasing").
+    """
+    said = None
     for words in (comment.lower().split() for comment in comments):
         if len(words) == 2 and words[0] in (RENDER_MODE.lower(), "antialiased"):
             said = words[1] in ("mip", "1")

@@ -7,11 +7,11 @@ import torch
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from proto_saga_ns.export.splat import Splat
-from proto_saga_ns.export.transform import Similarity
 from proto_saga_ns.plugin.model.render import Gaussians
 from proto_saga_ns.rasterize import rasterization
 from proto_saga_ns.recognition.gaussian_instances import GaussianInstances
+from proto_saga_ns.splats.splat import Splat
+from proto_saga_ns.splats.transform import Similarity
 from tests.rasterize.scenes import random_scene
 
 

@@ -17,8 +17,8 @@ from jaxtyping import Float
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
-from proto_saga_ns.export.splat import Splat
 from proto_saga_ns.rasterize.spherical_harmonics import basis
+from proto_saga_ns.splats.splat import Splat
 
 MAX_DISTORTION = 1e-3
 """Singular values of a transform differ by less than this share of them; it would not be a similarity otherwise."""

@@ -16,6 +16,8 @@ CONSTANT_BASIS = 0.28209479177387814
 MAX_DEGREE = 4
 LOGIT_MARGIN = 1e-6
 """Colours that are nearer to 0 or 1 have no logit in single precision."""
+OPACITY_MARGIN = 1e-7
+"""The same of opacities, which files of 8 bits give as 0 and 1."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,26 @@ class Splat:
         unit = F.normalize(self.quats, dim=1)
         identity = unit.new_tensor([1.0, 0.0, 0.0, 0.0])
         return torch.where((unit == 0).all(dim=1, keepdim=True), identity, unit)
+
+
+@dataclass(frozen=True)
+class SplatFile:
+    """What a file of a splat holds.
+
+    Attributes:
+        splat: its Gaussians, in the coordinates that a PLY of the same scene has.
+        antialiased: whether it says that it was trained to be shown with antialiasing; None: it says nothing.
+        may_be_turned: its format is written in two ways, of which one is turned by half a turn about x.
+    """
+
+    splat: Splat
+    antialiased: bool | None = None
+    may_be_turned: bool = False
+
+
+def logits(opacities: Float[Tensor, " N"]) -> Float[Tensor, " N"]:
+    """Logits of opacities in [0, 1], finite for 0 and 1 as well."""
+    return opacities.logit(eps=OPACITY_MARGIN)
 
 
 def plain_colors(constant: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:

@@ -8,10 +8,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proto_saga_ns.export.transform import Similarity, harmonics_rotation, rotate_harmonics, transform_splat
 from proto_saga_ns.rasterize.spherical_harmonics import spherical_harmonics
-from tests.export.splats import picture, random_splat, rotations, similarities
+from proto_saga_ns.splats.transform import Similarity, harmonics_rotation, rotate_harmonics, transform_splat
 from tests.rasterize.scenes import random_scene
+from tests.splats.splats import picture, random_splat, rotations, similarities
 
 MIRROR = np.diag([1.0, -1.0, 1.0])
 
