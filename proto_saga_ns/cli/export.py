@@ -11,7 +11,7 @@ import tyro
 from proto_saga_ns.files import check_output_folder
 from proto_saga_ns.recognition.granularity import LevelName, granularity_of
 
-What = Literal["instances", "rest", "labelled", "colors", "boxes"]
+What = Literal["instances", "rest", "labelled", "colors", "boxes", "web"]
 
 
 @dataclass
@@ -25,6 +25,7 @@ class Export:
         proto-saga export --load-config C --output-dir OUT --instances 3 --what instances    one object
         proto-saga export --load-config C --output-dir OUT --remove 3 7 --what          the scene without two
         proto-saga export --load-config C --output-dir OUT --granularity part           the parts of objects
+        proto-saga export --load-config C --output-dir OUT --what web                   a page for any browser
     """
 
     load_config: Path
@@ -38,8 +39,8 @@ class Export:
     what: tuple[What, ...] = ("instances", "rest", "labelled", "boxes")
     """files to write: instances (instance_0001.ply and so on), rest (Gaussians of no instance or hardly seen,
     rest.ply), labelled (all Gaussians with the extra fields instance_id and confidence, labelled.ply), colors
-    (all Gaussians in the colours of their instances, instance_colors.ply), boxes (boxes.json). Nothing after
-    --what: only what other options ask for"""
+    (all Gaussians in the colours of their instances, instance_colors.ply), boxes (boxes.json), web (scene.html, a page
+    that shows the scene in any browser, offline). Nothing after --what: only what other options ask for"""
     frame: Literal["world", "training"] = "world"
     """coordinates of the files: world (those of the input data) or training (those of ns-viewer)"""
     label_maps: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
@@ -52,6 +53,8 @@ class Export:
     """what is written as one instance, with an id of its own: group, object, part, or a number from 0 (coarsest) to 1
     (finest), of which 0.5 is object; the ids of --instances and --remove are of that level. A group has the id of its
     largest object, the largest part of an object that of the object. Needs the strategy consensus"""
+    max_gaussians: int | None = None
+    """of scene.html: keep so many, those that the training views see most of; all by default, up to a million"""
     data: Path | None = None
     """where the data lies now, if it has moved since training"""
 
@@ -70,5 +73,6 @@ class Export:
             split=self.split,
             label_maps=self.label_maps,
             coco=self.coco,
+            max_gaussians=self.max_gaussians,
         )
         export(self.load_config, self.data, wanted, self.output_dir)
