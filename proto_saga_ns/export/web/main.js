@@ -40,6 +40,7 @@ class Page {
     /** @type {Pose | null} */
     this.before = null;
     this.objects.changed = () => this.refresh();
+    this.objects.hoverChanged = () => this.stage.takeLooks();
     this.wireButtons();
     this.makeViews();
     this.setTheme(matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");

@@ -39,6 +39,8 @@ export class Objects {
     this.overlay = 0.5;
     /** @type {() => void} */
     this.changed = () => {};
+    /** @type {() => void} */
+    this.hoverChanged = () => {};
   }
 
   /** @param {string} name */
@@ -86,7 +88,7 @@ export class Objects {
     const kept = this.unitsOf(ids);
     const all = this.level.things.flatMap((thing) => thing.units);
     this.hidden = new Set([REST, ...all].filter((unit) => !kept.has(unit)));
-    this.selected = new Set();
+    this.selected = kept;
     this.changed();
   }
 
@@ -99,7 +101,7 @@ export class Objects {
   hover(id) {
     if (id === this.hovered) return;
     this.hovered = id;
-    this.changed();
+    this.hoverChanged();
   }
 
   /** @param {number[]} ids @returns {Set<number>}  units of things of this level */

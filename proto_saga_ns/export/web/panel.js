@@ -161,8 +161,8 @@ export class Panel {
   tellFacts() {
     const { scene, level } = this.objects;
     const hidden = this.objects.hiddenThings().length;
-    const words = [counted(level.things.length, level.name)];
-    if (hidden) words.push(`${hidden.toLocaleString("en")} hidden`);
+    const shown = hidden ? `${(level.things.length - hidden).toLocaleString("en")} of ` : "";
+    const words = [shown + counted(level.things.length, level.name)];
     const of = scene.count < scene.total ? ` of ${scene.total.toLocaleString("en")}` : "";
     words.push(`${scene.count.toLocaleString("en")}${of} Gaussians`);
     part("facts", HTMLElement).textContent = words.join(" · ");

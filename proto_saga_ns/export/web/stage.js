@@ -35,7 +35,8 @@ export class Stage {
     this.lastMove = -Infinity;
     this.lastFrame = 0;
     this.moved = false; // in the frame before
-    this.isFine = false;
+    this.isStale = true; // something has changed since the picture was drawn
+    this.drawn = 0; // how coarse the picture is; 1 is fine
     this.isAsked = false;
     this.hasOrder = false;
     this.sorted = "";
@@ -95,7 +96,7 @@ export class Stage {
 
   /** Draw soon. */
   ask() {
-    this.isFine = false;
+    this.isStale = true;
     this.schedule();
   }
 
@@ -116,10 +117,7 @@ export class Stage {
     if (!rests && this.moved) this.adapt(elapsed);
     this.moved = !rests;
     this.order();
-    if (this.hasOrder && (!this.isFine || moves)) {
-      this.draw(rests ? 1 : this.coarseness);
-      this.isFine = rests;
-    }
+    if (this.hasOrder && (this.isStale || (rests && this.drawn < 1))) this.draw(rests ? 1 : this.coarseness);
     if (!rests || !this.hasOrder) this.schedule();
     else if (!this.sorter.isBusy) this.waiting.splice(0).forEach((resolve) => resolve());
   }
@@ -160,6 +158,8 @@ export class Stage {
     }
     const [w, h] = [width, height].map((side) => Math.max(Math.round(side * coarseness), 1));
     this.renderer.draw(lensOf(this.pose, w, h));
+    this.isStale = false;
+    this.drawn = coarseness;
   }
 
   /** When the picture shows all that was asked for, at its finest. @returns {Promise<void>} */
