@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.files import check_output_folder
 from proto_saga_ns.recognition.granularity import LevelName, granularity_of
 
@@ -61,6 +62,8 @@ class Export:
     def run(self) -> None:
         check_output_folder(self.output_dir)
         granularity = granularity_of(self.granularity)
+        if self.max_gaussians is not None and self.max_gaussians < 1:
+            raise ProtoSagaError(f"--max-gaussians is {self.max_gaussians}. Expected how many to keep, at least one.")
 
         from proto_saga_ns.cli.work.export import Wanted, export
 

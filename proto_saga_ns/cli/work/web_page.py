@@ -46,11 +46,12 @@ def write_web_page(run: Run, granularity: float, max_gaussians: int | None, outp
     levels = levels_of_scene(run.scene, run.model.embeddings, run.model.means, granularity)
     splat = Splat.from_parameters(dict(run.model.gauss_params.items()))
     views = TrainingViews(run.model, run.pipeline.datamanager)
-    kept = _kept(run, splat, views, max_gaussians)
+    drawn = np.flatnonzero((splat.is_finite() & (splat.opacity_logits.sigmoid() >= MIN_ALPHA)).numpy())
+    kept = _kept(run, drawn, views, max_gaussians)
     gaussians, units, seen = _page_gaussians(splat.select(torch.from_numpy(kept)), levels, kept)
     scene = WebScene(
         title=run.data.name,
-        total=len(splat),
+        total=len(drawn),
         antialiased=run.model.config.rasterize_mode == "antialiased",
         min_alpha=run.scene.min_alpha,
         up=UP,
@@ -62,23 +63,23 @@ def write_web_page(run: Run, granularity: float, max_gaussians: int | None, outp
     )
     page = render_page(scene, gaussians).encode()
     write_atomically(output / PAGE, page)
-    say(f"{output / PAGE}: {len(gaussians)} of {len(splat)} Gaussians, {len(page) / 1e6:.1f} MB. Open it in a browser.")
+    say(f"{output / PAGE}: {len(gaussians)} of {len(drawn)} Gaussians, {len(page) / 1e6:.1f} MB. Open it in a browser.")
 
 
-def _kept(run: Run, splat: Splat, views: TrainingViews, max_gaussians: int | None) -> Int64[np.ndarray, " _n"]:
-    """Those that are drawn at all; of too many, those that the training views see most of."""
-    drawn = splat.is_finite() & (splat.opacity_logits.sigmoid() >= MIN_ALPHA)
-    kept = torch.nonzero(drawn)[:, 0].numpy()
+def _kept(
+    run: Run, drawn: Int64[np.ndarray, " N"], views: TrainingViews, max_gaussians: int | None
+) -> Int64[np.ndarray, " _n"]:
+    """Of those that are drawn at all, if they are too many, those that the training views see most of."""
     most = MAX_GAUSSIANS if max_gaussians is None else max_gaussians
-    if len(kept) <= most:
-        return kept
+    if len(drawn) <= most:
+        return drawn
     if max_gaussians is None:
         raise ProtoSagaError(
-            f"The scene has {len(kept):,} Gaussians, a page at most {MAX_GAUSSIANS:,}: more take browsers too long. "
+            f"The scene has {len(drawn):,} Gaussians, a page at most {MAX_GAUSSIANS:,}: more take browsers too long. "
             f"--max-gaussians {MAX_GAUSSIANS} keeps those that the training views see most of."
         )
-    weights = _seen_weights(run, views)[kept]
-    return kept[np.sort((-weights).argsort(kind="stable")[:most])]
+    weights = _seen_weights(run, views)[drawn]
+    return drawn[np.sort((-weights).argsort(kind="stable")[:most])]
 
 
 @torch.no_grad()
@@ -98,7 +99,7 @@ def _page_gaussians(
     splat: Splat, levels: SceneLevels, kept: Int64[np.ndarray, " N"]
 ) -> tuple[PageGaussians, Int64[np.ndarray, " R"], np.ndarray]:
     """The Gaussians of the page; of each row of its table what it is of, and whether it is seen."""
-    ids = levels.gaussians.ids.numpy()[kept]
+    ids = levels.gaussians.ids.numpy()[kept].astype(np.int64)
     rows, units, seen = table_rows(ids, (levels.gaussians.confidence.numpy()[kept] > 0).astype(np.int64))
     if len(units) > MAX_ROWS:
         raise ProtoSagaError(f"The scene has {len(units):,} parts, a page at most {MAX_ROWS:,}. Merge some of them.")

@@ -1,5 +1,5 @@
 /** Poses, and what moves them. */
-/** @import { Lens, Pose, Quat, Vec3, ViewJson } from "./types.js" */
+/** @import { Frame, Lens, Pose, Quat, Vec3, ViewJson } from "./types.js" */
 
 /** @param {Vec3} a @param {Vec3} b @param {number} [factor] @returns {Vec3} */
 export const add = (a, b, factor = 1) => [a[0] + factor * b[0], a[1] + factor * b[1], a[2] + factor * b[2]];
@@ -36,26 +36,32 @@ export const pivot = (pose) => add(pose.position, axes(pose.rotation)[2], pose.d
 
 /**
  * The camera of a pose in a picture of some size.
- * @param {Pose} pose @param {number} width  pixels @param {number} height @returns {Lens}
+ * @param {Pose} pose @param {number} width  pixels @param {number} height
+ * @param {[number, number]} [center]  where it looks to, shares of width and height
+ * @returns {Lens}
  */
-export function lensOf(pose, width, height) {
+export function lensOf(pose, width, height, center = [0.5, 0.5]) {
   const rows = new Float64Array(12);
   axes(pose.rotation).forEach((axis, row) => {
     rows.set(axis, 4 * row);
     rows[4 * row + 3] = -(axis[0] * pose.position[0] + axis[1] * pose.position[1] + axis[2] * pose.position[2]);
   });
-  return { rows, focal: height / 2 / Math.tan(pose.fov / 2), width, height };
+  const focal = height / 2 / Math.tan(pose.fov / 2);
+  return { rows, focal, width, height, cx: center[0] * width, cy: center[1] * height };
 }
 
 const HIGHEST = 1.4; // heights of a view: an upright screen shows less of its sides than more above, where nothing is
 
 /**
- * The pose of a view, so wide that nearly all of it is inside a picture of some shape.
- * @param {ViewJson} view @param {number} aspect  width / height @param {number} distance @returns {Pose}
+ * The pose of a view, so wide that nearly all of it is inside the free part of the picture.
+ * @param {ViewJson} view @param {Frame} free @param {number} height  of the whole picture, CSS pixels
+ * @param {number} distance @returns {Pose}
  */
-export function poseOfView(view, aspect, distance) {
-  const half = Math.min(Math.max(view.height, view.width / aspect), HIGHEST * view.height) / 2;
-  return { position: view.position, rotation: view.rotation, distance, fov: 2 * Math.atan(half / view.focal) };
+export function poseOfView(view, free, height, distance) {
+  const most = free.height / view.height;
+  const zoom = Math.max(Math.min(most, free.width / view.width), most / HIGHEST);
+  const fov = 2 * Math.atan(height / 2 / (zoom * view.focal));
+  return { position: view.position, rotation: view.rotation, distance, fov };
 }
 
 /**

@@ -70,7 +70,9 @@ def levels_of_scene(
     for thing in finest:
         units_of_object.setdefault(thing.objects[0], []).append(thing.id)
     levels = {
-        "group": [_thing(group, [unit for o in group.objects for unit in units_of_object[o]]) for group in things["group"]]
+        "group": [
+            _thing(group, [unit for o in group.objects for unit in units_of_object[o]]) for group in things["group"]
+        ]
         if "group" in things
         else [],
         "object": [_thing(found, units_of_object[found.id]) for found in things["object"]],

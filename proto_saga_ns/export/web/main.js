@@ -1,5 +1,5 @@
 /** Opens the page, and offers `window.scene` to those who want to drive it by a program (docs/web.md). */
-/** @import { Pose, Quat, SceneJson, ThingJson, Vec3 } from "./types.js" */
+/** @import { Frame, Pose, Quat, SceneJson, ThingJson, Vec3 } from "./types.js" */
 import { add, axes, poseOfView, quatOf } from "./camera.js";
 import { Controls } from "./controls.js";
 import { linkOf, readLink } from "./link.js";
@@ -26,6 +26,7 @@ class Page {
     this.panel = new Panel(this.objects, {
       choose: (id, adds) => this.choose(id, adds),
       frame: () => this.frame(),
+      folded: () => this.layOut(),
       say,
     });
     this.tip = new Tip();
@@ -36,7 +37,7 @@ class Page {
     };
     this.isFast = false;
     this.hoverTimer = 0;
-    this.view = 0;
+    this.hoverDelay = HOVER_MS;
     /** @type {Pose | null} */
     this.before = null;
     this.objects.changed = () => this.refresh();
@@ -47,7 +48,9 @@ class Page {
     matchMedia("(prefers-color-scheme: dark)").onchange = ({ matches }) => this.setTheme(matches ? "dark" : "light");
     window.addEventListener("hashchange", () => this.readAddress());
     window.addEventListener("keydown", (event) => this.key(event));
+    window.addEventListener("resize", () => this.layOut());
     if (innerWidth <= NARROW) button("fold").click();
+    this.layOut();
     this.stage.move(this.poseOf(0));
     this.readAddress();
     this.refresh();
@@ -67,6 +70,22 @@ class Page {
       hover: (x, y) => this.hoverSoon(x, y),
       leave: () => this.leave(),
     });
+  }
+
+  /** The part of the picture that the panel leaves free. @returns {Frame} */
+  get free() {
+    const { clientWidth: width, clientHeight: height } = this.canvas;
+    const panel = part("panel", HTMLElement).getBoundingClientRect();
+    if (innerWidth <= NARROW) return { left: 0, top: 0, width, height: Math.max(panel.top, height / 4) };
+    const isFolded = part("panel", HTMLElement).classList.contains("is-folded");
+    return { left: 0, top: 0, width: isFolded ? width : panel.left, height };
+  }
+
+  /** The camera looks to the middle of what is free. */
+  layOut() {
+    const { left, top, width, height } = this.free;
+    const { clientWidth, clientHeight } = this.canvas;
+    this.stage.setCenter([(left + width / 2) / clientWidth, (top + height / 2) / clientHeight]);
   }
 
   refresh() {
@@ -101,10 +120,12 @@ class Page {
     this.hoverTimer = setTimeout(() => {
       this.hoverTimer = 0;
       if (!this.at || this.controls.fingers.size) return;
+      const start = performance.now();
       const thing = this.thingAt(this.at.x, this.at.y);
+      this.hoverDelay = Math.max(HOVER_MS, 4 * (performance.now() - start)); // a large scene takes its time
       this.objects.hover(thing?.id ?? null);
       this.tip.show(thing, this.at.x, this.at.y);
-    }, HOVER_MS);
+    }, this.hoverDelay);
   }
 
   leave() {
@@ -156,8 +177,8 @@ class Page {
 
   /** @param {number} index @returns {Pose}  of a view, turning about what is in its middle */
   poseOf(index) {
-    const aspect = this.canvas.clientWidth / Math.max(this.canvas.clientHeight, 1);
-    const pose = poseOfView(this.scene.views[index], aspect, this.stage.pose.distance);
+    const { clientHeight } = this.canvas;
+    const pose = poseOfView(this.scene.views[index], this.free, clientHeight, this.stage.pose.distance);
     return { ...pose, distance: this.stage.distanceFrom(pose) };
   }
 
@@ -310,6 +331,8 @@ class Page {
       setCamera: (pose) => stage.move({ ...stage.pose, ...pose }),
       /** @param {number[][]} matrix  world to camera, 3 or 4 rows of 4, OpenCV's axes @param {number} fov  vertical, radians */
       setWorldToCamera: (matrix, fov) => stage.move({ ...stage.pose, ...poseOfMatrix(matrix), fov }),
+      /** Where the camera looks to, shares of the picture; until the window or the panel changes its size. @param {[number, number]} center */
+      setCenter: (center) => stage.setCenter(center),
       /** @param {number} x  CSS pixels from the left @param {number} y  from the top @returns {number | null}  an id */
       pick: (x, y) => this.thingAt(x, y)?.id ?? null,
       /** @param {"group" | "object" | "part"} name */
@@ -324,7 +347,7 @@ class Page {
       /** @param {number} opacity  0 to 1; 0 shows the scene's own colours */
       setColors: (opacity) => {
         objects.paints = opacity > 0;
-        objects.overlay = opacity;
+        objects.overlay = opacity || objects.overlay;
         objects.changed();
       },
       /** @param {Vec3} color  0 to 1 */

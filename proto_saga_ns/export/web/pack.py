@@ -84,7 +84,7 @@ def pack(gaussians: PageGaussians) -> bytes:
 
 
 def curve_order(means: Float[np.ndarray, "N 3"]) -> Int64[np.ndarray, " N"]:
-    """Gaussians along a Z-order curve. Ranks take the place of coordinates: stray ones would leave the rest one cell."""
+    """Gaussians along a Z-order curve, of ranks, not of coordinates: by these a stray one would leave the rest a cell."""
     keys = np.zeros(len(means), np.uint64)
     for axis in range(3):
         ranks = np.empty(len(means), np.uint64)
@@ -132,5 +132,5 @@ def table_rows(
     ids: Int64[np.ndarray, " N"], seen: np.ndarray
 ) -> tuple[Int64[np.ndarray, " N"], Int64[np.ndarray, " R"], UInt16[np.ndarray, " R"]]:
     """Each different pair of an id and whether it is seen is a row: the row of each Gaussian, ids and seen of rows."""
-    keys, rows = np.unique(2 * ids.astype(np.int64) + seen, return_inverse=True)
+    keys, rows = np.unique(2 * ids + seen, return_inverse=True)
     return rows.reshape(-1).astype(np.int64), keys // 2, (keys % 2).astype(np.uint16)

@@ -60,6 +60,7 @@ export const counted = (count, level) => `${count.toLocaleString("en")} ${WORDS[
  * @typedef {Object} Actions
  * @property {(id: number, adds: boolean) => void} choose
  * @property {() => void} frame
+ * @property {() => void} folded  or unfolded
  * @property {(text: string) => void} say
  */
 
@@ -101,6 +102,7 @@ export class Panel {
     button("fold").onclick = () => {
       const folded = panel.classList.toggle("is-folded");
       button("fold").setAttribute("aria-expanded", String(!folded));
+      actions.folded();
     };
   }
 

@@ -54,8 +54,8 @@ function blended(rows, hits) {
  * @param {Gaussians} gaussians @param {Lens} lens @param {number} px @param {number} py @returns {number[]}
  */
 function chunksNear(gaussians, lens, px, py) {
-  const { rows: m, focal, width, height } = lens;
-  const ray = [(px - width / 2) / focal, (py - height / 2) / focal, 1];
+  const { rows: m, focal, cx, cy } = lens;
+  const ray = [(px - cx) / focal, (py - cy) / focal, 1];
   const length = Math.hypot(...ray);
   const widest = widestSlope(lens);
   const blur = (REACH * Math.sqrt(BLUR)) / focal; // at a distance of 1

@@ -4,18 +4,27 @@ import { unpackedRotation } from "./unpack.js";
 
 export const NEAR = 0.01;
 export const BLUR = 0.3; // square pixels: what a picture's pixels blur
-export const MARGIN = 1.3; // the Jacobian is taken inside this multiple of the picture
+export const MARGIN = 0.3; // of half the picture: how far beyond its border the Jacobian still follows
 export const MIN_ALPHA = 1 / 255;
 export const MAX_ALPHA = 0.999;
 export const MIN_LEFT = 1e-4;
 export const REACH = 3.34; // standard deviations at which a Gaussian of opacity 1 falls below MIN_ALPHA
 
 /**
+ * Slopes between which the Jacobian is taken: those of the picture and of a margin around it.
+ * @param {number} center @param {number} size  of the picture along this axis, pixels @param {number} focal
+ */
+const slopes = (center, size, focal) => {
+  const margin = (MARGIN * size) / 2;
+  return [-(center + margin) / focal, (size - center + margin) / focal];
+};
+
+/**
  * How much longer than in the middle of a picture a Gaussian may be at its border.
  * @param {Lens} lens
  */
-export const widestSlope = ({ focal, width, height }) =>
-  Math.hypot(1, (MARGIN * width) / 2 / focal, (MARGIN * height) / 2 / focal);
+export const widestSlope = ({ focal, width, height, cx, cy }) =>
+  Math.hypot(1, Math.max(...slopes(cx, width, focal).map(Math.abs)), Math.max(...slopes(cy, height, focal).map(Math.abs)));
 
 /**
  * How opaque a Gaussian is at a point of the picture, and how far away: [alpha, z]. Alpha 0: it is not drawn there.
@@ -23,22 +32,22 @@ export const widestSlope = ({ focal, width, height }) =>
  * @param {number} px  pixels @param {number} py @returns {[number, number]}
  */
 export function alphaAt(gaussians, i, lens, antialiased, px, py) {
-  const { rows: m, focal, width, height } = lens;
+  const { rows: m, focal, width, height, cx, cy } = lens;
   const { positions, logScales } = gaussians;
   const [mx, my, mz] = [positions[3 * i], positions[3 * i + 1], positions[3 * i + 2]];
   const x = m[0] * mx + m[1] * my + m[2] * mz + m[3];
   const y = m[4] * mx + m[5] * my + m[6] * mz + m[7];
   const z = m[8] * mx + m[9] * my + m[10] * mz + m[11];
   if (z <= NEAR) return [0, z];
-  const dx = (focal * x) / z + width / 2 - px;
-  const dy = (focal * y) / z + height / 2 - py;
+  const dx = (focal * x) / z + cx - px;
+  const dy = (focal * y) / z + cy - py;
   const largest = Math.exp(Math.max(logScales[3 * i], logScales[3 * i + 1], logScales[3 * i + 2]));
   const reach = REACH * (Math.sqrt(BLUR) + (focal / z) * largest * widestSlope(lens));
   if (dx * dx + dy * dy > reach * reach) return [0, z];
-  const limitX = (MARGIN * width) / 2 / focal;
-  const limitY = (MARGIN * height) / 2 / focal;
-  const tx = Math.min(Math.max(x / z, -limitX), limitX);
-  const ty = Math.min(Math.max(y / z, -limitY), limitY);
+  const [left, right] = slopes(cx, width, focal);
+  const [top, bottom] = slopes(cy, height, focal);
+  const tx = Math.min(Math.max(x / z, left), right);
+  const ty = Math.min(Math.max(y / z, top), bottom);
   const [w, a, b, c] = unpackedRotation(gaussians.rotations[i]);
   const turns = [
     [1 - 2 * (b * b + c * c), 2 * (a * b - w * c), 2 * (a * c + w * b)],

@@ -123,6 +123,7 @@ export class Renderer {
     gl.uniform1i(at("table"), 1);
     gl.uniform4fv(at("toCamera"), lens.rows);
     gl.uniform3f(at("lens"), lens.focal, lens.width, lens.height);
+    gl.uniform2f(at("center"), lens.cx, lens.cy);
     gl.uniform1i(at("antialiased"), Number(this.antialiased));
     gl.uniform1f(at("overlay"), this.overlay);
     gl.drawArraysInstanced(gl.TRIANGLE_STRIP, 0, 4, this.count);

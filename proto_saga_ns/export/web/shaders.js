@@ -17,6 +17,7 @@ uniform usampler2D gaussians;
 uniform sampler2D table;
 uniform vec4 toCamera[3];
 uniform vec3 lens; // focal, width, height; pixels
+uniform vec2 center; // pixels
 uniform bool antialiased;
 uniform float overlay;
 in vec2 corner;
@@ -57,14 +58,14 @@ void main() {
   float z = dot(toCamera[2], mean);
   if (z <= ${float(NEAR)}) return;
   vec2 slope = vec2(dot(toCamera[0], mean), dot(toCamera[1], mean)) / z;
-  vec2 limit = 0.5 * lens.yz / lens.x;
+  vec2 margin = ${float(MARGIN / 2)} * lens.yz;
   uvec4 second = texelFetch(gaussians, at + ivec2(1, 0), 0);
   int row = int(second.z >> 16);
   ivec2 place2 = ivec2((row % ${TABLE_WIDTH / 2}) * 2, row / ${TABLE_WIDTH / 2});
   vec4 flags = texelFetch(table, place2 + ivec2(1, 0), 0);
   if (flags.r > 0.5) return;
 
-  vec2 t = clamp(slope, -${float(MARGIN)} * limit, ${float(MARGIN)} * limit);
+  vec2 t = clamp(slope, -(center + margin) / lens.x, (lens.yz - center + margin) / lens.x);
   mat3 view = transpose(mat3(toCamera[0].xyz, toCamera[1].xyz, toCamera[2].xyz));
   mat3 root = view * rotationOf(second.x);
   vec3 scales = scalesOf(second.y, second.z);
@@ -91,9 +92,10 @@ void main() {
   axis = dot(axis, axis) > 0.0 ? normalize(axis) : vec2(1.0, 0.0);
   float reach = sqrt(2.0 * log(opacity * 255.0)) + 0.01;
   vec2 offset = reach * (corner.x * sqrt(larger) * axis + corner.y * sqrt(smaller) * vec2(-axis.y, axis.x));
-  vec2 clip = (slope * lens.x + offset) / (0.5 * lens.yz);
-  vec2 border = abs(slope) - (reach * sqrt(larger) / lens.x + limit);
-  if (max(border.x, border.y) > 0.0) return;
+  vec2 middleOfIt = slope * lens.x + center;
+  vec2 beyond = abs(middleOfIt - 0.5 * lens.yz) - 0.5 * lens.yz - reach * sqrt(larger);
+  if (max(beyond.x, beyond.y) > 0.0) return;
+  vec2 clip = 2.0 * (middleOfIt + offset) / lens.yz - 1.0;
   gl_Position = vec4(clip.x, -clip.y, 0.0, 1.0);
   place = reach * corner;
   vec4 painted = texelFetch(table, place2, 0);

@@ -31,6 +31,8 @@ export class Stage {
     this.flight = null;
     /** @type {(seconds: number) => boolean} */
     this.step = () => false; // whatever else moves the camera; true while it does
+    /** @type {[number, number]} */
+    this.center = [0.5, 0.5]; // where the camera looks to, shares of the picture
     this.coarseness = 1;
     this.lastMove = -Infinity;
     this.lastFrame = 0;
@@ -62,6 +64,12 @@ export class Stage {
     this.hiddenRows = Uint8Array.from(looks, (look) => Number(look.hidden));
     this.renderer.overlay = this.objects.overlay;
     this.renderer.setTable(looks);
+    this.ask();
+  }
+
+  /** @param {[number, number]} center  shares of the picture */
+  setCenter(center) {
+    this.center = center;
     this.ask();
   }
 
@@ -157,7 +165,7 @@ export class Stage {
       this.canvas.height = height;
     }
     const [w, h] = [width, height].map((side) => Math.max(Math.round(side * coarseness), 1));
-    this.renderer.draw(lensOf(this.pose, w, h));
+    this.renderer.draw(lensOf(this.pose, w, h, this.center));
     this.isStale = false;
     this.drawn = coarseness;
   }
@@ -178,12 +186,13 @@ export class Stage {
     const px = Math.floor((x * width) / clientWidth) + 0.5;
     const py = Math.floor((y * height) / clientHeight) + 0.5;
     const hidden = this.hiddenRows ?? new Uint8Array(0);
-    return pixelAt(this.gaussians, lensOf(pose, width, height), this.scene.antialiased, hidden, px, py);
+    return pixelAt(this.gaussians, lensOf(pose, width, height, this.center), this.scene.antialiased, hidden, px, py);
   }
 
   /** How far what is in the middle of the picture is from a pose. @param {Pose} pose */
   distanceFrom(pose) {
-    const { depth } = this.pixel(this.canvas.clientWidth / 2, this.canvas.clientHeight / 2, pose);
+    const { clientWidth, clientHeight } = this.canvas;
+    const { depth } = this.pixel(this.center[0] * clientWidth, this.center[1] * clientHeight, pose);
     return Number.isNaN(depth) ? pose.distance : depth;
   }
 
@@ -191,9 +200,10 @@ export class Stage {
   point(x, y) {
     const { depth } = this.pixel(x, y);
     if (Number.isNaN(depth)) return null;
-    const { width, height, focal } = lensOf(this.pose, this.canvas.clientWidth, this.canvas.clientHeight);
+    const { clientWidth, clientHeight } = this.canvas;
+    const { focal, cx, cy } = lensOf(this.pose, clientWidth, clientHeight, this.center);
     const [right, down, forward] = axes(this.pose.rotation);
-    const across = add(this.pose.position, right, ((x - width / 2) / focal) * depth);
-    return add(add(across, down, ((y - height / 2) / focal) * depth), forward, depth);
+    const across = add(this.pose.position, right, ((x - cx) / focal) * depth);
+    return add(add(across, down, ((y - cy) / focal) * depth), forward, depth);
   }
 }

@@ -57,6 +57,14 @@
  * @property {number} focal  pixels
  * @property {number} width  pixels
  * @property {number} height
+ * @property {number} cx  pixels, where the camera's z axis goes through the picture
+ * @property {number} cy
+ *
+ * @typedef {Object} Frame  the part of the picture that nothing lies over, CSS pixels
+ * @property {number} left
+ * @property {number} top
+ * @property {number} width
+ * @property {number} height
  */
 
 export {};

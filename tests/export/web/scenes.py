@@ -79,7 +79,12 @@ def unpacked(packed: bytes, count: int) -> PageGaussians:
     """What ``unpack.js`` reads of the bytes."""
     chunks = -(-count // CHUNK)
     sizes = {"bounds": (12 * chunks, "<f4"), "rotations": (count, "<u4"), "means": (3 * count, "<u2")}
-    sizes |= {"rows": (count, "<u2"), "scales": (3 * count, "u1"), "colors": (3 * count, "u1"), "opacity": (count, "u1")}
+    sizes |= {
+        "rows": (count, "<u2"),
+        "scales": (3 * count, "u1"),
+        "colors": (3 * count, "u1"),
+        "opacity": (count, "u1"),
+    }
     read, at = {}, 0
     for name, (size, kind) in sizes.items():
         read[name] = np.frombuffer(packed, kind, size, at)
