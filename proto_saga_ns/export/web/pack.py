@@ -84,7 +84,7 @@ def pack(gaussians: PageGaussians) -> bytes:
 
 
 def curve_order(means: Float[np.ndarray, "N 3"]) -> Int64[np.ndarray, " N"]:
-    """Gaussians along a Z-order curve, of ranks, not of coordinates: by these a stray one would leave the rest a cell."""
+    """Gaussians along a Z-order curve, of ranks, not coordinates: by these a stray one would leave the rest a cell."""
     keys = np.zeros(len(means), np.uint64)
     for axis in range(3):
         ranks = np.empty(len(means), np.uint64)
