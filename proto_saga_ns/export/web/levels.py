@@ -56,32 +56,29 @@ def levels_of_scene(
         embeddings, means: of its Gaussians.
         granularity: of the level that is shown first; groups or parts are those of this granularity, if it is theirs.
     """
-    wanted = {name: granularity if told_apart(granularity) == f"{name}s" else NAMED[name] for name in NAMED}
-    things: dict[LevelName, list[ShownInstance]] = {}
-    # At the level of objects, and at a finer one if these are its Gaussians.
-    finest, gaussians = _looked_at(scene, OBJECTS, embeddings, means)
-    things["object"] = finest
+    objects, gaussians = _looked_at(scene, OBJECTS, embeddings, means)
+    groups, finest = [], objects
     if scene.levels is not None:
-        if len(scene.levels.part_of_gaussian) == len(means):
-            finest, gaussians = _looked_at(scene, wanted["part"], embeddings, means)
-            things["part"] = finest
-        things["group"] = _looked_at(scene, wanted["group"], embeddings, means)[0]
-    units_of_object: dict[int, list[int]] = {}
+        groups = _looked_at(scene, _granularity("group", granularity), embeddings, means)[0]
+        if len(scene.levels.part_of_gaussian) == len(means):  # else training went on since
+            finest, gaussians = _looked_at(scene, _granularity("part", granularity), embeddings, means)
+    units: dict[int, list[int]] = {}
     for thing in finest:
-        units_of_object.setdefault(thing.objects[0], []).append(thing.id)
-    levels = {
-        "group": [
-            _thing(group, [unit for o in group.objects for unit in units_of_object[o]]) for group in things["group"]
-        ]
-        if "group" in things
-        else [],
-        "object": [_thing(found, units_of_object[found.id]) for found in things["object"]],
-        "part": [_thing(part, [part.id]) for part in things.get("part", [])],
+        units.setdefault(thing.objects[0], []).append(thing.id)
+    things = {
+        "group": [_thing(group, [unit for number in group.objects for unit in units[number]]) for group in groups],
+        "object": [_thing(thing, units[thing.id]) for thing in objects],
+        "part": [_thing(part, [part.id]) for part in finest],
     }
-    objects = len(levels["object"])
-    kept = {name: found for name, found in levels.items() if name == "object" or len(found) not in (0, objects)}
-    first = next((name for name in NAMED if f"{name}s" == told_apart(granularity) and name in kept), "object")
-    return SceneLevels(gaussians, kept, first)
+    # Levels are nested: as many things as objects are the objects.
+    kept = {name: found for name, found in things.items() if name == "object" or len(found) not in (0, len(objects))}
+    asked: LevelName = next(name for name in NAMED if told_apart(granularity) == f"{name}s")
+    return SceneLevels(gaussians, kept, asked if asked in kept else "object")
+
+
+def _granularity(level: LevelName, asked: float) -> float:
+    """That of a level by its name, unless one is asked for that is of this level."""
+    return asked if told_apart(asked) == f"{level}s" else NAMED[level]
 
 
 def _looked_at(

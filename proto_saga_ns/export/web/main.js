@@ -1,6 +1,7 @@
-/** Opens the page, and offers `window.scene` to those who want to drive it by a program (docs/web.md). */
-/** @import { Frame, Pose, Quat, SceneJson, ThingJson, Vec3 } from "./types.js" */
-import { add, axes, poseOfView, quatOf } from "./camera.js";
+/** Opens the page: what the list, the camera and the keys do with each other. */
+/** @import { Frame, Pose, SceneJson, ThingJson, Vec3 } from "./types.js" */
+import { apiOf } from "./api.js";
+import { add, axes, poseOfView } from "./camera.js";
 import { Controls } from "./controls.js";
 import { linkOf, readLink } from "./link.js";
 import { Objects } from "./objects.js";
@@ -13,7 +14,7 @@ const BACKGROUNDS = { light: [0.925, 0.933, 0.941], dark: [0.055, 0.059, 0.071] 
 const HOVER_MS = 40;
 const NARROW = 720;
 
-class Page {
+export class Page {
   constructor() {
     /** @type {SceneJson} */
     this.scene = JSON.parse(part("scene-data", HTMLScriptElement).text);
@@ -48,6 +49,7 @@ class Page {
     matchMedia("(prefers-color-scheme: dark)").onchange = ({ matches }) => this.setTheme(matches ? "dark" : "light");
     window.addEventListener("hashchange", () => this.readAddress());
     window.addEventListener("keydown", (event) => this.key(event));
+    window.addEventListener("keyup", (event) => (this.isFast = event.shiftKey));
     window.addEventListener("resize", () => this.layOut());
     if (innerWidth <= NARROW) button("fold").click();
     this.layOut();
@@ -319,63 +321,6 @@ class Page {
     this.before = this.stage.pose;
     this.stage.fly(pose);
   }
-
-  /** What `window.scene` offers. */
-  get api() {
-    const { stage, objects } = this;
-    return {
-      /** Resolves when the picture is complete. */
-      settled: () => stage.settled(),
-      getCamera: () => stage.pose,
-      /** @param {Partial<Pose>} pose  frames as in getCamera's */
-      setCamera: (pose) => stage.move({ ...stage.pose, ...pose }),
-      /** @param {number[][]} matrix  world to camera, 3 or 4 rows of 4, OpenCV's axes @param {number} fov  vertical, radians */
-      setWorldToCamera: (matrix, fov) => stage.move({ ...stage.pose, ...poseOfMatrix(matrix), fov }),
-      /** Where the camera looks to, shares of the picture; until the window or the panel changes its size. @param {[number, number]} center */
-      setCenter: (center) => stage.setCenter(center),
-      /** @param {number} x  CSS pixels from the left @param {number} y  from the top @returns {number | null}  an id */
-      pick: (x, y) => this.thingAt(x, y)?.id ?? null,
-      /** @param {"group" | "object" | "part"} name */
-      setLevel: (name) => objects.setLevel(name),
-      /** @param {number[]} ids */
-      select: (ids) => objects.select(ids),
-      /** @param {number[]} ids */
-      hide: (ids) => objects.hide(ids),
-      /** @param {number[]} ids */
-      isolate: (ids) => objects.isolate(ids),
-      showAll: () => objects.showAll(),
-      /** @param {number} opacity  0 to 1; 0 shows the scene's own colours */
-      setColors: (opacity) => {
-        objects.paints = opacity > 0;
-        objects.overlay = opacity || objects.overlay;
-        objects.changed();
-      },
-      /** @param {Vec3} color  0 to 1 */
-      setBackground: (color) => stage.setBackground(color),
-      /** What is shown, in words of a machine. */
-      state: () => ({
-        level: objects.level.name,
-        selected: objects.selectedThings().map((thing) => thing.id),
-        hidden: objects.hiddenThings().map((thing) => thing.id),
-        colors: objects.paints ? objects.overlay : 0,
-        link: linkOf(stage.pose, objects),
-      }),
-      /** The picture as a PNG (data URL). */
-      picture: () => {
-        stage.draw(1);
-        return this.canvas.toDataURL();
-      },
-    };
-  }
-}
-
-/** @param {number[][]} matrix  world to camera @returns {{position: Vec3, rotation: Quat}} */
-function poseOfMatrix([x, y, z]) {
-  /** @param {number[]} row @returns {Vec3} */
-  const axis = (row) => [row[0], row[1], row[2]];
-  const columns = /** @type {[Vec3, Vec3, Vec3]} */ ([axis(x), axis(y), axis(z)]);
-  const position = columns.reduce((sum, column, i) => add(sum, column, -[x, y, z][i][3]), /** @type {Vec3} */ ([0, 0, 0]));
-  return { position, rotation: quatOf(columns) };
 }
 
 const opening = part("opening", HTMLElement);
@@ -385,7 +330,7 @@ requestAnimationFrame(() => setTimeout(open));
 async function open() {
   try {
     const page = new Page();
-    Object.assign(window, { scene: page.api });
+    Object.assign(window, { scene: apiOf(page) });
     await page.stage.settled();
     opening.hidden = true;
   } catch (error) {

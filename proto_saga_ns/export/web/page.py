@@ -23,7 +23,7 @@ from jaxtyping import Float
 from proto_saga_ns.export.web.pack import PageGaussians, pack
 
 SCRIPTS = ("unpack", "project", "camera", "pick", "sort", "shaders", "renderer", "objects", "link", "controls", "panel")
-SCRIPTS = (*SCRIPTS, "stage", "main")
+SCRIPTS = (*SCRIPTS, "stage", "api", "main")
 """What a script imports comes before it."""
 MAX_GAUSSIANS = 1_000_000
 """More take browsers too long."""
