@@ -34,7 +34,8 @@ def main(page: Path, spot: tuple[float, float] = (0.4, 0.8), output: Path = Path
         browser = launch(playwright, chromium() or "chromium")
         frames = _record(_opened(browser, page, SIZE, "light"), (spot[0] * SIZE[0], spot[1] * SIZE[1]))
         _save(frames, output / "web.gif")
-        _opened(browser, page, PHONE, "dark").screenshot(path=output / "web_phone.png")
+        phone = Image.open(io.BytesIO(_opened(browser, page, PHONE, "dark").screenshot())).convert("RGB")
+        phone.quantize(COLORS, kmeans=2).save(output / "web_phone.png", optimize=True)
         browser.close()
 
 

@@ -247,8 +247,7 @@ function dataTexture(gl, gaussians) {
     texels[8 * i + 6] = steps[2] | (rows[i] << 16);
   }
   const made = texture(gl);
-  gl.texImage2D(
-    ...[gl.TEXTURE_2D, 0, gl.RGBA32UI, TEXTURE_WIDTH, height, 0, gl.RGBA_INTEGER, gl.UNSIGNED_INT, texels],
-  );
+  const [width, kind] = [TEXTURE_WIDTH, gl.RGBA_INTEGER];
+  gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA32UI, width, height, 0, kind, gl.UNSIGNED_INT, texels);
   return made;
 }
