@@ -347,7 +347,7 @@ def test_a_small_page_looks_more_like_the_scene_than_a_random_choice(export: Exp
     errors = [
         float((some.picture(view) - picture).square().mean()) for some in (GaussianArrays.of(kept), whole.some(chosen))
     ]
-    assert errors[0] < 0.1 * errors[1]
+    assert errors[0] < 0.4 * errors[1]
 
 
 def test_too_many_gaussians_for_a_page_are_refused(export: Exporter, tmp_path: Path) -> None:
