@@ -19,11 +19,14 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
+from scipy.spatial.transform import Rotation
 
 from proto_saga_ns.export.web.pack import PageGaussians, pack
 
-SCRIPTS = ("unpack", "project", "camera", "pick", "sort", "shaders", "renderer", "objects", "link", "controls", "panel")
-SCRIPTS = (*SCRIPTS, "stage", "api", "main")
+SCRIPTS = (
+    *("unpack", "project", "camera", "pick", "sort", "shaders", "renderer"),
+    *("objects", "link", "controls", "panel", "stage", "api", "main"),
+)
 """What a script imports comes before it."""
 MAX_GAUSSIANS = 1_000_000
 """More take browsers too long."""
@@ -69,8 +72,6 @@ class StartView:
 
     def to_json(self) -> dict[str, Any]:
         """As the page reads it."""
-        from scipy.spatial.transform import Rotation
-
         to_world = np.asarray(self.viewmat, np.float64)[:3, :3].T
         x, y, z, w = (float(value) for value in Rotation.from_matrix(to_world).as_quat())
         position = -to_world @ np.asarray(self.viewmat, np.float64)[:3, 3]
