@@ -13,7 +13,7 @@ from proto_saga_ns.files import check_output_folder
 from proto_saga_ns.recognition.granularity import LevelName, granularity_of
 from proto_saga_ns.splats.formats import Format
 
-What = Literal["instances", "rest", "labelled", "colors", "boxes"]
+What = Literal["instances", "rest", "labelled", "colors", "boxes", "web"]
 
 
 @dataclass
@@ -29,6 +29,7 @@ class Export:
         proto-saga export --load-config C --output-dir OUT --remove 3 7 --what          the scene without two
         proto-saga export --load-config C --output-dir OUT --granularity part           the parts of objects
         proto-saga export --load-config C --output-dir OUT --format sog                 small files for the web
+        proto-saga export --load-config C --output-dir OUT --what web                   a page for any browser
     """
 
     load_config: Path
@@ -47,7 +48,8 @@ class Export:
     """files to write: instances (instance_0001.ply and so on), rest (Gaussians of no instance or hardly seen,
     rest.ply), labelled (all Gaussians with the extra fields instance_id and confidence, labelled.ply; scene.spz and
     so on, without these, where a format has no room for them), colors (all Gaussians in the colours of their instances,
-    instance_colors.ply), boxes (boxes.json). Nothing after --what: only what other options ask for"""
+    instance_colors.ply), boxes (boxes.json), web (scene.html, a page that shows the scene in any browser, offline).
+    Nothing after --what: only what other options ask for"""
     frame: Literal["world", "training"] = "world"
     """coordinates of the files: world (those of the input data) or training (those of ns-viewer)"""
     label_maps: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
@@ -60,6 +62,8 @@ class Export:
     """what is written as one instance, with an id of its own: group, object, part, or a number from 0 (coarsest) to 1
     (finest), of which 0.5 is object; the ids of --instances and --remove are of that level. A group has the id of its
     largest object, the largest part of an object that of the object. Needs the strategy consensus"""
+    max_gaussians: int | None = None
+    """of scene.html: keep so many, those that the training views see most of; all by default, up to a million"""
     data: Path | None = None
     """where the data lies now, if it has moved since training"""
 
@@ -68,6 +72,8 @@ class Export:
         granularity = granularity_of(self.granularity)
         if not self.format:
             raise ProtoSagaError("--format: no format is named. Name one or several, such as --format ply spz.")
+        if self.max_gaussians is not None and self.max_gaussians < 1:
+            raise ProtoSagaError(f"--max-gaussians is {self.max_gaussians}. Expected how many to keep, at least one.")
 
         from proto_saga_ns.cli.work.export import Wanted, export
 
@@ -81,5 +87,6 @@ class Export:
             split=self.split,
             label_maps=self.label_maps,
             coco=self.coco,
+            max_gaussians=self.max_gaussians,
         )
         export(self.load_config, self.data, wanted, self.output_dir)

@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import re
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 import torch
 
 import proto_saga_ns.cli.work.export
+import proto_saga_ns.cli.work.web_page
 from proto_saga_ns.cli.export import Export
 from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.export.web.pack import PageGaussians
 from proto_saga_ns.labels import read_label_map
+from proto_saga_ns.plugin.model.render import CameraView
+from proto_saga_ns.plugin.model.views import TrainingViews
 from proto_saga_ns.plugin.run import Run, load_run
+from proto_saga_ns.rasterize import rasterization
 from proto_saga_ns.recognition.gaussian_instances import GaussianInstances
 from proto_saga_ns.splats.formats import SUFFIXES
 from proto_saga_ns.splats.ply import read_labelled_ply, read_ply, says_antialiased
 from proto_saga_ns.splats.read import read_splat
-from proto_saga_ns.splats.splat import Splat
+from proto_saga_ns.splats.splat import Splat, plain_colors
 from proto_saga_ns.splats.transform import Similarity, transform_splat
 from tests.cli.test_masks import assert_error
 from tests.commands import run
 from tests.conftest import TrainedRun
+from tests.export.web.scenes import unpacked
+from tests.scene.scenes import with_levels
 from tests.scenes import ROOM
 from tests.splats.splats import picture
 
@@ -301,6 +310,93 @@ def test_a_format_that_cannot_hold_the_scene_writes_nothing(export: Exporter, tm
     with pytest.raises(ProtoSagaError, match=r"--format sog .* degree 4"):
         export(tmp_path / "out", format=("ply", "sog"))
     assert not (tmp_path / "out").exists()
+
+
+class GaussianArrays(NamedTuple):
+    """To be rendered in their plain colours."""
+
+    means: torch.Tensor
+    quats: torch.Tensor
+    log_scales: torch.Tensor
+    opacities: torch.Tensor
+    colors: torch.Tensor
+
+    @classmethod
+    def of(cls, page: PageGaussians) -> GaussianArrays:
+        return cls(*(torch.from_numpy(np.asarray(column, np.float32)) for column in list(vars(page).values())[:5]))
+
+    def some(self, chosen: torch.Tensor) -> GaussianArrays:
+        return GaussianArrays(*(column[chosen] for column in self))
+
+    def picture(self, view: CameraView) -> torch.Tensor:
+        camera = {"viewmats": view.viewmats, "Ks": view.intrinsics, "width": view.width, "height": view.height}
+        shape = (self.means, self.quats, self.log_scales.exp(), self.opacities)
+        return rasterization(*shape, colors=self.colors, **camera)[0]
+
+
+def page_of(folder: Path) -> dict[str, Any]:
+    """What the page says of the scene."""
+    text = (folder / "scene.html").read_text(encoding="utf-8")
+    found = re.search(r'id="scene-data" type="application/json">(.*?)</script>', text, re.DOTALL)
+    assert found is not None
+    return json.loads(found[1])
+
+
+def test_a_page_has_all_that_is_drawn(export: Exporter, exported: Path, tmp_path: Path) -> None:
+    export(tmp_path / "out", what=("web",))
+    assert {file.name for file in (tmp_path / "out").iterdir()} == {"scene.html", "instances.json", "transform.json"}
+    page = page_of(tmp_path / "out")
+    whole, labels = read_labelled_ply(exported / "labelled.ply")
+    drawn = whole.opacity_logits.sigmoid() >= 1 / 255
+    assert page["count"] == page["total"] == int(drawn.sum())
+    objects = next(level for level in page["levels"] if level["name"] == "object")
+    known = {instance["id"]: instance for instance in table(exported)["instances"]}
+    assert {thing["id"]: thing["name"] for thing in objects["things"]} == {n: i["name"] for n, i in known.items()}
+    for thing in objects["things"]:
+        assert thing["count"] == int((labels.ids[drawn] == thing["id"]).sum())
+        assert thing["color"] == known[thing["id"]]["color"]
+
+
+def test_levels_of_a_page_are_nested(export: Exporter, tmp_path: Path) -> None:
+    export.change.setattr(export.run.model, "scene", with_levels(export.run.scene))
+    export(tmp_path / "out", what=("web",), granularity="group")
+    page = page_of(tmp_path / "out")
+    assert [level["name"] for level in page["levels"]] == ["group", "object", "part"]
+    units = {level["name"]: [set(thing["units"]) for thing in level["things"]] for level in page["levels"]}
+    for things in units.values():
+        together = set().union(*things)
+        assert sum(map(len, things)) == len(together) and together >= {*page["rows"]["ids"]} - {0}
+    for coarse, fine in zip([*units], [*units][1:], strict=False):
+        assert all(any(small <= large for large in units[coarse]) for small in units[fine])
+    assert page["level"] == "group"
+
+
+def test_a_small_page_looks_more_like_the_scene_than_a_random_choice(export: Exporter, tmp_path: Path) -> None:
+    model, count = export.run.model, export.run.model.num_points // 2
+    export(tmp_path / "out", what=("web",), max_gaussians=count)
+    page = page_of(tmp_path / "out")
+    assert page["count"] == count < page["total"]
+    text = (tmp_path / "out" / "scene.html").read_text(encoding="utf-8")
+    kept = unpacked(base64.b64decode(re.search(r'type="text/plain">(.*?)<', text)[1]), count)  # type: ignore[index]
+    splat = Splat.from_parameters(dict(model.gauss_params.items()))
+    chosen = torch.randperm(len(splat), generator=torch.Generator().manual_seed(0))[:count]
+    colors = plain_colors(splat.harmonics[:, 0])
+    whole = GaussianArrays(splat.means, splat.unit_quats(), splat.log_scales, splat.opacity_logits.sigmoid(), colors)
+    view = TrainingViews(model, export.run.pipeline.datamanager).geometry(0)
+    picture = whole.picture(view)
+    errors = [
+        float((some.picture(view) - picture).square().mean()) for some in (GaussianArrays.of(kept), whole.some(chosen))
+    ]
+    assert errors[0] < 0.4 * errors[1]
+
+
+def test_too_many_gaussians_for_a_page_are_refused(export: Exporter, tmp_path: Path) -> None:
+    export.change.setattr(proto_saga_ns.cli.work.web_page, "MAX_GAUSSIANS", 10)
+    with pytest.raises(ProtoSagaError, match=r"--max-gaussians 10 keeps"):
+        export(tmp_path / "out", what=("web",))
+    assert not (tmp_path / "out" / "scene.html").exists() and not (tmp_path / "out" / "instances.json").exists()
+    with pytest.raises(ProtoSagaError, match="--max-gaussians is 0"):
+        export(tmp_path / "out", what=("web",), max_gaussians=0)
 
 
 def test_help_reads_well() -> None:

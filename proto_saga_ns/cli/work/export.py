@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from proto_saga_ns.cli.work.printing import say
+from proto_saga_ns.cli.work.web_page import write_web_page
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.export.boxes import ObjectBoxes, object_boxes
 from proto_saga_ns.export.frame import ExportFrame
@@ -63,6 +64,7 @@ class Wanted:
         split: views of the label maps.
         label_maps: as PNGs.
         coco: as one file.
+        max_gaussians: of the page for browsers; None: all.
     """
 
     what: Collection[str]
@@ -74,6 +76,7 @@ class Wanted:
     split: Split
     label_maps: bool
     coco: bool
+    max_gaussians: int | None = None
 
     @property
     def level(self) -> str | None:
@@ -111,6 +114,8 @@ def export(load_config: Path, data: Path | None, wanted: Wanted, output: Path) -
     _write_whole(labelled, wanted, origin, output)
     boxes = _write_boxes(names, labelled, frame, output) if "boxes" in wanted.what else {}
     _write_views(run, views, wanted, output)
+    if "web" in wanted.what:
+        write_web_page(run, wanted.granularity, wanted.max_gaussians, output)
     write_json(output / "instances.json", instances_table(table, labelled, files, boxes, frame))
     _report(run, names, labelled, files, wanted, output)
 

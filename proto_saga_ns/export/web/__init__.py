@@ -1,0 +1,1 @@
+"""A segmented scene as one HTML file that opens offline (docs/web.md)."""
