@@ -5,21 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
 from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.evaluation.prompt import Click, Prompt
 from proto_saga_ns.evaluation.standins.marks import mark_labels
 from proto_saga_ns.masks.phrases.options import TextOptions
 from proto_saga_ns.recognition.granularity import OBJECTS, LevelName, granularity_of
 
-if TYPE_CHECKING:
-    from proto_saga_ns.plugin.model.object_choice import Prompt
-
 Protocol = Literal["instance", "best-mask", "consistency", "lerf-mask", "reference-mask", "removal"]
 Figures = dict[str, Any]
-Click = tuple[float, float]
 
 
 @dataclass
@@ -205,8 +202,6 @@ def _check_clicks(arguments: Evaluate) -> None:
 
 
 def _prompt(arguments: Evaluate) -> Prompt:
-    from proto_saga_ns.plugin.model.object_choice import Prompt
-
     level = granularity_of(arguments.granularity)
     return Prompt(arguments.reference, arguments.clicks, arguments.negative_clicks, level)
 

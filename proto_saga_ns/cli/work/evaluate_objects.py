@@ -8,9 +8,10 @@ from pathlib import Path
 
 from proto_saga_ns.cli.work.evaluate import LEVEL, Figures, marked
 from proto_saga_ns.cli.work.printing import say
+from proto_saga_ns.evaluation.prompt import Prompt
 from proto_saga_ns.evaluation.reference_mask import Choice
 from proto_saga_ns.evaluation.standins.marks import mark_labels
-from proto_saga_ns.plugin.model.object_choice import Prompt, evaluate_reference
+from proto_saga_ns.plugin.model.object_choice import evaluate_reference
 from proto_saga_ns.plugin.model.removal import evaluate_removal
 from proto_saga_ns.plugin.run import load_run
 from proto_saga_ns.recognition.granularity import level_in_words

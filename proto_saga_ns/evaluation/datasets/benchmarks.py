@@ -1,7 +1,7 @@
 """Which images of a benchmark's scene are for training and which for testing, by its own layout.
 
-Replica and ScanNet as Gaga reads them (``scene/dataset_readers.py``), LERF-Mask as Gaussian Grouping does, Mip-NeRF 360
-as everybody.
+Replica and ScanNet as Gaga reads them (``scene/dataset_readers.py``), LERF-Mask as Gaussian Grouping does, SPIn-NeRF's
+scenes of removal as papers on inpainting do, Mip-NeRF 360 as everybody.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Literal
 
 from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.evaluation.datasets.spin_nerf import labels_folder
 
-Benchmark = Literal["replica", "scannet", "lerf-mask", "mipnerf360"]
+Benchmark = Literal["replica", "scannet", "lerf-mask", "spin-nerf", "mipnerf360"]
 REPLICA_TRAIN, REPLICA_TEST = "train_rgb_", "test_rgb_"
 SPLIT_FILES = ("train_split.txt", "test_split.txt")
 """Of ScanNet, for training and for testing."""
@@ -23,6 +24,7 @@ EXPECTED: dict[Benchmark, str] = {
     "replica": "images called train_rgb_* and test_rgb_*",
     "scannet": " and ".join(SPLIT_FILES),
     "lerf-mask": "a folder images_train beside images",
+    "spin-nerf": "a folder images_4/label with masks of the object",
     "mipnerf360": "nothing but images and sparse/0",
 }
 
@@ -39,6 +41,8 @@ def find_benchmark(folder: Path, images: Sequence[Path]) -> Benchmark:
         return "scannet"
     if images and all(path.name.startswith((REPLICA_TRAIN, REPLICA_TEST)) for path in images):
         return "replica"
+    if labels_folder(folder) is not None:
+        return "spin-nerf"
     raise ProtoSagaError(
         f"{folder} looks like none of the benchmarks. Expected one of: "
         + "; ".join(f"{what} ({name})" for name, what in EXPECTED.items() if name != "mipnerf360")
@@ -98,6 +102,14 @@ def _lerf_mask(folder: Path, images: Sequence[Path]) -> list[bool | None]:
     return [path.stem not in stems for path in images]
 
 
+def _spin_nerf(folder: Path, images: Sequence[Path]) -> list[bool | None]:
+    labels = labels_folder(folder)
+    if labels is None:
+        raise ProtoSagaError(f"There is no {folder / 'images_4' / 'label'}; it tells which images show the object.")
+    stems = {path.stem for path in labels.glob("*.png")}
+    return [path.stem not in stems for path in images]
+
+
 def _mip_nerf_360(folder: Path, images: Sequence[Path]) -> list[bool | None]:
     del folder
     order = sorted(range(len(images)), key=lambda index: images[index].name)
@@ -109,5 +121,6 @@ _RULES: dict[Benchmark, Callable[[Path, Sequence[Path]], list[bool | None]]] = {
     "replica": _replica,
     "scannet": _scannet,
     "lerf-mask": _lerf_mask,
+    "spin-nerf": _spin_nerf,
     "mipnerf360": _mip_nerf_360,
 }

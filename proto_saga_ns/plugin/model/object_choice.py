@@ -18,6 +18,7 @@ from proto_saga_ns.evaluation.datasets.object_masks import (
     object_masks,
     read_object_mask,
 )
+from proto_saga_ns.evaluation.prompt import Click, Prompt
 from proto_saga_ns.evaluation.reference_mask import (
     MIN_STROKE,
     Choice,
@@ -37,27 +38,6 @@ if TYPE_CHECKING:
 
     from proto_saga_ns.plugin.model.proto_saga import ProtoSagaModel
     from proto_saga_ns.scene import SegmentedScene
-
-Click = tuple[float, float]
-"""Column and row of a pixel, from the upper left corner of the rendered view."""
-
-
-@dataclass(frozen=True)
-class Prompt:
-    """How an object is shown.
-
-    Attributes:
-        reference: name of the view; None for the one that the layout of the masks says, or the first that has a mask.
-        clicks: on the object. Without any, its mask or its scribbles in the reference view are taken.
-        negative_clicks: beside the object.
-        granularity: of the level, for clicks and scribbles; a mask finds its level.
-    """
-
-    reference: str | None = None
-    clicks: tuple[Click, ...] = ()
-    negative_clicks: tuple[Click, ...] = ()
-    granularity: float = OBJECTS
-
 
 Views = Mapping[str, tuple[Path, "Cameras"]]
 

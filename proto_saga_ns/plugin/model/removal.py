@@ -16,13 +16,13 @@ from torch import Tensor
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.evaluation.datasets.findings import PHOTOS
 from proto_saga_ns.evaluation.datasets.object_masks import read_object_mask
+from proto_saga_ns.evaluation.prompt import Prompt
 from proto_saga_ns.evaluation.reference_mask import Choice
 from proto_saga_ns.evaluation.removal import Removal, RemovalProtocol, grown
 from proto_saga_ns.labels import resize_label_map
 from proto_saga_ns.labels.view_names import files_by_name, match_views, view_name
 from proto_saga_ns.plugin.console_bar import console_bar
 from proto_saga_ns.plugin.model.object_choice import (
-    Prompt,
     ShownObject,
     check_has_view,
     choose,
