@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy.ndimage import binary_dilation, gaussian_filter
+from scipy.ndimage import gaussian_filter, maximum_filter
 
 from proto_saga_ns.evaluation.lerf_mask import BORDER_SHARE
 
@@ -30,7 +30,7 @@ def grown(mask: Bool[np.ndarray, "H W"], share: float = BORDER_SHARE) -> Bool[np
         share: of the image's diagonal, in whole pixels, at least one, counted as the larger of both axes.
     """
     width = max(1, round(share * float(np.hypot(*mask.shape))))
-    return np.asarray(binary_dilation(mask, np.ones((3, 3), bool), iterations=width))
+    return np.asarray(maximum_filter(mask, size=2 * width + 1))
 
 
 def ssim_map(first: Float[np.ndarray, "H W C"], second: Float[np.ndarray, "H W C"]) -> Float[np.ndarray, "H W"]:

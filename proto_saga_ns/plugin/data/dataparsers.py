@@ -68,7 +68,7 @@ class MaskedColmapConfig(MaskOptions, ColmapDataParserConfig):
 
 @dataclass
 class BenchmarkDataConfig(MaskedColmapConfig):
-    """A scene of Replica, ScanNet, LERF-Mask, SPIn-NeRF or Mip-NeRF 360 as peers have it, split as by them, with masks."""
+    """A scene of Replica, ScanNet, LERF-Mask, SPIn-NeRF or Mip-NeRF 360, laid out and split as by the peers."""
 
     _target: type = field(default_factory=lambda: BenchmarkData)
     colmap_path: Path | None = Path("sparse/0")  # type: ignore[assignment]
