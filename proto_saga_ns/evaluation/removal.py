@@ -29,7 +29,7 @@ def grown(mask: Bool[np.ndarray, "H W"], share: float = BORDER_SHARE) -> Bool[np
     Args:
         share: of the image's diagonal, in whole pixels, at least one, counted as the larger of both axes.
     """
-    width = max(1, round(share * float(np.hypot(*mask.shape))))
+    width = max(1, round(share * float(np.hypot(mask.shape[0], mask.shape[1]))))
     return np.asarray(maximum_filter(mask, size=2 * width + 1))
 
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Literal
 
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.evaluation.datasets.spin_nerf import labels_folder
 
 Benchmark = Literal["replica", "scannet", "lerf-mask", "spin-nerf", "mipnerf360"]
 REPLICA_TRAIN, REPLICA_TEST = "train_rgb_", "test_rgb_"
@@ -19,6 +18,8 @@ SPLIT_FILES = ("train_split.txt", "test_split.txt")
 """Of ScanNet, for training and for testing."""
 INTERVAL = 8
 """Of Mip-NeRF 360 every eighth image is for testing, the first one too."""
+SPIN_NERF_LABELS = "images_*/label"
+"""Where SPIn-NeRF's scenes of removal have the masks of the views that show the object."""
 
 EXPECTED: dict[Benchmark, str] = {
     "replica": "images called train_rgb_* and test_rgb_*",
@@ -62,6 +63,11 @@ def is_test_image(benchmark: Benchmark, folder: Path, images: Sequence[Path]) ->
         ProtoSagaError: what tells the splits apart is missing.
     """
     return _RULES[benchmark](folder, images)
+
+
+def labels_folder(scene: Path) -> Path | None:
+    """The folder of SPIn-NeRF's masks of views that show the object; None if it is no scene of removal."""
+    return next((path for path in sorted(scene.glob(SPIN_NERF_LABELS)) if path.is_dir()), None)
 
 
 def frames_in_split(folder: Path, file: str) -> list[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.evaluation.datasets import lerf_mask, mipnerf360, replica, scannet, spin_nerf
+from proto_saga_ns.evaluation.datasets.benchmarks import SPIN_NERF_LABELS
 from proto_saga_ns.evaluation.datasets.findings import (
     Dataset,
     Finding,
@@ -73,7 +74,7 @@ LAYOUTS: dict[Dataset, Layout] = {
     "spin-nerf": Layout(
         spin_nerf.SCENES,
         spin_nerf.REMOVAL_SCENES,
-        ("*_pseudo.png", "*_cutout.png", spin_nerf.LABELS),
+        ("*_pseudo.png", "*_cutout.png", SPIN_NERF_LABELS),
         spin_nerf.check_spin_nerf,
         "<view>.png and <view>_pseudo.png, or images_4/, images_4/label/ and sparse/0",
     ),

@@ -23,6 +23,7 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
+from proto_saga_ns.evaluation.datasets.benchmarks import labels_folder
 from proto_saga_ns.evaluation.datasets.checks import check_maps
 from proto_saga_ns.evaluation.datasets.colmap import check_model, check_posed_images
 from proto_saga_ns.evaluation.datasets.findings import (
@@ -46,16 +47,9 @@ MASKS = {
 """How many masks each scene of the archive of segmentation has."""
 SCENES = tuple(MASKS)
 REMOVAL_SCENES = ("1", "2", "3", "4", "7", "9", "10", "12", "book", "trash")
-LABELS = "images_*/label"
-"""Where a scene of the archive of removal has the masks of the views that show the object."""
 
 _SEGMENTATION = "Unpack Multiview-Segmentation-Data.zip of SPIn-NeRF again."
 _REMOVAL = "Unpack spinnerf-dataset.zip of SPIn-NeRF again."
-
-
-def labels_folder(scene: Path) -> Path | None:
-    """The folder of the masks of views that show the object; None if it is no scene of the archive of removal."""
-    return next((path for path in sorted(scene.glob(LABELS)) if path.is_dir()), None)
 
 
 def check_spin_nerf(scene: Path) -> SceneReport:
