@@ -10,11 +10,12 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.evaluation.prompt import Click, Prompt
 from proto_saga_ns.evaluation.standins.marks import mark_labels
 from proto_saga_ns.masks.phrases.options import TextOptions
 from proto_saga_ns.recognition.granularity import OBJECTS, LevelName, granularity_of
 
-Protocol = Literal["instance", "best-mask", "consistency", "lerf-mask"]
+Protocol = Literal["instance", "best-mask", "consistency", "lerf-mask", "reference-mask", "removal"]
 Figures = dict[str, Any]
 
 
@@ -28,9 +29,11 @@ class Evaluate:
 
     ground_truth: Path | None = None
     """folder of label maps with the true instance ids, one for every view; consistency goes without. lerf-mask: the
-    folder test_mask, with <test view>/<phrase>.png"""
+    folder test_mask, with <test view>/<phrase>.png. reference-mask: masks of one object, <view>.png, 0 outside; or
+    masks/<object> of NVOS, or the folder of a scene of SPIn-NeRF. removal: images of the test views without the
+    object"""
     load_config: Path | None = None
-    """instance and lerf-mask: config.yml of a training run"""
+    """config.yml of a training run; for all but best-mask and consistency"""
     predictions: Path | None = None
     """folder of predicted label maps; for best-mask, of one sequence"""
     protocol: Protocol = "instance"
@@ -38,7 +41,9 @@ class Evaluate:
     best-mask: MastSAM's protocol for DAVIS and MOSE (of each image the mask with the highest IoU; and one track for the
     whole sequence). consistency: whether the same place has the same id in all views (MastSAM's Eqs. 4 to 6); needs
     --data, and scores 100 if everything is one mask. lerf-mask: Gaussian Grouping's protocol (IoU and boundary IoU of
-    what phrases choose in the first test view)"""
+    what phrases choose in the first test view). reference-mask: the protocol of NVOS and SPIn-NeRF (an object that is
+    shown in one view is compared with its masks in the others; IoU, accuracy). removal: an object is taken out, and
+    views are compared with images without it (PSNR, SSIM, holes)"""
     json: Path | None = None
     """also write the figures to this file"""
     reliability: Path | None = None
@@ -46,7 +51,21 @@ class Evaluate:
     confidence, how many are right"""
     granularity: LevelName | float = "object"
     """instance, with --load-config: what is measured against the truth: group, object, part, or a number from 0
-    (coarsest) to 1 (finest), of which 0.5 is object. Needs the strategy consensus"""
+    (coarsest) to 1 (finest), of which 0.5 is object. Needs the strategy consensus. reference-mask and removal: what
+    clicks and scribbles choose, and what --instances are"""
+    reference: str | None = None
+    """reference-mask and removal: name of the view in which the object is shown (what NVOS says, else the first view
+    that has a mask)"""
+    clicks: tuple[Click, ...] = ()
+    """reference-mask and removal: pixels of the rendered reference view that lie on the object, column and row of each;
+    in place of its mask or scribbles"""
+    negative_clicks: tuple[Click, ...] = ()
+    """with --clicks: pixels that do not lie on the object"""
+    instances: tuple[int, ...] = ()
+    """removal: ids of what is taken out, in place of a reference view"""
+    masks: Path | None = None
+    """removal: the object's masks, <view>.png, of all test views: which pixels it covers, and what is meant. Without,
+    those that the run gives to what is taken out"""
     data: Path | None = None
     """consistency: folder of posed images (transforms.json), with depth maps if there are any. --load-config: where the
     data lies now, if it has moved since training"""
@@ -80,7 +99,10 @@ class Evaluate:
         show(figures, self.protocol, marks, self.json)
 
     def _paths(self) -> list[Path]:
-        given = (self.ground_truth, self.load_config, self.predictions, self.data, self.text_masks, self.boxes)
+        given = (
+            *(self.ground_truth, self.load_config, self.predictions, self.data),
+            *(self.text_masks, self.boxes, self.masks),
+        )
         return [path for path in given if path is not None]
 
 
@@ -147,11 +169,50 @@ def _lerf_mask(arguments: Evaluate) -> Figures:
     return phrase_figures(load_config, arguments.data, ground_truth, masks, arguments.text.min_share)
 
 
+def _reference_mask(arguments: Evaluate) -> Figures:
+    load_config, ground_truth = _given(arguments, "load_config"), _given(arguments, "ground_truth")
+    _check_clicks(arguments)
+
+    from proto_saga_ns.cli.work.evaluate_objects import reference_figures
+
+    return reference_figures(load_config, arguments.data, ground_truth, _prompt(arguments))
+
+
+def _removal(arguments: Evaluate) -> Figures:
+    load_config, ground_truth = _given(arguments, "load_config"), _given(arguments, "ground_truth")
+    _check_clicks(arguments)
+    if arguments.instances and (arguments.reference is not None or arguments.clicks):
+        raise ProtoSagaError("Give --instances, or show the object with --reference and --clicks, not both.")
+    if not arguments.instances and arguments.masks is None and not (arguments.reference and arguments.clicks):
+        raise ProtoSagaError(
+            "--protocol removal needs to know what is taken out: --instances ID ..., or --masks DIR with the object's "
+            "masks, or --reference VIEW and --clicks COLUMN ROW."
+        )
+
+    from proto_saga_ns.cli.work.evaluate_objects import removal_figures
+
+    chosen = arguments.instances or _prompt(arguments)
+    level = granularity_of(arguments.granularity)
+    return removal_figures(load_config, arguments.data, ground_truth, arguments.masks, chosen, level)
+
+
+def _check_clicks(arguments: Evaluate) -> None:
+    if arguments.negative_clicks and not arguments.clicks:
+        raise ProtoSagaError("--negative-clicks takes away from what --clicks choose. Give these, too.")
+
+
+def _prompt(arguments: Evaluate) -> Prompt:
+    level = granularity_of(arguments.granularity)
+    return Prompt(arguments.reference, arguments.clicks, arguments.negative_clicks, level)
+
+
 _PROTOCOLS: dict[Protocol, Callable[[Evaluate], Figures]] = {
     "instance": _instance,
     "best-mask": _best_mask,
     "consistency": _consistency,
     "lerf-mask": _lerf_mask,
+    "reference-mask": _reference_mask,
+    "removal": _removal,
 }
 
 _FITTING: dict[Protocol, tuple[str, ...]] = {
@@ -162,6 +223,14 @@ _FITTING: dict[Protocol, tuple[str, ...]] = {
         *("window", "epsilon", "depth_unit_scale_factor", "matcher"),
     ),
     "lerf-mask": ("ground_truth", "load_config", "data", "text_masks", "boxes", "text"),
+    "reference-mask": (
+        *("ground_truth", "load_config", "data", "granularity"),
+        *("reference", "clicks", "negative_clicks"),
+    ),
+    "removal": (
+        *("ground_truth", "load_config", "data", "granularity"),
+        *("reference", "clicks", "negative_clicks", "instances", "masks"),
+    ),
 }
 """Arguments that a protocol reads, beside those that all do."""
 

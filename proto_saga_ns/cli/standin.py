@@ -53,13 +53,16 @@ class MakeStandin:
     """how bad the simulated masks are. perfect: the truth, only with ids that mean nothing across views. default: a
     quarter of the objects split, an eighth of the masks merged, 4 % missing. correlated: the same mistakes in all
     views. docs/standins.md has a table of all"""
+    without: int | None = None
+    """also write without_<id>/: the test views once more without this object (ids: instances in standin.json), and its
+    masks, for proto-saga evaluate --protocol removal. A stand-in that is there already gets it added"""
     standin: Annotated[StandinOptions, tyro.conf.OmitArgPrefixes] = field(default_factory=StandinOptions)
     rates: Rates = field(default_factory=Rates)
 
     def run(self) -> None:
         from proto_saga_ns.cli.work.standin import make_standin
 
-        make_standin(self.output_dir, self.standin, *self._segmenter())
+        make_standin(self.output_dir, self.standin, *self._segmenter(), self.without)
 
     def _segmenter(self) -> tuple[SegmenterOptions, str]:
         """The options, and their name: with rates of one's own it is no longer only the preset's."""

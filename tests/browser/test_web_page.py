@@ -500,10 +500,10 @@ def test_without_workers_it_says_so_and_works(browser, folder: Path, web: WebPag
     refused = "window.Worker = function () { throw new Error('no workers here'); };"
     other = WebPage(browser, folder / "scene.html", script=refused).opened()
     assert "no workers here" in (other.page.locator("#message").text_content() or "")
-    other.do("setColors(0)")
-    other.look_from(VIEW)
     for page in (other, web):
+        page.do("setColors(0)")
         page.do("setBackground([0, 0, 0])")
+        page.look_from(VIEW)
     assert np.array_equal(other.picture(), web.picture())
     other.context.close()
 

@@ -37,7 +37,7 @@ def marked(figures: Figures, marks: Sequence[str]) -> Figures:
 
 
 # Lengths may be tiny, percentages are not; SSIM and LPIPS are between 0 and 1.
-_FORMATS = {"epsilon": ".2g", "SSIM": ".4f", "LPIPS": ".4f"}
+_FORMATS = {"epsilon": ".2g", "SSIM": ".4f", "SSIM inside": ".4f", "SSIM outside": ".4f", "LPIPS": ".4f"}
 
 
 def _print(figures: Figures, protocol: str) -> None:

@@ -1,7 +1,7 @@
 """Which images of a benchmark's scene are for training and which for testing, by its own layout.
 
-Replica and ScanNet as Gaga reads them (``scene/dataset_readers.py``), LERF-Mask as Gaussian Grouping does, Mip-NeRF 360
-as everybody.
+Replica and ScanNet as Gaga reads them (``scene/dataset_readers.py``), LERF-Mask as Gaussian Grouping does, SPIn-NeRF's
+scenes of removal as papers on inpainting do, Mip-NeRF 360 as everybody.
 """
 
 from __future__ import annotations
@@ -12,17 +12,20 @@ from typing import Literal
 
 from proto_saga_ns.errors import ProtoSagaError
 
-Benchmark = Literal["replica", "scannet", "lerf-mask", "mipnerf360"]
+Benchmark = Literal["replica", "scannet", "lerf-mask", "spin-nerf", "mipnerf360"]
 REPLICA_TRAIN, REPLICA_TEST = "train_rgb_", "test_rgb_"
 SPLIT_FILES = ("train_split.txt", "test_split.txt")
 """Of ScanNet, for training and for testing."""
 INTERVAL = 8
 """Of Mip-NeRF 360 every eighth image is for testing, the first one too."""
+SPIN_NERF_LABELS = "images_*/label"
+"""Where SPIn-NeRF's scenes of removal have the masks of the views that show the object."""
 
 EXPECTED: dict[Benchmark, str] = {
     "replica": "images called train_rgb_* and test_rgb_*",
     "scannet": " and ".join(SPLIT_FILES),
     "lerf-mask": "a folder images_train beside images",
+    "spin-nerf": "a folder images_4/label with masks of the object",
     "mipnerf360": "nothing but images and sparse/0",
 }
 
@@ -39,6 +42,8 @@ def find_benchmark(folder: Path, images: Sequence[Path]) -> Benchmark:
         return "scannet"
     if images and all(path.name.startswith((REPLICA_TRAIN, REPLICA_TEST)) for path in images):
         return "replica"
+    if labels_folder(folder) is not None:
+        return "spin-nerf"
     raise ProtoSagaError(
         f"{folder} looks like none of the benchmarks. Expected one of: "
         + "; ".join(f"{what} ({name})" for name, what in EXPECTED.items() if name != "mipnerf360")
@@ -58,6 +63,11 @@ def is_test_image(benchmark: Benchmark, folder: Path, images: Sequence[Path]) ->
         ProtoSagaError: what tells the splits apart is missing.
     """
     return _RULES[benchmark](folder, images)
+
+
+def labels_folder(scene: Path) -> Path | None:
+    """The folder of SPIn-NeRF's masks of views that show the object; None if it is no scene of removal."""
+    return next((path for path in sorted(scene.glob(SPIN_NERF_LABELS)) if path.is_dir()), None)
 
 
 def frames_in_split(folder: Path, file: str) -> list[str]:
@@ -98,6 +108,14 @@ def _lerf_mask(folder: Path, images: Sequence[Path]) -> list[bool | None]:
     return [path.stem not in stems for path in images]
 
 
+def _spin_nerf(folder: Path, images: Sequence[Path]) -> list[bool | None]:
+    labels = labels_folder(folder)
+    if labels is None:
+        raise ProtoSagaError(f"There is no {folder / 'images_4' / 'label'}; it tells which images show the object.")
+    stems = {path.stem for path in labels.glob("*.png")}
+    return [path.stem not in stems for path in images]
+
+
 def _mip_nerf_360(folder: Path, images: Sequence[Path]) -> list[bool | None]:
     del folder
     order = sorted(range(len(images)), key=lambda index: images[index].name)
@@ -109,5 +127,6 @@ _RULES: dict[Benchmark, Callable[[Path, Sequence[Path]], list[bool | None]]] = {
     "replica": _replica,
     "scannet": _scannet,
     "lerf-mask": _lerf_mask,
+    "spin-nerf": _spin_nerf,
     "mipnerf360": _mip_nerf_360,
 }

@@ -15,7 +15,7 @@ SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
 _NAMED = 3
 PHOTOS = frozenset({".jpg", ".jpeg", ".png"})
 PNG = frozenset({".png"})
-Dataset = Literal["replica", "lerf-mask", "scannet", "mipnerf360", "davis", "mose"]
+Dataset = Literal["replica", "lerf-mask", "scannet", "mipnerf360", "davis", "mose", "nvos", "spin-nerf"]
 
 DATASETS: tuple[Dataset, ...] = get_args(Dataset)
 
@@ -47,7 +47,7 @@ class SceneReport:
         folder: where it lies; of a video, its frames.
         train_views: images to train on; none in videos.
         test_views: images to evaluate on; of a video, all its frames.
-        ground_truth: maps or, in LERF-Mask, masks of phrases, whichever split they belong to.
+        ground_truth: maps, or masks of phrases or of one object, whichever split they belong to.
         findings: errors first.
     """
 

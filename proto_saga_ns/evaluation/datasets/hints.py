@@ -177,4 +177,52 @@ MOSE/train/Annotations/<video>/00000.png ...
 MOSE/valid/JPEGImages, MOSE/valid/Annotations""",
         quirks=("Of valid only the first frames are annotated, so its figures come from the benchmark's server.",),
     ),
+    "nvos": Hint(
+        title="NVOS: masks of eight objects in scenes of LLFF, each in one view, and scribbles in another",
+        used_for="protocols of interactive methods (evaluate --protocol reference-mask); in no paper of this project",
+        pages=("https://jason718.github.io/nvos/", "https://github.com/nex-mpi/nex-code/"),
+        steps=(
+            "Download nvos-data.zip from NVOS's page and unpack it.",
+            "Download the undistorted images of LLFF from NeX's page, with COLMAP's models.",
+            "proto-saga data check nvos DIR/llff",
+            "Train on every scene with the data parser colmap; horns serves two objects.",
+        ),
+        size="about 0.1 GB, and 3.5 GB of images",
+        terms=_ASK,
+        access="open",
+        tree="""llff/masks/horns_left/<view>_mask.png, <view>.JPG
+llff/reference_image/horns_left/<view>.JPG
+llff/scribbles/horns_left/pos_0_horns.png neg_0_horns.png
+llff/*/fern, flower, fortress, horns_center, leaves, orchids, trex""",
+        quirks=(
+            "Masks are of NeX's undistorted images. Some peers take LLFF's own, with a little distortion.",
+            "Scribbles have a quarter of the size of the images.",
+            "The reference view has no mask: scribbles, or clicks of one's own, choose the object.",
+        ),
+    ),
+    "spin-nerf": Hint(
+        title="SPIn-NeRF: masks of an object in ten known scenes, and ten scenes with photos with and without one",
+        used_for="protocols reference-mask and removal; in no paper of this project",
+        pages=("https://spinnerf3d.github.io", "https://github.com/SamsungLabs/SPIn-NeRF"),
+        steps=(
+            "For masks: download Multiview-Segmentation-Data.zip; its README links to the images of each scene.",
+            "For removal: download spinnerf-dataset.zip. It has images and poses.",
+            "proto-saga data check spin-nerf DIR",
+        ),
+        size="about 0.1 GB of masks (images besides); about 6 GB for removal",
+        terms=_ASK,
+        access="open",
+        tree="""MVSeg/fern (llff)/image000.png image000_pseudo.png image000_cutout.png ...
+MVSeg/fortress (llff), horns (llff), leaves (llff), orchids (llff), room (llff)
+MVSeg/fork (nerf_supervision), pinecone (nerf_real_360), Truck (Tanks & Temples), lego_real_night_radial
+removal/10/images, images_4/<view>.png, images_4/label, images_4/test_label, sparse/0""",
+        quirks=(
+            "In fern, fortress, leaves and orchids image007.png is the mask of the eighth image in name order.",
+            "In Truck and lego some names have 0_ or 1_ before that of the image.",
+            "orchids has no mask of image014. Truck's masks are a pixel wider than its images.",
+            "_pseudo and _cutout are for looking at.",
+            "The images of fork were not to be had at the last report (2026).",
+            "In the scenes for removal, views without a label show the scene without the object.",
+        ),
+    ),
 }

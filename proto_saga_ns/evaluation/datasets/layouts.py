@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from proto_saga_ns.errors import ProtoSagaError
-from proto_saga_ns.evaluation.datasets import lerf_mask, mipnerf360, replica, scannet
+from proto_saga_ns.evaluation.datasets import lerf_mask, mipnerf360, replica, scannet, spin_nerf
+from proto_saga_ns.evaluation.datasets.benchmarks import SPIN_NERF_LABELS
 from proto_saga_ns.evaluation.datasets.findings import (
     Dataset,
     Finding,
@@ -17,6 +18,7 @@ from proto_saga_ns.evaluation.datasets.findings import (
     by_severity,
     folders_in,
 )
+from proto_saga_ns.evaluation.datasets.nvos import check_nvos
 from proto_saga_ns.evaluation.datasets.videos import check_videos
 from proto_saga_ns.evaluation.standins.marks import find_mark
 
@@ -69,6 +71,13 @@ LAYOUTS: dict[Dataset, Layout] = {
         mipnerf360.check_mipnerf360,
         "images/, images_2/, images_4/, images_8/ and sparse/0",
     ),
+    "spin-nerf": Layout(
+        spin_nerf.SCENES,
+        spin_nerf.REMOVAL_SCENES,
+        ("*_pseudo.png", "*_cutout.png", SPIN_NERF_LABELS),
+        spin_nerf.check_spin_nerf,
+        "<view>.png and <view>_pseudo.png, or images_4/, images_4/label/ and sparse/0",
+    ),
 }
 
 
@@ -97,6 +106,9 @@ def check(dataset: Dataset, folder: Path) -> Report:
 def _report(dataset: Dataset, folder: Path) -> Report:
     if dataset == "davis" or dataset == "mose":
         report = check_videos(dataset, folder)
+        return replace(report, findings=by_severity([*report.findings, *_standin(folder)]))
+    if dataset == "nvos":
+        report = check_nvos(folder)
         return replace(report, findings=by_severity([*report.findings, *_standin(folder)]))
     layout = LAYOUTS[dataset]
     if _is_scene(layout, folder):

@@ -68,14 +68,14 @@ class MaskedColmapConfig(MaskOptions, ColmapDataParserConfig):
 
 @dataclass
 class BenchmarkDataConfig(MaskedColmapConfig):
-    """A scene of Replica, ScanNet, LERF-Mask or Mip-NeRF 360 as the peers lay it out, split as they do, with masks."""
+    """A scene of Replica, ScanNet, LERF-Mask, SPIn-NeRF or Mip-NeRF 360, laid out and split as by the peers."""
 
     _target: type = field(default_factory=lambda: BenchmarkData)
     colmap_path: Path | None = Path("sparse/0")  # type: ignore[assignment]
     """Path to the COLMAP reconstruction, relative to the data."""
     benchmark: Literal["auto", Benchmark] = "auto"
     """whose split it is. auto: lerf-mask if there is a folder images_train, scannet if train_split.txt and
-    test_split.txt, replica if images are called train_rgb_* and test_rgb_*"""
+    test_split.txt, replica if images are called train_rgb_* and test_rgb_*, spin-nerf if there is images_4/label"""
 
 
 @dataclass

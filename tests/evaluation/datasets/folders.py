@@ -17,7 +17,7 @@ VIEWS, TEST_VIEWS = 4, 2
 
 def write_dataset(dataset: Dataset, folder: Path) -> Path:
     """One scene, or for videos a data set of one sequence."""
-    layout = {"mipnerf360": "lerf-mask", "mose": "davis"}.get(dataset, dataset)
+    layout = {"mipnerf360": "lerf-mask", "mose": "davis", "nvos": "davis", "spin-nerf": "davis"}.get(dataset, dataset)
     options = StandinOptions(
         layout=layout,  # type: ignore[arg-type]
         seed=0,
@@ -42,6 +42,46 @@ def write_dataset(dataset: Dataset, folder: Path) -> Path:
             path.unlink()
         for kind in ("JPEGImages", "Annotations", "ImageSets"):
             shutil.rmtree(folder / kind)
+    if dataset in ("nvos", "spin-nerf"):
+        for kind in ("JPEGImages", "Annotations", "ImageSets", "Masks", "parts"):
+            shutil.rmtree(folder / kind)
+        (write_nvos_object if dataset == "nvos" else write_spin_nerf_masks)(folder)
+    return folder
+
+
+def write_nvos_object(folder: Path, name: str = "horns_left", size: tuple[int, int] = (64, 48)) -> None:
+    """Target view 9, reference view 7."""
+    for kind in ("masks", "reference_image", "scribbles"):
+        (folder / kind / name).mkdir(parents=True)
+    Image.new("L", size, 255).save(folder / "masks" / name / "IMG_9_mask.png")
+    Image.new("RGB", size).save(folder / "reference_image" / name / "IMG_7.JPG")
+    for kind in ("pos", "neg", "vis"):
+        Image.new("L", (size[0] // 4, size[1] // 4), 255).save(folder / "scribbles" / name / f"{kind}_0_horns.png")
+
+
+def write_spin_nerf_masks(folder: Path, count: int = 4) -> None:
+    """Masks that are called by the number of the image, with what is beside them."""
+    for number in range(count):
+        for ending in ("", "_pseudo", "_cutout"):
+            Image.new("L", (8, 6), 1).save(folder / f"image{number:03d}{ending}.png")
+    (folder / "annotations.json").write_text("{}")
+
+
+def write_spin_nerf_removal(folder: Path) -> Path:
+    """Views a and b show the object, c does not."""
+    for name in "abc":
+        for kind in ("images", "images_4"):
+            (folder / kind).mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (8, 6)).save(folder / kind / f"{name}.png")
+        label = folder / "images_4" / ("test_label" if name == "c" else "label") / f"{name}.png"
+        label.parent.mkdir(exist_ok=True)
+        Image.new("L", (8, 6), 1).save(label)
+    (folder / "sparse/0").mkdir(parents=True)
+    (folder / "sparse/0/images.txt").write_text(
+        "".join(f"{i} 1 0 0 0 0 0 0 1 {n}.png\n\n" for i, n in enumerate("abc"))
+    )
+    for part in ("cameras", "points3D"):
+        (folder / f"sparse/0/{part}.txt").write_text("1\n")
     return folder
 
 

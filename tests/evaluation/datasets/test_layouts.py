@@ -31,6 +31,8 @@ NEEDED: dict[Dataset, tuple[str, ...]] = {
         "valid/Annotations/*/*",
         "*/Annotations/*",
     ),
+    "nvos": ("masks/horns_left", "reference_image/horns_left", "scribbles/horns_left"),
+    "spin-nerf": ("image00[0-9].png",),
 }
 OPENED: dict[Dataset, tuple[str, ...]] = {
     "replica": ("images/*", "semantic_instance/*", "sparse/0/*"),
@@ -39,6 +41,8 @@ OPENED: dict[Dataset, tuple[str, ...]] = {
     "mipnerf360": ("images/*", "images_[248]/*", "sparse/0/*"),
     "davis": ("JPEGImages/480p/*/00000.jpg", "Annotations/480p/*/00000.png", "Annotations/480p/*/00005.png"),
     "mose": ("*/JPEGImages/*/00000.jpg", "*/Annotations/*/00000.png", "train/Annotations/*/00005.png"),
+    "nvos": ("masks/*/*_mask.png", "reference_image/*/*", "scribbles/*/pos_*", "scribbles/*/neg_*"),
+    "spin-nerf": ("image00[0-9].png",),
 }
 
 
@@ -77,6 +81,8 @@ def test_each_stand_in_passes_the_check_of_its_data_set(dataset: Dataset, origin
     scene = report.scenes[0]
     if dataset in ("davis", "mose"):
         assert (scene.test_views, scene.ground_truth) == (VIEWS + TEST_VIEWS, VIEWS + TEST_VIEWS)
+    elif dataset in ("nvos", "spin-nerf"):
+        assert scene.test_views == scene.ground_truth == {"nvos": 1, "spin-nerf": 4}[dataset]
     elif dataset == "mipnerf360":
         assert (scene.train_views, scene.test_views, scene.ground_truth) == (5, 1, 0)
     else:

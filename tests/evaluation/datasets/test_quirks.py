@@ -7,10 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
+from proto_saga_ns.evaluation.datasets.benchmarks import find_benchmark, is_test_image
 from proto_saga_ns.evaluation.datasets.findings import Dataset, Finding
 from proto_saga_ns.evaluation.datasets.layouts import check
 from proto_saga_ns.plugin.data.dataparsers import MaskedColmapConfig
+from tests.evaluation.datasets.folders import write_spin_nerf_removal
 
 Copy = Callable[..., Path]
 
@@ -143,3 +146,40 @@ def test_nerfstudio_splits_by_the_lists_that_the_check_asks_for(copy_of: Copy) -
         (folder / f"{split}_list.txt").write_text("\n".join(published[images]) + "\n")
     assert about("replica", folder, "_list.txt") == []
     assert [names(split) for split in ("train", "val")] == [published["train"], published["test"]]
+
+
+def test_spin_nerf_knows_how_many_masks_and_what_belongs_together(copy_of: Copy) -> None:
+    folder = copy_of("spin-nerf", "fern (llff)")
+    assert [finding.severity for finding in about("spin-nerf", folder, "20 are published")] == ["warning"]
+    (folder / "image002.png").unlink()
+    (finding,) = about("spin-nerf", folder, "no mask of the same view")
+    assert finding.severity == "error" and "image002_cutout.png, image002_pseudo.png" in finding.what
+    Image.new("L", (9, 6)).save(folder / "image001.png")
+    (finding,) = about("spin-nerf", folder, "not 8x6 pixels")
+    assert "image001.png" in finding.what
+
+
+def test_spin_nerf_has_scenes_with_and_without_the_object(tmp_path: Path) -> None:
+    folder = write_spin_nerf_removal(tmp_path / "10")
+    report = check("spin-nerf", folder)
+    assert report.all_findings() == ()
+    assert [(one.train_views, one.test_views, one.ground_truth) for one in report.scenes] == [(2, 1, 3)]
+    images = [folder / "images" / f"{name}.png" for name in "abc"]
+    assert find_benchmark(folder, images) == "spin-nerf"
+    assert is_test_image("spin-nerf", folder, images) == [False, False, True]
+    (folder / "images_4/test_label/c.png").unlink()
+    (folder / "images_4/b.png").unlink()
+    assert [finding.severity for finding in about("spin-nerf", folder, "test views have no label")] == ["warning"]
+    assert [finding.severity for finding in about("spin-nerf", folder, "labels have no image")] == ["error"]
+
+
+def test_nvos_shows_an_object_in_one_view_and_measures_it_in_another(copy_of: Copy) -> None:
+    folder = copy_of("nvos", "llff")
+    assert [finding.severity for finding in about("nvos", folder, "7 of 8 published objects")] == ["warning"]
+    masks = folder / "masks/horns_left"
+    (masks / "IMG_9_mask.png").rename(masks / "IMG_7_mask.png")
+    (finding,) = about("nvos", folder, "one of the reference view")
+    assert finding.severity == "error"
+    for pattern in ("masks/*/*_mask.png", "reference_image/*/*", "scribbles/*/pos_*", "scribbles/*/neg_*"):
+        next(folder.glob(pattern)).unlink()
+    assert len(about("nvos", folder, "expected one")) == 4

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -22,11 +23,13 @@ from proto_saga_ns.cli.segment import Segment
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.labels import read_label_map
 from proto_saga_ns.plugin.adopt.fit import load
-from proto_saga_ns.plugin.adopt.options import NewRunOptions, SplatFileOptions
+from proto_saga_ns.plugin.adopt.from_file import views_of_file
+from proto_saga_ns.plugin.adopt.options import NewRunOptions, SplatFileOptions, ViewOptions
 from proto_saga_ns.plugin.model.evaluate import evaluate_views
 from proto_saga_ns.plugin.model.options import SceneOptions
 from proto_saga_ns.plugin.model.views import segment_view
 from proto_saga_ns.plugin.run import Run, load_run
+from proto_saga_ns.progress import unseen
 from proto_saga_ns.recognition.votes import BESIDE_MASKS
 from proto_saga_ns.splats.ply import read_ply, write_ply
 from proto_saga_ns.splats.splat import Splat
@@ -129,6 +132,42 @@ def test_the_axes_of_an_spz_that_says_none_are_found_by_looking(
     assert "taken to be in the frame world with y up" in " ".join(capsys.readouterr().out.split())
 
 
+def test_a_bare_splat_becomes_a_run_of_pictures_of_itself(exported: Path, tmp_path: Path) -> None:
+    """Views are made, masks of them, and a run that shows what the pictures show; what is there is not made again."""
+    views = ViewOptions(num_views=6, view_width=64, view_height=48)
+    bare = Associate(ply=exported, data_parser="nerfstudio-data --mask-source superpixel", views=views)
+    replace(bare, place=NewRunOptions(tmp_path, "bare", "run")).run()
+    (folder,) = (tmp_path / "bare").glob("views-*")
+    run = load_run(tmp_path / "bare" / "proto-saga" / "run" / "config.yml")
+    cameras = list(run.cameras("train"))
+    assert len(cameras) == 6 and len(run.scene.ids) > 0 and (folder / "views.png").is_file()
+    for path, camera, image in cameras:
+        view = segment_view(run.model, run.scene, camera)
+        assert float((view.rgb - image.to(view.rgb)).abs().max()) < 0.02, path
+        assert view.labels.any()
+    made = {file: file.stat().st_mtime_ns for file in folder.rglob("*.png")}
+    replace(bare, place=NewRunOptions(tmp_path, "bare", "again")).run()
+    assert {file: file.stat().st_mtime_ns for file in folder.rglob("*.png")} == made
+    (folder / "images" / "view_0003.png").unlink()
+    replace(bare, place=NewRunOptions(tmp_path, "bare", "mended")).run()
+    assert (folder / "images" / "view_0003.png").is_file() and len(list(tmp_path.glob("bare/views-*"))) == 1
+
+
+def test_a_bare_splat_is_seen_from_the_cameras_beside_it(exported: Path, tmp_path: Path) -> None:
+    entry = {"width": 640, "height": 480, "fx": 500.0, "fy": 510.0, "rotation": [[0, 0, 1], [-1, 0, 0], [0, -1, 0]]}
+    shutil.copy(exported, tmp_path / "a.ply")
+    entries = [{**entry, "position": [-1.5, y, 1.2]} for y in (-0.4, 0.0, 0.4)]
+    (tmp_path / "cameras.json").write_text(json.dumps(entries))
+    made = views_of_file(
+        *(tmp_path / "a.ply", SplatFileOptions(), ViewOptions(view_width=80), NewRunOptions(tmp_path), unseen)
+    )
+    content = json.loads((made.folder / "transforms.json").read_text())
+    assert "3 views of" in made.note and [frame["w"] for frame in content["frames"]] == [384] * 3
+    for frame, wanted in zip(content["frames"], entries, strict=True):
+        assert np.array(frame["transform_matrix"])[:3, 3].tolist() == wanted["position"]
+        assert np.allclose(np.array(frame["transform_matrix"])[:3, 2], [-1, 0, 0]), "OpenGL looks along -z"
+
+
 def test_a_ply_in_the_coordinates_of_colmap(
     votes_alone: Run, exported: Path, trained_run: TrainedRun, tmp_path: Path
 ) -> None:
@@ -206,7 +245,9 @@ def test_it_is_associated_again_with_other_options(splatfacto_run: Path, adopted
     [
         ({}, "either --load-config"),
         ({"load_config": Path("a"), "ply": Path("b")}, "either --load-config"),
-        ({"ply": Path("a.ply")}, "--ply needs --data"),
+        ({"ply": Path("a.ply"), "data": Path("b"), "views": ViewOptions(9)}, "are for --ply without --data"),
+        ({"ply": Path("a.ply"), "data_parser": "colmap"}, "nerfstudio-data --mask-source sam"),
+        ({"ply": Path("a.ply"), "views": ViewOptions(1)}, "a.ply"),
         ({"load_config": Path("a"), "preset": "paper"}, "--preset paper stands for all options"),
         ({"load_config": Path("a"), "splat": SplatFileOptions("world")}, "a run knows its own"),
         ({"ply": Path("a.ply"), "data": Path("nowhere")}, "nowhere holds no poses"),
