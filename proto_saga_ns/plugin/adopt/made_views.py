@@ -181,7 +181,7 @@ def _render(
     return to_uint8((colors[0] + (1 - alphas[0]) * background).cpu().numpy())
 
 
-def _sheet(pictures: Sequence[UInt8[np.ndarray, "H W 3"]]) -> UInt8[np.ndarray, "H W 3"]:
+def _sheet(pictures: Sequence[UInt8[np.ndarray, "_ _ 3"]]) -> UInt8[np.ndarray, "H W 3"]:
     """All of them, small, in rows."""
     height = max(round(SHEET_WIDTH * picture.shape[0] / picture.shape[1]) for picture in pictures)
     rows = math.ceil(len(pictures) / SHEET_COLUMNS)
