@@ -17,6 +17,7 @@ from typing import TypeVar
 
 import pytest
 import torch
+from hypothesis import settings
 from jaxtyping import config as jaxtyping_config
 
 if not torch.cuda.is_available():
@@ -27,6 +28,9 @@ import proto_saga_ns.plugin.methods  # noqa: F401  (lets torch.load read nerfstu
 from proto_saga_ns.kernels.library import library
 from tests.commands import run
 from tests.scenes import TinyScene, write_tiny_scene
+
+settings.register_profile("untimed", deadline=None)  # a busy machine is slow, not wrong
+settings.load_profile("untimed")
 
 Made = TypeVar("Made")
 

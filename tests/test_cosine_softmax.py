@@ -34,7 +34,7 @@ def loss_and_gradients(features: Tensor, weights: Tensor, labels: Tensor, tau: f
 
 
 @given(**SIZES, dim=st.integers(1, 20), scale=SCALES, tau=st.sampled_from([0.1, 10.0, 200.0]))
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 def test_the_kernel_for_the_cross_entropy_agrees_with_torch(
     seed: int, pixels: int, classes: int, dim: int, scale: float, tau: float
 ) -> None:
@@ -66,7 +66,7 @@ def test_in_pytorch_chunks_of_pixels_give_what_all_at_once_give(monkeypatch: pyt
 
 
 @given(**SIZES, tau=st.sampled_from([1.0, 10.0, 100.0]))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_the_kernel_for_own_probabilities_agrees_with_torch(seed: int, pixels: int, classes: int, tau: float) -> None:
     features, weights = random(pixels, 16, seed=seed), random(16, classes, seed=seed + 1)
     features[0] = 0
@@ -84,7 +84,6 @@ def test_logits_are_tau_times_the_cosine() -> None:
 
 
 @given(st.floats(0.5, 100), st.floats(0.01, 100))
-@settings(deadline=None)
 def test_the_scale_of_features_and_weights_does_not_matter(feature_scale: float, weight_scale: float) -> None:
     features, weights, labels = random(6, 16), random(16, 3, seed=1), torch.tensor([0, 1, 2, 3, 1, 2])
     scaled, _ = cross_entropy(feature_scale * features, weight_scale * weights, labels, 10)

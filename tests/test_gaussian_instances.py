@@ -33,7 +33,7 @@ def votes_of(views: list[Tensor]) -> InstanceVotes:
     return votes
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(0, 10**6), st.integers(0, 6))
 def test_votes_are_the_sum_of_the_views_and_the_largest_wins(seed: int, count: int) -> None:
     views = random_views(seed, count)

@@ -34,13 +34,13 @@ def literal_share(given: Views, number: int) -> float:
 
 
 @given(views)
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_it_is_what_it_says(given: Views) -> None:
     assert shares(given) == pytest.approx([literal_share(given, number) for number in IDS])
 
 
 @given(views, st.permutations(IDS))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_renumbering_renumbers(given: Views, order: list[int]) -> None:
     table = np.array([0, *order])
     renumbered = [(table[segmented], table[masks]) for segmented, masks in given]

@@ -50,7 +50,7 @@ def slow_view_means(views: list[tuple[Tensor, Tensor]], member_of_mask: list[Ten
 
 
 @given(seed=st.integers(0, 1000), masks=st.integers(0, 6), members=st.integers(1, 5), views=st.integers(1, 4))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_prototypes_are_the_mean_over_views_of_the_mean_over_pixels(
     seed: int, masks: int, members: int, views: int
 ) -> None:
@@ -72,7 +72,7 @@ def test_prototypes_are_the_mean_over_views_of_the_mean_over_pixels(
 
 
 @given(seed=st.integers(0, 1000), masks=st.integers(1, 6), members=st.integers(1, 4))
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_moving_masks_to_other_members_gives_what_pooling_again_gives(seed: int, masks: int, members: int) -> None:
     maps = [random_view(seed + index, masks) for index in range(3)]
     before = pooled(maps, [random_members(seed + index, masks, members) for index in range(3)])
@@ -84,7 +84,7 @@ def test_moving_masks_to_other_members_gives_what_pooling_again_gives(seed: int,
 
 
 @given(seed=st.integers(0, 1000), masks=st.integers(0, 6))
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_the_members_of_the_masks_survive_the_table(seed: int, masks: int) -> None:
     """Of every mask that has pixels; labels without any leave no row, and beyond the largest there is none."""
     maps = [random_view(seed + index, masks) for index in range(3)]
@@ -97,7 +97,7 @@ def test_the_members_of_the_masks_survive_the_table(seed: int, masks: int) -> No
 
 
 @given(seed=st.integers(0, 1000))
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_the_order_of_the_rows_does_not_matter(seed: int) -> None:
     maps = [random_view(seed + index, 6) for index in range(3)]
     table = pooled(maps, [random_members(seed + index, 6, 4) for index in range(3)])

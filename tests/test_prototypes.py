@@ -29,7 +29,7 @@ def slow_classify(feature: Tensor, weights: Tensor, tau: float) -> tuple[int, fl
 
 
 @given(seed=st.integers(0, 1000), instances=st.integers(1, 6), tau=st.floats(0.1, 50))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_classify_is_argmax_and_softmax_of_the_cosine(seed: int, instances: int, tau: float) -> None:
     features, _ = random_view(seed, instances)
     weights = torch.randn(instances, 4, generator=torch.Generator().manual_seed(seed + 1))
@@ -42,7 +42,7 @@ def test_classify_is_argmax_and_softmax_of_the_cosine(seed: int, instances: int,
 
 
 @given(scale=st.floats(1e-3, 1e3), chunk=st.integers(1, 500))
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_neither_scale_nor_chunks_change_the_result(scale: float, chunk: int) -> None:
     features, _ = random_view(3, 5, height=20, width=15)
     weights, alpha = torch.randn(5, 4, generator=torch.Generator().manual_seed(1)), torch.ones(20, 15)
@@ -55,7 +55,7 @@ def test_neither_scale_nor_chunks_change_the_result(scale: float, chunk: int) ->
 
 
 @given(st.integers(0, 1000), st.integers(1, 70), st.integers(1, 40), st.integers(1, 20), st.integers(1, 40))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_the_cpu_kernel_agrees_with_torch(seed: int, pixels: int, instances: int, dim: int, number: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     features = torch.randn(1, pixels, dim, generator=generator)
@@ -70,7 +70,7 @@ def test_the_cpu_kernel_agrees_with_torch(seed: int, pixels: int, instances: int
 
 
 @given(st.integers(0, 1000), st.integers(1, 8), st.integers(1, 8))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_the_confidence_of_a_group_is_the_sum_of_its_probabilities(seed: int, instances: int, number: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     features, weights = torch.randn(1, 20, 4, generator=generator), torch.randn(instances, 4, generator=generator)

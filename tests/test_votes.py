@@ -46,7 +46,7 @@ def test_labels_and_shares_that_do_not_fit_are_refused() -> None:
         Votes(torch.zeros(2, 3, dtype=torch.int32), torch.zeros(2, 2))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 9), st.integers(0, 6), st.integers(1, 4), st.integers(0, 10**6))
 def test_the_largest_counts_become_shares(gaussians: int, labels: int, top: int, seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
@@ -61,7 +61,7 @@ def test_the_largest_counts_become_shares(gaussians: int, labels: int, top: int,
         assert shares == pytest.approx([*(row[label] / sum(row[1:]) for label in ranked), *padding])
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(1, 5), st.integers(0, 10**6), st.booleans(), st.sampled_from([BESIDE_MASKS, BESIDE_VIEWS, 0.0]))
 def test_the_largest_product_wins(count: int, seed: int, grouped: bool, weight: float) -> None:
     generator = torch.Generator().manual_seed(seed)
@@ -169,7 +169,7 @@ def assert_kernels_agree_with_torch(view: RenderedView, min_alpha: float = 0.5) 
     assert same.float().mean() > 0.98
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     *(st.integers(0, 10**6), st.integers(0, 40), st.integers(1, 18), st.booleans()),
     *(st.integers(1, 40), st.integers(1, 40), st.sampled_from([0.1, 10.0, 100.0]), st.sampled_from([0.0, 0.5, 1.0])),

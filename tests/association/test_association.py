@@ -131,7 +131,7 @@ def slow_associate(
     return [{label: number.get(e, 0) for label, e in view.items()} for view in result], pairs
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(OPTIONS, st.integers(0, 1000), st.integers(1, 5))
 def test_every_choice_agrees_with_python_sets(options: AssociationOptions, seed: int, count: int) -> None:
     means, embeddings, views = random_views(count, seed)
@@ -143,7 +143,7 @@ def test_every_choice_agrees_with_python_sets(options: AssociationOptions, seed:
 
 
 @given(OPTIONS, st.integers(0, 1000))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_instances_are_numbered_without_gaps_and_counted_right(options: AssociationOptions, seed: int) -> None:
     association = associate(*random_views(4, seed), options)
     used = np.unique(np.concatenate(association.instance_of_mask))

@@ -23,7 +23,7 @@ def slow_lowest_ranks(keys: np.ndarray, groups: np.ndarray, share: float, at_mos
 
 
 @pytest.mark.parametrize("large_group", [1, 10**9], ids=["by selection", "by sorting"])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 1000),
     count=st.integers(0, 80),

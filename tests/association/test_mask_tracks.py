@@ -64,7 +64,7 @@ def same(one: Association, other: Association, order: list[int]) -> bool:
     )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(1, 8), st.integers(0, 1000))
 def test_trusted_true_ids_are_the_instances_by_ascending_id(num_views: int, seed: int) -> None:
     means, views, truth = stripes(num_views, seed)
@@ -76,7 +76,7 @@ def test_trusted_true_ids_are_the_instances_by_ascending_id(num_views: int, seed
     assert association.n_views.tolist() == [sum(number in ids for ids in truth) for number in known[1:]]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(1, 8), st.integers(0, 1000))
 def test_seeds_of_distinct_instances_stay_apart(num_views: int, seed: int) -> None:
     means, views, truth = stripes(num_views, seed)
@@ -86,7 +86,7 @@ def test_seeds_of_distinct_instances_stay_apart(num_views: int, seed: int) -> No
     assert len(set.union(*found.values())) == len(found)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(2, 8), st.integers(0, 1000), st.integers(1, 7))
 def test_a_track_that_was_lost_is_joined_by_seeds_and_kept_apart_by_trust(num_views: int, seed: int, lost: int) -> None:
     means, views, truth = stripes(num_views, seed)
@@ -101,7 +101,7 @@ def test_a_track_that_was_lost_is_joined_by_seeds_and_kept_apart_by_trust(num_vi
     assert apart.num_instances == len(fragments)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.permutations(range(5)), st.integers(0, 1000), st.sampled_from(["seed", "trust"]), st.integers(0, 3))
 def test_the_order_of_views_does_not_matter(order: list[int], seed: int, mask_ids: str, min_views: int) -> None:
     means, embeddings, views = random_views(5, seed)
@@ -121,7 +121,7 @@ def test_ids_that_are_ignored_change_nothing(view_order: str) -> None:
     assert same(one, other, list(range(5)))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 1000), st.sampled_from(["seed", "trust"]))
 def test_an_instance_has_the_gaussians_of_all_its_masks(seed: int, mask_ids: str) -> None:
     means, views, _ = stripes(6, seed)

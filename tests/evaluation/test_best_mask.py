@@ -66,13 +66,13 @@ def literal_track_ious(frames: Frames) -> dict[int, float]:
 
 
 @given(sequences)
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 def test_it_agrees_with_a_literal_reading(frames: Frames) -> None:
     assert evaluate(frames).best[0] == pytest.approx(literal_iou(frames), abs=1e-12)
 
 
 @given(sequences)
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 def test_tracks_agree_with_a_literal_reading(frames: Frames) -> None:
     merged = [((truth != 0).astype(np.int32), prediction) for truth, prediction in frames]
     expected = literal_track_ious(merged)[1]
@@ -80,7 +80,7 @@ def test_tracks_agree_with_a_literal_reading(frames: Frames) -> None:
 
 
 @given(sequences, st.permutations(range(1, 5)), st.permutations(range(1, 5)))
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 def test_renumbering_changes_nothing(frames: Frames, truth_ids: list[int], prediction_ids: list[int]) -> None:
     renumbered = [(np.array([0, *truth_ids])[t], np.array([0, *prediction_ids])[p]) for t, p in frames]
     first, second = evaluate(frames), evaluate(renumbered)
@@ -88,7 +88,7 @@ def test_renumbering_changes_nothing(frames: Frames, truth_ids: list[int], predi
 
 
 @given(sequences)
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_a_track_is_never_better_than_the_best_masks(frames: Frames) -> None:
     result = evaluate(frames)
     assert result.track[0] <= result.best[0] + 1e-12
@@ -97,7 +97,7 @@ def test_a_track_is_never_better_than_the_best_masks(frames: Frames) -> None:
 
 
 @given(st.lists(shown, min_size=1, max_size=3))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_the_truth_itself_is_perfect(truths: list[np.ndarray]) -> None:
     result = evaluate([(truth, truth) for truth in truths])
     assert result.best == result.track == PERFECT

@@ -40,7 +40,7 @@ def claims(frames: list[Frame], matched: dict[int, int]) -> tuple[np.ndarray, np
 
 
 @given(scenes, matches)
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_it_agrees_with_a_literal_reading(frames: list[Frame], matched: dict[int, int]) -> None:
     found = evaluate(frames, matched)
     confidence, right = claims(frames, matched)
@@ -55,7 +55,7 @@ def test_it_agrees_with_a_literal_reading(frames: list[Frame], matched: dict[int
 
 
 @given(scenes, matches, st.permutations(range(1, 6)), st.permutations(range(1, 6)))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_renumbering_changes_nothing(
     frames: list[Frame], matched: dict[int, int], truth_ids: list[int], predicted_ids: list[int]
 ) -> None:

@@ -116,7 +116,7 @@ def test_ids_that_change_in_every_view_are_not() -> None:
 
 
 @given(st.lists(st.integers(0, 7), min_size=8, max_size=8), st.permutations(range(1, 8)))
-@settings(deadline=None, max_examples=10)
+@settings(max_examples=10)
 def test_renumbering_changes_nothing_and_one_mask_scores_100(noise: list[int], ids: list[int]) -> None:
     frames, labels = room(2, 16, 12)
     labels = [np.where(labels[0] == 1, np.resize(noise, labels[0].shape), labels[0]), labels[1]]

@@ -48,7 +48,7 @@ def literal_protocol(frames: Frames, ignored: int | None = None) -> tuple[float,
 
 
 @given(scenes)
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 def test_it_agrees_with_a_literal_reading(frames: Frames) -> None:
     result = evaluate(frames)
     expected = literal_protocol(frames)
@@ -60,7 +60,7 @@ def test_it_agrees_with_a_literal_reading(frames: Frames) -> None:
 
 
 @given(scenes, st.permutations(range(6)), st.permutations(range(6)))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_renumbering_changes_nothing(frames: Frames, truth_ids: list[int], prediction_ids: list[int]) -> None:
     renumbered = [(np.array(truth_ids)[t], np.array(prediction_ids)[p]) for t, p in frames]
     first, second = evaluate(frames), evaluate(renumbered)
@@ -68,7 +68,7 @@ def test_renumbering_changes_nothing(frames: Frames, truth_ids: list[int], predi
 
 
 @given(st.lists(maps, min_size=1, max_size=3))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_the_truth_itself_is_perfect(truths: list[np.ndarray]) -> None:
     result = evaluate([(truth, truth) for truth in truths])
     assert (result.miou, result.precision, result.recall) == (1.0, 1.0, 1.0)

@@ -67,7 +67,7 @@ def test_features_are_counts_of_where_matches_land() -> None:
 
 
 @given(st.lists(masks, min_size=2, max_size=4), st.permutations(range(1, 5)))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_renumbering_changes_nothing(labels: list[np.ndarray], ids: list[int]) -> None:
     first, second = evaluate(labels), evaluate([np.array([0, *ids])[view] for view in labels])
     assert (first.share, first.cosine) == pytest.approx((second.share, second.cosine))
@@ -75,7 +75,7 @@ def test_renumbering_changes_nothing(labels: list[np.ndarray], ids: list[int]) -
 
 
 @given(masks)
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_what_stands_still_scores_100_and_so_does_one_mask(labels: np.ndarray) -> None:
     for view in (labels, np.ones_like(labels)):
         figures = evaluate([view, view, view]).figures()
@@ -84,7 +84,7 @@ def test_what_stands_still_scores_100_and_so_does_one_mask(labels: np.ndarray) -
 
 
 @given(masks, masks)
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_it_is_the_exact_one_where_every_pixel_has_its_match(first: np.ndarray, second: np.ndarray) -> None:
     exact = pixel_consistency(*wall([first, second], [0, 0]), epsilon=0.1)
     assert evaluate([first, second]).share == pytest.approx(exact.consistency)

@@ -20,7 +20,7 @@ LABELS = arrays(np.int32, (6, 7), elements=st.integers(0, 5))
 GROUP, OBJECT, PART = 0.25, 0.5, 1.0
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(LABELS, LABELS, st.sets(st.integers(1, 5), min_size=1), st.permutations(range(1, 6)))
 def test_perfect_labels_score_one_and_other_names_change_nothing(reference, other, ids, order) -> None:
     """If the object is a union of instances, it is found whole; ids are names only."""

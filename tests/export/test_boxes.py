@@ -51,7 +51,7 @@ def test_a_crate_is_measured_even_among_strays(strays: int) -> None:
 
 
 @given(st.floats(0, np.pi), st.integers(0, 5))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_an_upright_box_has_the_size_of_a_turned_crate(yaw: float, seed: int) -> None:
     box = object_boxes(crate(yaw, seed=seed), UP).upright
     np.testing.assert_allclose(sorted(box.size[:2]), sorted(SIZE[:2]), rtol=0.06)
@@ -63,7 +63,7 @@ def test_an_upright_box_has_the_size_of_a_turned_crate(yaw: float, seed: int) ->
 
 
 @given(similarities())
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_the_upright_box_moves_with_the_scene(similarity: Similarity) -> None:
     splat = crate(0.4)
     before = object_boxes(splat, UP).upright

@@ -13,7 +13,7 @@ from tests.splats.splats import similarities
 
 
 @given(similarities())
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_the_written_matrices_lead_to_the_frames_that_they_name(world_to_training: Similarity) -> None:
     world = np.array([[1.0, 2.0, -3.0, 1.0]])
     points = {"world": world, "training": world @ world_to_training.matrix().T}

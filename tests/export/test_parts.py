@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from proto_saga_ns.errors import ProtoSagaError
@@ -21,7 +21,6 @@ def labelled(count: int, highest: int = 4, seed: int = 0) -> LabelledSplat:
 
 
 @given(st.integers(0, 30), st.integers(0, 5), st.integers(0, 100))
-@settings(deadline=None)
 def test_instances_and_rest_hold_every_gaussian_once(count: int, highest: int, seed: int) -> None:
     scene = labelled(count, highest, seed)
     parts = [scene.rest(), *(scene.instance(number) for number in range(1, highest + 1))]
@@ -41,7 +40,6 @@ def test_the_gaussians_are_looked_at_once_however_many_instances_there_are(monke
 
 
 @given(st.sets(st.integers(1, 6)), st.integers(0, 100))
-@settings(deadline=None)
 def test_what_is_removed_and_what_is_left_hold_every_gaussian_once(removed: set[int], seed: int) -> None:
     scene = labelled(30, 6, seed)
     left = scene.without(removed)
@@ -50,7 +48,6 @@ def test_what_is_removed_and_what_is_left_hold_every_gaussian_once(removed: set[
 
 
 @given(st.integers(1, 5), st.integers(0, 100))
-@settings(deadline=None)
 def test_what_is_hardly_seen_of_an_instance_goes_with_it_and_is_not_there_when_it_is_alone(
     number: int, seed: int
 ) -> None:

@@ -40,7 +40,7 @@ def pictures(seed: int, height: int, width: int, channels: int = 3, noise: float
     return (photo + noise * torch.randn(photo.shape, generator=generator)).clamp(0, 1), photo
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.integers(0, 10**6),
     *(st.integers(WINDOW, 40), st.integers(WINDOW, 40), st.integers(1, 4)),

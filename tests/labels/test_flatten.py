@@ -77,7 +77,7 @@ def reference(masks, scores, options):
     return result
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(overlapping_masks(), options)
 def test_is_what_the_slow_reference_gives(masks_and_scores, options):
     masks, scores = masks_and_scores
@@ -86,7 +86,7 @@ def test_is_what_the_slow_reference_gives(masks_and_scores, options):
     np.testing.assert_array_equal(labels, reference(masks, scores, options))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(overlapping_masks(), options, st.randoms(use_true_random=False))
 def test_the_order_of_the_input_does_not_matter(masks_and_scores, options, random):
     masks, scores = masks_and_scores
@@ -97,7 +97,7 @@ def test_the_order_of_the_input_does_not_matter(masks_and_scores, options, rando
     )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(overlapping_masks(), options)
 def test_ids_have_no_gaps_and_every_label_lies_in_a_mask(masks_and_scores, options):
     masks, scores = masks_and_scores

@@ -11,7 +11,7 @@ label_maps = arrays(np.int32, array_shapes(min_dims=2, max_dims=2, max_side=12),
 sides = st.integers(1, 30)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(label_maps, sides, sides)
 def test_resizing_takes_the_pixel_under_each_centre(labels, height, width):
     resized = resize_label_map(labels, height, width)
@@ -23,7 +23,7 @@ def test_resizing_takes_the_pixel_under_each_centre(labels, height, width):
             assert resized[y, x] == labels[source_y, source_x]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(label_maps, st.integers(1, 5))
 def test_enlarging_and_shrinking_back_is_the_identity(labels, factor):
     height, width = labels.shape
@@ -32,7 +32,7 @@ def test_enlarging_and_shrinking_back_is_the_identity(labels, factor):
     np.testing.assert_array_equal(resize_label_map(large, height, width), labels)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(label_maps)
 def test_compact_labels_are_gapless_and_can_be_undone(labels):
     compact, ids = compact_labels(labels)

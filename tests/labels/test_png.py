@@ -15,7 +15,7 @@ from proto_saga_ns.labels import read_label_map, write_label_map
 from proto_saga_ns.labels.label_map import read_text
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(arrays(np.int32, array_shapes(min_dims=2, max_dims=2, max_side=9), elements=st.integers(0, 65535)))
 def test_reading_inverts_writing(tmp_path_factory, labels):
     path = tmp_path_factory.mktemp("png") / "a.png"

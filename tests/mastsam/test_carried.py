@@ -24,7 +24,7 @@ def random_matches(seed: int, count: int) -> Matches:
     return matches_of(*(rng.uniform(0, 1, (2, count, 2)) * (SIZE[1] - 0.01, SIZE[0] - 0.01)))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 10**6), st.integers(0, 50))
 def test_a_point_is_carried_with_the_instance_it_lies_in(seed: int, count: int) -> None:
     old, matches = tracked(seed), random_matches(seed, count)
@@ -52,7 +52,7 @@ def grid(step: int = 4) -> np.ndarray:
     return np.stack([columns, rows], axis=1) + 0.5
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 99), st.floats(-70, 70, width=32), st.floats(-30, 30, width=32), st.integers(1, 30))
 def test_guesses_move_as_all_else_and_never_leave_the_image(seed: int, dx: float, dy: float, most: int) -> None:
     old, shift = tracked(seed), np.array((dx, dy))

@@ -33,7 +33,7 @@ def distance_to_line_slow(xy_a, xy_b, a: Camera, b: Camera) -> float:
 
 
 @given(turn=angles, centre=centres)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_true_matches_have_no_distance_whether_the_camera_moves_or_turns(turn, centre):
     a, b = camera(), camera(turn, centre, OTHER_INTRINSICS)
     points = cloud(50)
@@ -43,7 +43,7 @@ def test_true_matches_have_no_distance_whether_the_camera_moves_or_turns(turn, c
 
 
 @given(turn=angles, seed=st.integers(0, 99))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_distance_is_the_larger_one_of_both_lines_in_pixels(turn, seed):
     a, b = camera(), camera(turn, (0.4, -0.3, 0.1), OTHER_INTRINSICS)
     noise = np.random.default_rng(seed).normal(0, 5, (2, 20, 2))
@@ -57,7 +57,7 @@ def test_distance_is_the_larger_one_of_both_lines_in_pixels(turn, seed):
 
 
 @given(turn=angles, centre=st.sampled_from([(0.0, 0, 0), (0.3, 0.1, -0.2)]), scale=st.sampled_from([1e-3, 1.0, 1e3]))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_distance_is_symmetric_and_does_not_know_the_units_of_the_world(turn, centre, scale):
     a, b = camera((0, 0.1, 0), (1, 2, 3)), camera(turn, np.add((1, 2, 3), centre))
     rng = np.random.default_rng(0)

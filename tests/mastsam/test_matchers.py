@@ -97,7 +97,7 @@ def test_each_frame_is_looked_at_once_and_few_are_kept(monkeypatch):
 
 
 @given(seed=st.integers(0, 10_000), sizes=st.tuples(st.integers(0, 30), st.integers(0, 30)))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_mutual_neighbours_are_those_of_all_distances(seed, sizes):
     rng = np.random.default_rng(seed)
     a, b = (rng.normal(size=(size, 5)) for size in sizes)
@@ -121,7 +121,7 @@ sizes = st.tuples(st.integers(20, 2000), st.integers(20, 2000)).filter(lambda si
 
 
 @given(size=sizes, long_edge=st.sampled_from([256, 512, 500]), whole_squares=st.booleans())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_windows_are_whole_patches_in_the_middle_and_points_come_back(size, long_edge, whole_squares):
     fit = fit_patches(size, long_edge, whole_squares=whole_squares)
     for edge in (0, 1):
@@ -139,7 +139,7 @@ def test_windows_are_whole_patches_in_the_middle_and_points_come_back(size, long
 
 
 @given(size=sizes, long_edge=st.integers(16, 900))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_whole_images_only_shrink(size, long_edge):
     fit = fit_whole(size, long_edge)
     assert fit.window == fit.scaled and fit.corner == (0, 0) and max(fit.scaled) == min(long_edge, max(size))

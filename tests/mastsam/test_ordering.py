@@ -50,7 +50,7 @@ def random_affinity(seed: int, count: int, density: float) -> np.ndarray:
 affinities = st.builds(random_affinity, st.integers(0, 10**6), st.integers(1, 14), st.floats(0, 1))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(affinities)
 def test_every_view_once_and_parents_first(affinity: np.ndarray) -> None:
     forest = spanning_tree(affinity)
@@ -63,7 +63,7 @@ def test_every_view_once_and_parents_first(affinity: np.ndarray) -> None:
     assert len(forest.edges) == len(affinity) - len(forest.trees)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(affinities)
 def test_it_is_the_maximum_spanning_forest_with_a_central_root(affinity: np.ndarray) -> None:
     graph = networkx.from_numpy_array(affinity)
@@ -78,7 +78,7 @@ def test_it_is_the_maximum_spanning_forest_with_a_central_root(affinity: np.ndar
         assert steps[tree.root] == min(steps.values())
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(affinities, st.integers(0, 10**6))
 def test_the_order_of_the_input_only_permutes(affinity: np.ndarray, seed: int) -> None:
     shuffle = np.random.default_rng(seed).permutation(len(affinity))

@@ -121,7 +121,7 @@ def test_it_is_nearly_the_point_of_least_reprojection_error() -> None:
 
 
 @given(st.floats(-3, 3), st.floats(0.1, 50))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_a_moved_and_scaled_world_moves_and_scales_the_points(angle: float, scale: float) -> None:
     tracks = observed(world_points(20), noise=0.3)
     turn, shift = cv2.Rodrigues(np.array([angle, 0.5, -angle]))[0], np.array([3.0, -2.0, 1.0])
@@ -226,7 +226,7 @@ def test_tracks_that_cross_in_a_long_sequence_do_not_run_together() -> None:
 
 
 @given(st.integers(0, 10**6))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_laws_of_tracks(seed: int) -> None:
     rng = np.random.default_rng(seed)
     pairs = []

@@ -41,7 +41,7 @@ def slow(found: dict[int, PromptedMask], min_visible: float) -> np.ndarray:
 cases = st.builds(random_masks, st.integers(0, 10**6), st.integers(0, 6))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(cases, st.sampled_from([0.0, 0.2, 0.5, 0.9]))
 def test_the_same_as_pixel_by_pixel_in_any_order(found: dict[int, PromptedMask], min_visible: float) -> None:
     labels = paint(found, SIZE, min_visible)
@@ -50,7 +50,7 @@ def test_the_same_as_pixel_by_pixel_in_any_order(found: dict[int, PromptedMask],
     assert labels.dtype == np.int32
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(cases, st.sampled_from([0.0, 0.2, 0.5, 0.9]))
 def test_laws_of_the_overlap_filter(found: dict[int, PromptedMask], min_visible: float) -> None:
     labels = paint(found, SIZE, min_visible)

@@ -39,7 +39,7 @@ def random_masks(seed: int, highest: int = 4) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, highest + 1, SIZE).astype(np.int32)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(seeds, st.integers(0, 60), st.integers(1, 4), st.floats(0, 1))
 def test_votes_are_counted_and_won_as_by_hand(seed: int, count: int, min_points: int, min_share: float) -> None:
     points, masks = random_points(seed, count), random_masks(seed)
@@ -57,7 +57,7 @@ def test_votes_are_counted_and_won_as_by_hand(seed: int, count: int, min_points:
         assert winners[label] == (best if enough else 0)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seeds, st.integers(1, 60))
 def test_the_order_of_points_and_the_numbers_of_masks_do_not_matter(seed: int, count: int) -> None:
     rng = np.random.default_rng(seed)
@@ -114,7 +114,7 @@ def test_frames_that_saw_one_half_only_do_not_count() -> None:
     assert tell_apart(votes.winners(1, 0.0), votes, points, masks, 1, 0.0).tolist() == [0, 1, 0]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seeds, st.integers(0, 60))
 def test_who_loses_an_instance_gets_its_second_best_and_the_mask_with_most_points_keeps_its_own(seed, count) -> None:
     points, masks = random_points(seed, count, instances=2), random_masks(seed)
@@ -172,7 +172,7 @@ def test_most_frames_decide_a_guess_and_each_instance_is_guessed_once() -> None:
     assert sorted(guess_by_position(none, torn, masks, size, 0.3).tolist()) == [0, 0, 7]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(seeds, st.floats(0, 1), st.integers(1, 6))
 def test_unlabelled_regions_become_masks_of_their_own(seed: int, density: float, min_area: int) -> None:
     rng = np.random.default_rng(seed)

@@ -36,7 +36,7 @@ def slow(xy: np.ndarray, groups: np.ndarray, per_group: int) -> list[set[int]]:
     return chosen
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 10**6), st.integers(0, 60), st.integers(1, 4), st.integers(1, 8))
 def test_the_same_as_a_naive_k_means(seed: int, count: int, groups: int, per_group: int) -> None:
     rng = np.random.default_rng(seed)
@@ -47,7 +47,7 @@ def test_the_same_as_a_naive_k_means(seed: int, count: int, groups: int, per_gro
     assert chosen <= set().union(*expected)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2), st.integers(0, 2)), max_size=40), st.integers(1, 6))
 def test_no_group_is_lost_and_none_gets_more_even_where_points_coincide(points, per_group: int) -> None:
     table = np.array(points, np.float32).reshape(-1, 3)

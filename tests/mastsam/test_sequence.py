@@ -99,7 +99,7 @@ def test_label_maps_and_the_table_of_tracks(tmp_path: Path) -> None:
     assert len({tuple(record["color"]) for record in written["tracks"]}) == len(tracks)
 
 
-@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 10**6))
 def test_a_collection_in_any_order_is_tracked_along_its_matches(seed: int, tmp_path_factory) -> None:
     starts = np.random.default_rng(seed).permutation([0, 5, 10, 15, 20, 25]).tolist()

@@ -39,7 +39,7 @@ def ids_of(found: np.ndarray, truth: np.ndarray, instance: int = SEEN) -> list[i
     return np.unique(found[truth == instance]).tolist()
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(st.integers(0, 10**6), st.integers(1, 4))
 def test_ids_that_are_shuffled_in_every_frame_become_consistent(seed: int, window: int) -> None:
     starts = np.cumsum(np.random.default_rng(seed).integers(0, 7, 6)).tolist()
@@ -184,7 +184,7 @@ def test_thousands_of_tracks_with_ids_past_65535() -> None:
     assert second.instances.dtype == np.int32
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 10**6), st.integers(1, 8), st.integers(1, 10**6))
 def test_laws_of_initialisation(seed: int, min_area: int, free: int) -> None:
     rng = np.random.default_rng(seed)

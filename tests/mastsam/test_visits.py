@@ -12,7 +12,7 @@ from proto_saga_ns.mastsam.visits import Visit, collection_pairs, collection_vis
 from tests.mastsam.scenes import camera
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 200), st.integers(1, 30))
 def test_a_sequence_looks_back_a_window_and_a_few_frames_further(count: int, window: int) -> None:
     visits = sequence_visits(count, window)
@@ -32,7 +32,7 @@ def random_counts(seed: int, count: int, density: float) -> np.ndarray:
     return upper + upper.T
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.builds(random_counts, st.integers(0, 10**6), st.integers(1, 12), st.floats(0, 1)), st.integers(1, 5))
 def test_a_collection_is_visited_along_its_matches(counts: np.ndarray, window: int) -> None:
     asked: list[tuple[int, int]] = []

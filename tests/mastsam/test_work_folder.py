@@ -55,14 +55,14 @@ def assert_none_or_as_it_was(written: Path, damaged: bytes) -> None:
     assert found is None or np.array_equal(found, INSTANCES)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_a_file_that_was_cut_off_reads_as_none_or_as_it_was(written: Path, data: st.DataObject) -> None:
     whole = (written / "instances" / "a.npz").read_bytes()
     assert_none_or_as_it_was(written, whole[: data.draw(st.integers(0, len(whole) - 1))])
 
 
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=4)
 @given(st.integers(1, 255))
 @example(59)
 def test_a_file_with_one_wrong_byte_reads_as_none_or_as_it_was(written: Path, change: int) -> None:

@@ -58,7 +58,7 @@ def assert_agrees(scene: dict[str, Tensor], label_map: Tensor, antialiased: bool
         assert (difference <= 5e-5 + 1e-4 * expected).all() or difference.sum() < 1.1 / 255
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @example(8, 69, 30, 8, 0, 1, False)
 @given(
     *(st.integers(0, 10**6), st.integers(1, 70), st.integers(1, 50), st.integers(1, 50)),

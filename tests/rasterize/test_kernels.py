@@ -77,7 +77,7 @@ def test_colours_of_their_own_for_every_view() -> None:
     assert_agrees(scene)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.integers(0, 10**6),
     st.integers(1, 70),

@@ -13,7 +13,7 @@ from tests.rasterize.scenes import random_scene
 SIZE = (37, 29)
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(st.integers(0, 10**6))
 def test_a_speck_is_brightest_in_the_pixel_of_its_centre(seed: int) -> None:
     scene = random_scene(25, channels=1, size=SIZE, seed=seed)

@@ -43,7 +43,7 @@ def by_kernels(scene: dict[str, Tensor], sparse: SparseChannels, size: tuple[int
     return found
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     *(st.integers(0, 10**6), st.integers(0, 70), st.integers(0, 9)),
     *(st.integers(1, 50), st.integers(1, 50), st.integers(1, 5)),
@@ -139,7 +139,7 @@ def test_every_instruction_set_blends_the_same(name: str, fresh_library: pytest.
     torch.testing.assert_close(by_kernels(scene, sparse).dense(), expected, atol=2e-5, rtol=2e-5)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 10**6), st.integers(0, 70), st.integers(1, 9), st.integers(1, 50), st.integers(1, 50))
 def test_the_strongest_label_of_a_pixels_own_group_is_that_of_a_channel_for_each(
     seed: int, count: int, labels: int, width: int, height: int

@@ -37,7 +37,7 @@ def in_the_picture(scene: dict[str, Tensor]) -> Tensor:
     return (points[:, 2] > 0.1) & (pixels > 0).all(1) & (pixels < torch.tensor(SIZE)).all(1)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(seeds, st.booleans())
 @example(1043, True)
 @example(1223, True)
@@ -73,7 +73,7 @@ def test_upright_gaussians_at_borders_and_larger_than_the_picture(place: tuple[f
     assert closed_form(scene)[0] == pytest.approx(float(painted_alone(scene, False)[0]), rel=0.1)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(seeds, st.booleans())
 def test_the_kernels_projection_gives_what_the_reference_gives(seed: int, antialiased: bool) -> None:
     scene = random_scene(60, size=SIZE, seed=seed)

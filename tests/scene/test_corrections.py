@@ -32,7 +32,7 @@ several = st.permutations(range(1, PARTS + 1)).flatmap(
 
 
 @given(seeds, several, st.booleans())
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_merging_joins_ids_and_changes_nothing_that_is_recognised(
     seed: int, ids: tuple[int, ...], with_votes: bool
 ) -> None:
@@ -54,7 +54,7 @@ def test_merging_joins_ids_and_changes_nothing_that_is_recognised(
 
 
 @given(seeds, several)
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_merging_in_any_order_and_grouping_gives_the_same_instances(seed: int, ids: tuple[int, ...]) -> None:
     before = random_scene(seed, PARTS)
     at_once = merged(before, ids)
@@ -120,7 +120,7 @@ def test_groups_are_merged_all_at_once_as_one_after_another() -> None:
 
 
 @given(st.lists(st.floats(0.2, 3), min_size=4, max_size=4), st.permutations(range(1, 5)))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_a_point_of_each_splits_what_was_merged(lengths: list[float], order: list[int]) -> None:
     before = scene_of(dict(zip((1, 2, 3, 4), torch.eye(4), strict=True)), names={3: "lamp"})
     first, second, *_ = order
@@ -134,7 +134,7 @@ def test_a_point_of_each_splits_what_was_merged(lengths: list[float], order: lis
 
 @given(seeds, st.integers(1, 20), st.booleans())
 @example(387, 1, False)  # the member that gives the id goes to the side of the member that is new
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_both_points_are_afterwards_recognised_as_the_two(seed: int, scale: int, with_votes: bool) -> None:
     """Whatever points of an instance they are, and however many members it has."""
     scene = merged(random_scene(seed, PARTS), (1, 2, 3))
@@ -184,7 +184,7 @@ def two_things_in_one(seed: int) -> tuple[SegmentedScene, Tensor]:
 
 
 @given(seeds)
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_a_member_of_two_kinds_of_masks_is_split_into_these(seed: int) -> None:
     scene, _ = two_things_in_one(seed)
     assert scene.gaussians is not None

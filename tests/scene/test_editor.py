@@ -228,7 +228,7 @@ class EditorMachine(RuleBasedStateMachine):
 
 
 TestEditorMachine = EditorMachine.TestCase
-TestEditorMachine.settings = settings(max_examples=12, stateful_step_count=30, deadline=None)
+TestEditorMachine.settings = settings(max_examples=12, stateful_step_count=30)
 
 
 def test_a_thousand_random_actions_leave_a_scene_that_saves_loads_and_undoes_to_the_start() -> None:

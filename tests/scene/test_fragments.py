@@ -61,7 +61,7 @@ def slow_fragments(
 
 
 @given(seeds, st.sampled_from([0.3, 0.8, 1.0, 3.0]), st.integers(0, 40))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_fragments_are_those_of_a_search_one_by_one(seed: int, max_share: float, count: int) -> None:
     scene = random_scene(seed, PARTS, gaussians=count, owners={5: 2})
     means = torch.randn(count, 3, generator=torch.Generator().manual_seed(seed))

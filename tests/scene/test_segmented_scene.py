@@ -50,7 +50,7 @@ def grouped(seed: int, members: int) -> dict[int, int]:
 
 
 @given(st.integers(0, 1000), st.integers(1, 8), st.booleans())
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_owners_change_names_of_what_is_recognised_and_nothing_else(seed: int, members: int, with_votes: bool) -> None:
     scene, owners = random_scene(seed, members), grouped(seed, members)
     owned = replace(scene, owners=owners)
@@ -68,7 +68,7 @@ def test_owners_change_names_of_what_is_recognised_and_nothing_else(seed: int, m
 
 
 @given(st.integers(0, 1000), st.integers(1, 8))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_an_instance_is_the_sum_of_its_members(seed: int, members: int) -> None:
     scene = random_scene(seed, members, owners=grouped(seed, members))
     assert scene.gaussians is not None
@@ -118,7 +118,7 @@ def test_gaussians_keep_what_was_decided_until_they_are_others() -> None:
 
 
 @given(st.integers(0, 1000), st.integers(1, 8), st.booleans(), st.integers(0, 2))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_the_probability_of_the_winner_is_its_confidence(seed: int, members: int, with_votes: bool, cuts: int) -> None:
     draw = torch.Generator().manual_seed(seed)
     made = tuple(Cut(1, members + 1 + index, torch.randn(2, DIM, generator=draw)) for index in range(cuts))

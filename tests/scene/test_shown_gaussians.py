@@ -32,7 +32,7 @@ def members_of(scene: SegmentedScene) -> Tensor:
     return scene.gaussians.ids
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(SEEDS, GRANULARITIES, st.booleans())
 def test_a_gaussian_is_shown_as_a_map_shows_what_it_paints_alone(
     seed: int, granularity: float, with_corrections: bool
@@ -44,7 +44,7 @@ def test_a_gaussian_is_shown_as_a_map_shows_what_it_paints_alone(
     assert torch.equal(shown_gaussians(scene, members_of(scene)), painted)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(SEEDS, st.floats(OBJECTS, 1, exclude_min=True), st.booleans())
 def test_where_its_part_is_of_another_member_it_goes_with_the_nearest_that_has_one(
     seed: int, granularity: float, with_corrections: bool
@@ -65,7 +65,7 @@ def test_where_its_part_is_of_another_member_it_goes_with_the_nearest_that_has_o
             assert found[gaussian] == without[gaussian]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(SEEDS, st.tuples(GRANULARITIES, GRANULARITIES), st.booleans())
 def test_gaussians_of_a_finer_level_lie_in_those_of_a_coarser(
     seed: int, granularities: tuple[float, float], with_corrections: bool

@@ -32,7 +32,7 @@ def of_gaussians(scene: SegmentedScene) -> Tensor:
     return shown_gaussians(scene, scene.gaussians.ids)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(SEEDS, st.floats(0, 1) | st.sampled_from([0.0, OBJECTS, 1.0]), st.booleans())
 def test_every_shown_id_is_one_thing(seed: int, granularity: float, with_merge: bool) -> None:
     scene = at_granularity(scene_with_levels(seed), granularity)
@@ -46,7 +46,7 @@ def test_every_shown_id_is_one_thing(seed: int, granularity: float, with_merge: 
     assert [thing.n_gaussians for thing in things] == [int((shown == number).sum()) for number in ids]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(SEEDS, st.floats(0, 1))
 def test_things_name_their_objects(seed: int, granularity: float) -> None:
     scene = at_granularity(scene_with_levels(seed), granularity)

@@ -44,7 +44,7 @@ def shown_in_view(scene: SegmentedScene, seed: int) -> tuple[Tensor, Tensor]:
     return shown_ids(scene, members, parts), scene.owners_of(members)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(SEEDS, st.tuples(GRANULARITIES, GRANULARITIES), st.booleans())
 def test_a_coarser_map_only_merges(seed: int, granularities: tuple[float, float], with_corrections: bool) -> None:
     scene = scene_with_levels(seed)
@@ -58,7 +58,7 @@ def test_a_coarser_map_only_merges(seed: int, granularities: tuple[float, float]
     assert len(finer.unique()) <= count_shown(fine) + 1
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(SEEDS, st.booleans())
 def test_the_middle_is_the_objects_themselves(seed: int, with_corrections: bool) -> None:
     scene = scene_with_levels(seed)
@@ -70,7 +70,7 @@ def test_the_middle_is_the_objects_themselves(seed: int, with_corrections: bool)
     assert at_granularity(scene, OBJECTS) is scene
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(SEEDS)
 def test_the_ends_are_all_parts_and_all_groups(seed: int) -> None:
     scene = scene_with_levels(seed)
@@ -80,7 +80,7 @@ def test_the_ends_are_all_parts_and_all_groups(seed: int) -> None:
     assert count_shown(at_granularity(scene, 0.0)) == len(scene.ids) - seen
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(SEEDS, GRANULARITIES)
 def test_a_group_is_called_by_its_largest_instance(seed: int, granularity: float) -> None:
     scene = at_granularity(scene_with_levels(seed), granularity)
@@ -91,7 +91,7 @@ def test_a_group_is_called_by_its_largest_instance(seed: int, granularity: float
         assert scene.instance(heads[number]).pixels == max(scene.instance(other).pixels for other in group)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(SEEDS, GRANULARITIES, st.booleans())
 def test_joined_as_shown_the_objects_are_the_groups(seed: int, granularity: float, with_corrections: bool) -> None:
     scene = at_granularity(scene_with_levels(seed), granularity)

@@ -50,7 +50,7 @@ def saved_and_loaded(scene: SegmentedScene) -> SegmentedScene:
     tau=st.floats(0.1, 100),
     min_alpha=st.floats(0, 1),
 )
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_a_scene_survives_a_checkpoint_in_every_field(seed: int, gaussians: int | None, **changes: Any) -> None:
     options = {"association": {"criteria": "both", "delta": 0.1}, "scene": {"seed": seed, "preset": None}}
     votes = None if gaussians is None else random_votes(seed, gaussians)

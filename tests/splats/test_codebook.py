@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from proto_saga_ns.splats.codebook import EVENLY, nearest_number, number_codes, row_codes
@@ -41,7 +41,6 @@ def test_rows_that_crowd_share_a_code_and_few_rows_keep_theirs() -> None:
 
 
 @given(st.integers(1, 60), st.integers(0, 9))
-@settings(deadline=None)
 def test_morton_order_is_that_of_interleaved_bits(count: int, seed: int) -> None:
     points = np.random.default_rng(seed).normal(size=(count, 3)).astype(np.float32)
     order = morton_order(points)

@@ -76,7 +76,7 @@ def bounds(kind: Format, splat: Splat) -> dict[str, float]:
 
 @pytest.mark.parametrize("kind", SUFFIXES)
 @given(count=st.integers(1, 600), degree=st.integers(0, 3), seed=st.integers(0, 9))
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 def test_what_comes_back_is_within_the_steps_of_the_format(
     tmp_path_factory: pytest.TempPathFactory, kind: Format, count: int, degree: int, seed: int
 ) -> None:

@@ -64,7 +64,7 @@ def test_a_second_reader_finds_the_labels(tmp_path: Path) -> None:
 
 
 @given(st.integers(0, 20), st.integers(0, 10))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_labels_come_back(tmp_path_factory: pytest.TempPathFactory, count: int, seed: int) -> None:
     file = tmp_path_factory.mktemp("ply") / "a.ply"
     splat, instances = random_splat(count, seed=seed), random_instances(count, seed=seed)

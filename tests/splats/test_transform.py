@@ -23,7 +23,7 @@ def moved_camera(viewmat: torch.Tensor, similarity: Similarity) -> torch.Tensor:
 
 
 @given(similarities(), st.integers(0, 4), st.booleans())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_the_picture_stays(similarity: Similarity, degree: int, mirrored: bool) -> None:
     if mirrored:
         similarity = Similarity(similarity.scale, similarity.rotation @ MIRROR, similarity.translation)
@@ -36,7 +36,6 @@ def test_the_picture_stays(similarity: Similarity, degree: int, mirrored: bool) 
 
 
 @given(rotations(), st.integers(0, 4), st.booleans())
-@settings(deadline=None)
 def test_colours_turn_with_the_directions(rotation: np.ndarray, degree: int, mirrored: bool) -> None:
     turned = torch.from_numpy(rotation @ MIRROR if mirrored else rotation)
     splat = random_splat(degree=degree)
@@ -48,7 +47,6 @@ def test_colours_turn_with_the_directions(rotation: np.ndarray, degree: int, mir
 
 
 @given(rotations(), rotations(), st.integers(0, 4))
-@settings(deadline=None)
 def test_turning_harmonics_composes_and_keeps_lengths(first: np.ndarray, then: np.ndarray, degree: int) -> None:
     product = harmonics_rotation(then, degree) @ harmonics_rotation(first, degree)
     np.testing.assert_allclose(harmonics_rotation(then @ first, degree), product, atol=1e-10)
@@ -64,7 +62,6 @@ def test_the_identity_changes_nothing() -> None:
 
 
 @given(similarities(), similarities())
-@settings(deadline=None)
 def test_similarities_compose_as_their_matrices(first: Similarity, then: Similarity) -> None:
     both = first.then(then)
     np.testing.assert_allclose(both.matrix(), then.matrix() @ first.matrix(), atol=1e-9)
@@ -76,7 +73,7 @@ def test_similarities_compose_as_their_matrices(first: Similarity, then: Similar
 
 
 @given(similarities(), similarities())
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_transforming_twice_is_transforming_once(first: Similarity, then: Similarity) -> None:
     splat = random_splat()
     twice = transform_splat(transform_splat(splat, first), then)

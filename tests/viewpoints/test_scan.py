@@ -21,7 +21,7 @@ AS_FOUND = (Phase.explicit, Phase.reuse, Phase.generate)
 """Shrinking takes minutes, for transforms that are no simpler."""
 
 
-@settings(max_examples=6, deadline=None, phases=AS_FOUND)
+@settings(max_examples=6, phases=AS_FOUND)
 @given(similarities(), st.sampled_from([ROOM, STATUE]))
 def test_up_is_away_from_the_floor_however_the_scene_lies(way: Similarity, splat: Splat) -> None:
     found = upwards(Solid.of(transform_splat(splat, way)))
@@ -57,7 +57,7 @@ def test_surfaces_are_solid_and_the_middle_is_free() -> None:
     assert heights == pytest.approx([0, 1], abs=0.1)
 
 
-@settings(max_examples=4, deadline=None, phases=AS_FOUND)
+@settings(max_examples=4, phases=AS_FOUND)
 @given(similarities())
 def test_a_room_has_places_and_what_stands_outside_has_none(way: Similarity) -> None:
     scanned = scan(Solid.of(transform_splat(ROOM, way)))

@@ -37,7 +37,7 @@ def slow_agglomerate(evidence: np.ndarray) -> list[tuple[int, int, Fraction]]:
     return merges
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.integers(0, 14), st.sampled_from([1, 3, 100]), st.integers(0, 10**6))
 def test_merges_are_those_of_the_textbook(count: int, largest: int, seed: int) -> None:
     evidence = random_evidence(count, largest, seed)
@@ -47,7 +47,7 @@ def test_merges_are_those_of_the_textbook(count: int, largest: int, seed: int) -
     assert tree.linkage.tolist() == [float(merge[2]) for merge in expected]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(1, 40), st.sampled_from([1, 5, 100]), st.integers(0, 10**6))
 def test_links_never_rise_and_cuts_are_nested(count: int, largest: int, seed: int) -> None:
     tree = agglomerate(random_evidence(count, largest, seed))
@@ -61,7 +61,7 @@ def test_links_never_rise_and_cuts_are_nested(count: int, largest: int, seed: in
 
 
 @given(st.integers(0, 30), st.integers(0, 10**6))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_stopping_gives_the_same_clusters_as_cutting(count: int, seed: int) -> None:
     evidence = random_evidence(count, 4, seed)
     stopped, whole = agglomerate(evidence.copy(), above=0.0), agglomerate(evidence)

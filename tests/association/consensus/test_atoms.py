@@ -27,7 +27,7 @@ from proto_saga_ns.rasterize.contributions import UNITS_PER_PIXEL
 SEEDS = st.integers(0, 10**6)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(1, 60), st.integers(1, 12), SEEDS)
 def test_the_nearest_centre_is_found(count: int, num_centers: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -37,7 +37,7 @@ def test_the_nearest_centre_is_found(count: int, num_centers: int, seed: int) ->
     np.testing.assert_allclose(distances[np.arange(count), found], distances.min(axis=1), atol=1e-5)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 60), st.integers(1, 12), SEEDS)
 def test_what_no_view_shows_has_no_atom_and_all_else_has_one(count: int, wanted: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -83,7 +83,7 @@ def test_a_sample_of_many_gaussians_serves(monkeypatch) -> None:
     assert np.mean(pure) > 0.9
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 60), st.integers(1, 70), st.integers(1, 5), SEEDS)
 def test_blocks_share_gaussians_and_atoms(count: int, wanted: int, most: int, seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -49,7 +49,7 @@ def assert_same_but_for_order(first: Consensus, second: Consensus, order: np.nda
     assert torch.equal(first.levels.part_of_gaussian, second.levels.part_of_gaussian)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(1, 80), st.integers(1, 6), st.integers(1, 7), st.integers(1, 30), SEEDS)
 def test_neither_the_order_of_views_nor_that_of_labels_matters(
     num_gaussians: int, num_labels: int, num_views: int, num_atoms: int, seed: int
@@ -67,7 +67,7 @@ def test_neither_the_order_of_views_nor_that_of_labels_matters(
     assert_same_but_for_order(first, again, np.arange(num_views), [np.arange(num_labels)] * num_views)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.integers(3, 8), SEEDS)
 def test_objects_are_found_however_masks_are_split_and_merged(num_objects: int, seed: int) -> None:
     truth = np.arange(30 * num_objects) % num_objects

@@ -41,7 +41,7 @@ def slow_merges(same: np.ndarray, both: np.ndarray) -> list[tuple[list[int], lis
     return merges
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 9), st.integers(1, 30), SEEDS)
 def test_merges_are_those_of_the_slow_way(atoms: int, views: int, seed: int) -> None:
     same, both = (counts.astype(np.int64) for counts in count_agreement(random_masks(atoms, views, seed), atoms))
@@ -75,7 +75,7 @@ def masks_of_parts(part_of_atom: np.ndarray, along_parts: float, at_random: floa
     return views
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.integers(2, 4), SEEDS)
 def test_parts_that_masks_show_are_found(num_parts: int, seed: int) -> None:
     expected = np.repeat(np.arange(num_parts), 8)
@@ -106,7 +106,7 @@ def test_masks_that_break_anywhere_make_no_parts() -> None:
         assert not find_parts(masks_broken_along_lines(7, 0.3, seed), np.ones(49, dtype=np.int64), required=3)[1]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(SEEDS)
 def test_the_order_of_views_and_the_names_of_masks_mean_nothing(seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -14,7 +14,7 @@ from tests.feature_pooling import view_prototypes
 from tests.rasterize.scenes import geometry_of, random_scene
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 10**6), st.integers(0, 70), st.integers(1, 40), st.integers(1, 40), st.integers(0, 6))
 def test_they_are_means_of_rendered_features(seed: int, count: int, width: int, height: int, masks: int) -> None:
     scene = random_scene(count, channels=5, size=(width, height), seed=seed)

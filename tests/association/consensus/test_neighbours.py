@@ -73,7 +73,7 @@ def members(joined: Joined) -> list[list[int]]:
     return [sorted(cluster) for cluster in found.values()]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @example(atoms=6, views=1, theta=0.3, most=4, share=1.0, seed=18937)
 @given(st.integers(1, 10), st.integers(1, 12), st.sampled_from([0.3, 0.6]), st.integers(1, 6), st.floats(0, 1), SEEDS)
 def test_rounds_are_those_of_loops(atoms: int, views: int, theta: float, most: int, share: float, seed: int) -> None:
@@ -85,7 +85,7 @@ def test_rounds_are_those_of_loops(atoms: int, views: int, theta: float, most: i
     assert (joined.then(agglomerate(np.zeros((0, 0))), theta).linkage > 0).all()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(1, 10), st.integers(0, 12), st.integers(1, 4), SEEDS)
 def test_links_of_clusters_are_sums_over_their_atoms(atoms: int, views: int, clusters: int, seed: int) -> None:
     masks, rng = random_masks(atoms, views, seed), np.random.default_rng(seed)
@@ -98,7 +98,7 @@ def test_links_of_clusters_are_sums_over_their_atoms(atoms: int, views: int, clu
         assert (found.reshape(clusters, clusters) == matrix).all() and (dense == matrix).all()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(2, 12), st.integers(1, 12), st.integers(1, 6), SEEDS)
 def test_merges_of_neighbours_and_of_clusters_make_one_tree(atoms: int, views: int, most: int, seed: int) -> None:
     masks = random_masks(atoms, views, seed)
@@ -124,7 +124,7 @@ def test_nothing_joined_leaves_the_tree_as_it_is() -> None:
     assert all((getattr(tree, name) == getattr(again, name)).all() for name in ("kept", "gone", "linkage"))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(1, 40), st.integers(1, 8), SEEDS)
 def test_neighbours_are_the_nearest(atoms: int, count: int, seed: int) -> None:
     places = np.random.default_rng(seed).normal(size=(atoms, 3))

@@ -11,7 +11,7 @@ from proto_saga_ns.association.consensus.blended_views import BlendedView, Packe
 from proto_saga_ns.rasterize.contributions import UNITS_PER_PIXEL
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     st.integers(0, 300), st.sampled_from([1, 255, 256, 70_000]), st.sampled_from([1, 90, 10**6]), st.integers(0, 999)
 )

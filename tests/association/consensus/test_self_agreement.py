@@ -36,7 +36,7 @@ def by_loops(views: list[np.ndarray], instance: np.ndarray, visible_share: float
     return (float(np.mean(of_masks or [0.0])) + float(np.mean(of_instances or [0.0]))) / 2
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(1, 9), st.integers(1, 5), st.integers(0, 4), SEEDS)
 def test_the_same_as_loops_in_any_order(num_atoms: int, num_labels: int, num_views: int, seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -33,7 +33,7 @@ def random_weights(atoms: int, labels: int, rng: np.random.Generator) -> np.ndar
     return rng.choice(values, (atoms, labels))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(1, 20), st.integers(1, 6), SEEDS)
 def test_sums_over_gaussians_are_exact(num_gaussians: int, num_labels: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -60,7 +60,7 @@ def slow_mask_of_atom(weights: list[int]) -> int:
     return best if Fraction(weights[best], labelled) > Fraction(1, 2) else 0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(1, 12), st.integers(1, 5), st.integers(0, 6), SEEDS)
 def test_agreement_is_counted_as_in_loops(num_atoms: int, num_labels: int, num_views: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -78,7 +78,7 @@ def test_agreement_is_counted_as_in_loops(num_atoms: int, num_labels: int, num_v
             assert Fraction(int(evidence[a, b]), scale) == together - Fraction(2, 5) * len(seen)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(1, 12), st.integers(1, 5), st.integers(0, 6), SEEDS)
 def test_an_atom_is_not_observed_where_hardly_any_of_it_is_shown(
     num_atoms: int, num_labels: int, num_views: int, seed: int
@@ -95,7 +95,7 @@ def test_an_atom_is_not_observed_where_hardly_any_of_it_is_shown(
         assert masks.tolist() == expected
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(1, 40), st.sampled_from([0.3, 0.35, 1 / 3, 0.123]), SEEDS)
 def test_evidence_is_of_whole_numbers_and_fills_old_memory(num_atoms: int, theta: float, seed: int) -> None:
     both = np.random.default_rng(seed).integers(0, 256, (num_atoms, num_atoms)).astype(np.uint8)
@@ -141,7 +141,7 @@ def slow_instances(
     return [[o for o, _ in v] for v in found], [[p for _, p in v] for v in found], {c: support[c] for c in kept}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(1, 10), st.integers(1, 5), st.integers(1, 8), SEEDS)
 def test_instances_of_masks_agree_with_loops(num_atoms: int, num_labels: int, num_views: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -165,7 +165,7 @@ def random_atoms(views: list[BlendedView], num_gaussians: int, rng: np.random.Ge
     return Atoms(np.where(shown, rng.integers(0, 3, num_gaussians), NO_ATOM), 3)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(1, 12), st.integers(1, 6), st.integers(1, 4), SEEDS)
 def test_votes_agree_with_loops(num_gaussians: int, num_labels: int, top: int, seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -13,7 +13,7 @@ from proto_saga_ns.rasterize.contributions import UNITS_PER_PIXEL
 SEEDS = st.integers(0, 10**6)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 6), st.integers(0, 8), SEEDS)
 def test_the_mean_is_of_views_that_show_a_cell(num_views: int, num_cells: int, seed: int) -> None:
     weights = np.random.default_rng(seed).choice([0, 1, 19, 20, 400, 401], (num_views, num_cells))
@@ -24,7 +24,7 @@ def test_the_mean_is_of_views_that_show_a_cell(num_views: int, num_cells: int, s
     assert shown_once(weights).tolist() == expected
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 200), st.integers(1, 40), SEEDS)
 def test_cells_are_all_taken_and_equally_large(count: int, wanted: int, seed: int) -> None:
     means = np.random.default_rng(seed).normal(size=(count, 3))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from proto_saga_ns.evaluation.datasets.colmap import posed_images
@@ -25,7 +25,6 @@ def binary(images: list[tuple[str, int]]) -> bytes:
     return content
 
 
-@settings(deadline=None)
 @given(images=IMAGES)
 def test_names_are_read_past_all_points(images: list[tuple[str, int]], tmp_path_factory) -> None:
     folder = tmp_path_factory.mktemp("model")
@@ -33,7 +32,6 @@ def test_names_are_read_past_all_points(images: list[tuple[str, int]], tmp_path_
     assert posed_images(folder) == tuple(sorted(name for name, _ in images))
 
 
-@settings(deadline=None)
 @given(images=IMAGES, data=st.data())
 def test_a_model_that_is_cut_off_is_not_read(images: list[tuple[str, int]], data, tmp_path_factory) -> None:
     folder, content = tmp_path_factory.mktemp("model"), binary(images)

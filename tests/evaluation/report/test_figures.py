@@ -30,7 +30,7 @@ def pixels(views: list[View]) -> list[tuple[int, int]]:
     return [(int(truth), int(predicted)) for truth, predicted in pairs if truth]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(some_views)
 def test_counts_are_those_of_a_loop_over_pixels(views: list[View]) -> None:
     found, pairs = {instance.id: instance for instance in look(views)}, pixels(views)
@@ -47,7 +47,7 @@ def test_counts_are_those_of_a_loop_over_pixels(views: list[View]) -> None:
         assert instance.unlabelled == pytest.approx(mine.count(0) / len(mine))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(some_views)
 def test_what_the_holder_shows_is_that_of_a_loop(views: list[View]) -> None:
     pairs = pixels(views)
@@ -64,7 +64,7 @@ def test_what_the_holder_shows_is_that_of_a_loop(views: list[View]) -> None:
             assert content.covered == pytest.approx(both / sum(truth == content.id for truth, _ in pairs))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(some_views)
 def test_order_matches_and_shares(views: list[View]) -> None:
     found = look(views)
@@ -88,7 +88,7 @@ def test_the_mean_iou_is_that_of_the_protocol() -> None:
     assert inner is not None and inner.miou == pytest.approx(np.mean([it.iou for it in look(views)]))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(maps, min_size=1, max_size=3), st.integers(0, 99))
 def test_confidence_is_the_mean_over_all_pixels_of_an_instance(views: list[np.ndarray], seed: int) -> None:
     rng, confidences = np.random.default_rng(seed), Confidences()

@@ -21,7 +21,7 @@ def seen(labels: np.ndarray, truth: np.ndarray | None = None) -> SeenView:
     return SeenView("view_3", photo, rendering, labels, truth)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(labels=LABEL_MAPS, name=st.text(max_size=5))
 def test_own_colours_tell_masks_apart_and_depend_on_the_name_alone(labels: np.ndarray, name: str) -> None:
     picture = own_colors(labels, name)
@@ -36,7 +36,7 @@ def test_own_colours_differ_between_views() -> None:
     assert len({own_colors(labels, f"view_{index}").tobytes() for index in range(5)}) == 5
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(labels=LABEL_MAPS, shift=st.integers(1, 50))
 def test_runs_that_differ_by_their_numbers_look_the_same(labels: np.ndarray, shift: int) -> None:
     other = np.where(labels > 0, labels + shift, 0)
@@ -44,7 +44,7 @@ def test_runs_that_differ_by_their_numbers_look_the_same(labels: np.ndarray, shi
     np.testing.assert_array_equal(comparable_picture(other, reference_of), colorize(labels))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(labels=LABEL_MAPS)
 def test_what_is_not_matched_is_grey_and_matched_colours_stay(labels: np.ndarray) -> None:
     picture = comparable_picture(labels, {1: 7, 2: 3})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from proto_saga_ns.export.videos.turntable import (
@@ -96,7 +96,6 @@ def test_the_core_is_the_object_and_not_the_strays(seed: int, share: float) -> N
     assert core[:400].all()
 
 
-@settings(deadline=None)
 @given(seeds, counts, st.floats(-80, 80), st.integers(16, 500), st.integers(16, 500), st.integers(0, 40))
 def test_boxes_are_inside_of_every_picture_to_their_last_point(
     seed: int, count: int, elevation: float, width: int, height: int, strays: int

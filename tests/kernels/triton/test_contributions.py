@@ -42,7 +42,7 @@ def assert_alike(found: Contributions, expected: Contributions) -> None:
     assert sum(abs(difference) > 5e-5 + 1e-5 * largest for difference in sums.values()) <= 1
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @example(1, 0, 5, 5, 3, 1, 1, 0)
 @example(2, 1, 1, 1, 1, 1, 1, 0)
 @example(3, 40, 33, 17, 400, 1, 1, 0)
@@ -134,7 +134,7 @@ def test_permuting_labels_permutes_columns() -> None:
 
 
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 300), st.integers(0, 99))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_labels_of_tiles_and_their_places(width: int, height: int, count: int, seed: int) -> None:
     label_map = random_labels((width, height), count, seed=seed).int() * (HUGE // max(count, 1))
     starts, labels, places = kernels.labels_of_tiles(label_map)

@@ -48,7 +48,7 @@ def loss_and_gradient(function, rendered: Tensor, photo: Tensor, weight: float) 
     channels=st.sampled_from([1, 3, 4]),
     weight=st.sampled_from([0.0, 0.2, 1.0]),
 )
-@settings(deadline=None, max_examples=8)
+@settings(max_examples=8)
 def test_loss_and_gradient_agree_with_torch(seed: int, height: int, width: int, channels: int, weight: float) -> None:
     rendered, photo = pictures(height, width, channels, seed)
     ours = loss_and_gradient(image_loss, rendered, photo, weight)

@@ -45,7 +45,7 @@ def same(ours: Tensor, theirs: Tensor, tolerance: float) -> None:
 
 
 @given(**SIZES, dim=DIMS, tau=TAUS, grouped=st.booleans())
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 def test_nearest_agrees_with_torch(seed: int, pixels: int, classes: int, dim: int, tau: float, grouped: bool) -> None:
     features, unit = random(pixels, dim, seed=seed), F.normalize(random(classes, dim, seed=seed + 1), dim=1)
     groups = integers(0, 5, classes, seed) if grouped else None
@@ -81,7 +81,7 @@ def test_features_may_lie_apart_in_memory() -> None:
 
 
 @given(**SIZES, dim=DIMS, tau=TAUS)
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 def test_own_log_probabilities_agree_with_torch(seed: int, pixels: int, classes: int, dim: int, tau: float) -> None:
     features, weights = random(pixels, dim, seed=seed), random(dim, classes, seed=seed + 1)
     features[::7] = 0
@@ -104,7 +104,7 @@ def reference(features: Tensor, rows: Tensor, labels: Tensor) -> tuple[Tensor, .
 
 
 @given(**SIZES, dim=DIMS, tau=TAUS, scale=st.sampled_from([1e-4, 1e-2, 1.0, 1e3]), unlabelled=st.booleans())
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 def test_the_cross_entropy_and_its_gradients_agree_with_torch(
     seed: int, pixels: int, classes: int, dim: int, tau: float, scale: float, unlabelled: bool
 ) -> None:

@@ -44,7 +44,7 @@ def assert_alike(found: Tensor, expected: Tensor) -> None:
     assert int(differs.sum()) <= 1
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @example(1, 0, 3, 4, 1, 2, 0)
 @example(2, 1, 1, 1, 1, 1, 0)
 @example(3, 20, 400, 20, 17, 4, 0)

@@ -32,7 +32,7 @@ def triton_classifies() -> Iterator[None]:
         yield
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @example(1, 1, 1, False, 1, 1, 10.0, 0.5)
 @example(3, 400, 16, False, 17, 5, 10.0, 0.5)
 @example(5, 40, 4, True, 17, 5, 10.0, 0.0)

@@ -24,7 +24,7 @@ from proto_saga_ns.labels.formats.rle import (
 shapes = array_shapes(min_dims=2, max_dims=2, max_side=40)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(arrays(np.int32, shapes, elements=st.sampled_from([0, 0, 1, 2, 7, 300, 65535])))
 def test_label_maps_survive_rle(labels: np.ndarray) -> None:
     masks = encode_label_map(labels)
@@ -32,7 +32,7 @@ def test_label_maps_survive_rle(labels: np.ndarray) -> None:
     np.testing.assert_array_equal(decode_label_map(masks, *labels.shape), labels)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(arrays(bool, shapes))
 def test_compressed_and_uncompressed_runs_mean_the_same(mask: np.ndarray) -> None:
     height, width = mask.shape
@@ -44,7 +44,7 @@ def test_compressed_and_uncompressed_runs_mean_the_same(mask: np.ndarray) -> Non
     np.testing.assert_array_equal(from_rle({"size": [height, width], "counts": runs}, height, width), mask)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(arrays(bool, shapes), st.integers(0, 3), st.integers(0, 3), st.integers(0, 3), st.integers(0, 3))
 def test_a_patch_gives_the_rle_of_the_whole_mask(
     mask: np.ndarray, top: int, bottom: int, left: int, right: int

@@ -22,7 +22,7 @@ def blobs(seed, size=(60, 80)):
     return np.clip(image + rng.normal(0, 4, image.shape), 0, 255).astype(np.uint8)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(st.integers(0, 10_000))
 def test_every_pixel_has_one_of_the_labels_1_to_l_and_again_the_same(seed):
     image = blobs(seed)

@@ -67,7 +67,7 @@ seeds = st.integers(0, 100)
 
 
 @given(seeds, displays)
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_every_output_is_an_image_that_nerfstudio_shows_as_it_is(seed: int, display: Display) -> None:
     view = a_view(seed)
     outputs = shown(display, seed)
@@ -79,7 +79,7 @@ def test_every_output_is_an_image_that_nerfstudio_shows_as_it_is(seed: int, disp
 
 
 @given(seeds, displays)
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_labels_are_recognised_visible_and_confident(seed: int, display: Display) -> None:
     view, scene = a_view(seed), a_scene(display)
     labels, confidence = shown_labels(scene, view)
@@ -92,7 +92,7 @@ def test_labels_are_recognised_visible_and_confident(seed: int, display: Display
 
 
 @given(seeds, displays)
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_colours_are_those_of_the_ids_and_black_is_none(seed: int, display: Display) -> None:
     display = replace(display, outline=0)
     labels, _ = shown_labels(a_scene(display), a_view(seed))
@@ -104,7 +104,7 @@ def test_colours_are_those_of_the_ids_and_black_is_none(seed: int, display: Disp
 
 
 @given(seeds, displays)
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_the_overlay_is_stronger_where_something_is_selected(seed: int, display: Display) -> None:
     display = replace(display, outline=0)
     view, scene = a_view(seed), a_scene(display)
@@ -118,7 +118,7 @@ def test_the_overlay_is_stronger_where_something_is_selected(seed: int, display:
 
 
 @given(seeds, displays)
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_only_the_selected_have_a_line_around_them(seed: int, display: Display) -> None:
     labels, _ = shown_labels(a_scene(display), a_view(seed))
     selected = torch.isin(labels, torch.tensor(display.selected, dtype=torch.int32))
@@ -148,7 +148,7 @@ def test_neither_nothing_nor_everything_has_a_border(value: bool) -> None:
 
 
 @given(seeds, displays)
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_the_object_is_shown_as_it_is_and_the_rest_dimmed(seed: int, display: Display) -> None:
     display = replace(display, background="dimmed")
     view = a_view(seed)
@@ -160,7 +160,7 @@ def test_the_object_is_shown_as_it_is_and_the_rest_dimmed(seed: int, display: Di
 
 
 @given(seeds, displays.filter(lambda display: display.background != "dimmed"))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_the_object_stands_alone_before_its_background(seed: int, display: Display) -> None:
     alone = a_view(seed + 1)
     image = shown(display, seed, alone)["object"]
