@@ -23,6 +23,7 @@ from torch import Tensor
 
 from proto_saga_ns.cli.associate import Associate
 from proto_saga_ns.cli.export import Export
+from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.evaluation.standins.cameras import lens_of
 from proto_saga_ns.evaluation.standins.kinds import make_world
 from proto_saga_ns.evaluation.standins.marks import read_mark
@@ -104,6 +105,8 @@ def _simulate_masks(standin: Path, views: Path) -> None:
     """What the stand-in's segmenter would find where the planned cameras stand."""
     mark = read_mark(standin)
     options, segmenter = StandinOptions(**mark["options"]), SegmenterOptions(**mark["segmenter"])
+    if segmenter.seams or segmenter.supports:
+        raise ProtoSagaError(f"{standin}: mistakes that are the same in all views are not simulated here.")
     renderer = Renderer(make_world(options)[0], samples=1)
     content = json.loads((views / "transforms.json").read_text())
     for frame in progress_bar(content["frames"], "Simulating masks"):

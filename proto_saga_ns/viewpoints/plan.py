@@ -24,13 +24,13 @@ TOO_NEAR = 0.25
 """Share of a picture that may be nearer than half of that."""
 LEAST_SHOWN = 0.5
 """Share of a picture that has to show something, inside; outside there is sky."""
-LEAST_SHOWN_OUTSIDE = 0.1
+LEAST_SHOWN_OUTSIDE = 0.02
 COARSE_WIDTH = 96
 """Of the pictures that candidates are judged by, pixels."""
 PITCHES = np.deg2rad([0.0, -15.0, -32.0])
-ELEVATIONS = np.deg2rad([8.0, 25.0, 45.0, 65.0])
-DISTANCES = (0.7, 1.1, 1.6)
-"""Of a walk around, in half diagonals of the box."""
+ELEVATIONS = np.deg2rad([8.0, 20.0, 35.0, 55.0])
+DISTANCES = (1.1, 1.6, 2.4)
+"""Of a walk around, from the middle, in parts of the reach of what is fine."""
 HANDY_DIAGONAL = 20.0
 WELL_SEEN = 3
 """Views, from which on masks can contradict each other."""
@@ -107,8 +107,8 @@ def plan_views(
     inside = len(places) > 0
     poses = list(_looking_around(places, scanned.up, number, rng) if inside else _around(scanned, number, rng))
     cells = cells_of(geometry.means.cpu().numpy())
-    least_shown = LEAST_SHOWN if inside else LEAST_SHOWN_OUTSIDE
-    judge = _Judge(geometry, handy_scale(scanned.diagonal), cells, lens.coarse(), least / 2, least_shown)
+    near, least_shown = (least / 2, LEAST_SHOWN) if inside else (CLEARANCE * scanned.reach, LEAST_SHOWN_OUTSIDE)
+    judge = _Judge(geometry, handy_scale(scanned.diagonal), cells, lens.coarse(), near, least_shown)
     shown = {
         index: seen
         for index, pose in enumerate(progress(poses, "Looking for views", len(poses)))
@@ -215,16 +215,12 @@ def _looking_around(
 
 
 def _around(scanned: Scan, count: int, rng: np.random.Generator) -> Iterator[Float[np.ndarray, "4 4"]]:
-    """Poses on circles around the middle of what is solid, that look at a place near it."""
-    solid = scanned.centers(np.argwhere(scanned.solid))
-    middle = np.median(solid, axis=0) if len(solid) else scanned.centers(np.array([scanned.solid.shape]) // 2)[0]
-    reach = float(np.quantile(np.linalg.norm(solid - middle, axis=1), 0.9)) if len(solid) else scanned.diagonal / 2
-    reach = max(reach, 2 * scanned.edge)
+    """Poses on circles around the middle of what is fine, that look at a place near it."""
     for index in range(count):
         elevation, distance = ELEVATIONS[index % len(ELEVATIONS)], DISTANCES[index // len(ELEVATIONS) % len(DISTANCES)]
         away = _direction(scanned.up, 2 * np.pi * (index + rng.uniform()) / 24, elevation)
-        position = middle + (1 + distance) * reach * away
-        aim = middle + 0.4 * reach * rng.uniform(-1, 1, 3)
+        position = scanned.middle + distance * scanned.reach * away
+        aim = scanned.middle + 0.4 * scanned.reach * rng.uniform(-1, 1, 3)
         yield look_along(position, aim - position, scanned.up)
 
 

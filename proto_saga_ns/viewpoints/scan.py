@@ -14,6 +14,8 @@ from proto_saga_ns.splats.splat import Splat
 BOX_SHARE = 0.02
 """Of the opacity, on each side of each axis, that may lie outside of the box: floaters, and a far background."""
 BOX_MARGIN = 0.05
+FINE_SHARE = 0.25
+"""The same of opacity by area, for what is fine."""
 VOXELS = 64
 """Along the longest side of the box."""
 SOLID = 0.3
@@ -89,12 +91,16 @@ class Scan:
         low: corner of the box with the smallest coordinates, in its own axes.
         edge: of a voxel, world units.
         solid: whether light does not pass.
+        middle: of what is fine: where photos were taken from near, Gaussians are small; world frame.
+        reach: from there to the corners of what is fine, world units.
     """
 
     frame: Float[np.ndarray, "3 3"]
     low: Float[np.ndarray, " 3"]
     edge: float
     solid: Bool[np.ndarray, "X Y Z"]
+    middle: Float[np.ndarray, " 3"]
+    reach: float
 
     @property
     def up(self) -> Float[np.ndarray, " 3"]:
@@ -167,7 +173,9 @@ def scan(solid: Solid, up: Float[np.ndarray, " 3"] | None = None) -> Scan:
     kept = ((voxels >= 0) & (voxels < shape)).all(axis=1)
     places = np.ravel_multi_index(tuple(voxels[kept].T), tuple(shape))
     covered = np.bincount(places, weights[kept], int(shape.prod())).reshape(shape) / edge**2
-    return Scan(frame, low, edge, covered >= SOLID)
+    first, last = box(inside, inside.opacities / (inside.scales[:, 0] * inside.scales[:, 1]), FINE_SHARE)
+    middle, reach = frame @ (first + last) / 2, float(np.linalg.norm(last - first)) / 2
+    return Scan(frame, low, edge, covered >= SOLID, middle, reach)
 
 
 def _frame(solid: Solid, up: Float[np.ndarray, " 3"]) -> Float[np.ndarray, "3 3"]:
@@ -182,9 +190,18 @@ def _frame(solid: Solid, up: Float[np.ndarray, " 3"]) -> Float[np.ndarray, "3 3"
     return np.stack([first, np.cross(up, first), up], axis=1)
 
 
-def box(solid: Solid) -> tuple[Float[np.ndarray, " 3"], Float[np.ndarray, " 3"]]:
-    """Corners of what holds nearly all of the opacity, and is no smaller than the Gaussians themselves."""
-    ends = np.array([_quantiles(axis, solid.opacities, (BOX_SHARE, 1 - BOX_SHARE)) for axis in solid.means.T]).T
+def box(
+    solid: Solid, weights: Float[np.ndarray, " M"] | None = None, outside: float = BOX_SHARE
+) -> tuple[Float[np.ndarray, " 3"], Float[np.ndarray, " 3"]]:
+    """Corners of what holds nearly all of the opacity, and is no smaller than the Gaussians themselves.
+
+    Args:
+        solid: at least one Gaussian.
+        weights: in place of opacities.
+        outside: share of the weight, on each side of each axis, that may lie outside.
+    """
+    weights = solid.opacities if weights is None else weights
+    ends = np.array([_quantiles(axis, weights, (outside, 1 - outside)) for axis in solid.means.T]).T
     size = np.maximum(ends[1] - ends[0], 6 * float(np.median(solid.scales[:, 0])))
     size = np.maximum(size, 0.02 * size.max()) * (1 + 2 * BOX_MARGIN)
     return ends.mean(axis=0) - size / 2, ends.mean(axis=0) + size / 2
