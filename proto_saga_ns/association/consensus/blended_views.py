@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -96,17 +94,6 @@ class RememberedViews:
         if packed.nbytes <= self._left:
             self._kept[index] = packed
             self._left -= packed.nbytes
-
-
-def one_ahead(views: BlendedViews) -> Iterator[BlendedView]:
-    """All views in their order, each made while the one before is looked at: kernels and numpy share the processor."""
-    with ThreadPoolExecutor(1, "blending") as worker:
-        coming: deque[Future[BlendedView]] = deque()
-        for index in range(len(views)):
-            coming.append(worker.submit(views.__getitem__, index))
-            if index > 0:
-                yield coming.popleft().result()
-        yield from (view.result() for view in coming)
 
 
 def sums(places: Int[np.ndarray, " E"], units: Int[np.ndarray, " E"], count: int) -> Int[np.ndarray, " count"]:

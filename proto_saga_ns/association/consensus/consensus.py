@@ -18,7 +18,7 @@ from proto_saga_ns.association.consensus.agreement import (
     signed_evidence,
 )
 from proto_saga_ns.association.consensus.atoms import Atoms, atom_places, find_atoms
-from proto_saga_ns.association.consensus.blended_views import BlendedViews, atom_units, one_ahead
+from proto_saga_ns.association.consensus.blended_views import BlendedViews, atom_units
 from proto_saga_ns.association.consensus.hierarchy import find_levels
 from proto_saga_ns.association.consensus.instances import Instances, count_votes, find_instances, self_agreement
 from proto_saga_ns.association.consensus.neighbours import Joined, Sightings, join_neighbours, near_pairs
@@ -96,8 +96,8 @@ def find_consensus(
     found = survey(views, means, progress)
     atoms = group_gaussians(means, embeddings, found, options)
     places = atom_places(means, found.total, atoms)
-    blended = progress(one_ahead(views), "Sorting masks", len(views))
-    atom_views = [atom_units(view, atoms.of_gaussian, atoms.count) for view in blended]
+    indices = progress(range(len(views)), "Sorting masks")
+    atom_views = [atom_units(views[index], atoms.of_gaussian, atoms.count) for index in indices]
     theta, tree, instances = merge_atoms(atom_views, places, found.least_shown, options)
     votes = count_votes(views, atom_views, atoms, instances, options.pure, options.top_votes, progress)
     of_atom = instances.of_cluster[tree.cut()]

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int, Int32
 from scipy.sparse import coo_array, csr_array
 
 from proto_saga_ns.association.consensus.atoms import Atoms
-from proto_saga_ns.association.consensus.blended_views import BlendedViews, one_ahead, ranks
+from proto_saga_ns.association.consensus.blended_views import BlendedViews, ranks
 from proto_saga_ns.association.options import ConsensusOptions
 from proto_saga_ns.progress import Progress, unseen
 from proto_saga_ns.rasterize.contributions import UNITS_PER_PIXEL, Contributions
@@ -202,7 +202,8 @@ def count_votes(
     places = Places.of(atom_views, elected, atoms.count)
     starts = np.append(0, np.append(np.diff(places.starts), 0)[atoms.of_gaussian].cumsum())  # -1 has no place
     units = np.zeros(starts[-1], dtype=np.int64)
-    for index, view in enumerate(progress(one_ahead(views), "Voting", len(views))):
+    for index in progress(range(len(views)), "Voting"):
+        view = views[index]
         place = places.of_entries(atoms.of_gaussian[view.gaussians], view.labels, elected[index])
         voting = np.flatnonzero(place != NO_PLACE)
         # Whole units again, so that sums stay exact.

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from proto_saga_ns.association.consensus.agreement import ANY_SHARE, MIN_SHOWN_SHARE
-from proto_saga_ns.association.consensus.blended_views import BlendedViews, one_ahead, sums
+from proto_saga_ns.association.consensus.blended_views import BlendedViews, sums
 from proto_saga_ns.progress import Progress, unseen
 
 SHARE_IN_VIEW = 0.15
@@ -78,7 +78,8 @@ def survey(views: BlendedViews, means: Float[np.ndarray, "N 3"], progress: Progr
     total = np.zeros(len(means), dtype=np.int64)
     of_cells = np.zeros((len(views), count), dtype=np.int64)
     of_labels: list[Int[np.ndarray, " _labels"]] = [np.zeros(0, dtype=np.int64)] * len(views)
-    for index, view in enumerate(progress(one_ahead(views), "Blending views", len(views))):
+    for index in progress(range(len(views)), "Blending views"):
+        view = views[index]
         np.add.at(total, view.gaussians, view.units)
         of_cells[index] = sums(cells[view.gaussians], view.units, count)
         of_labels[index] = sums(view.labels, view.units, view.num_labels)

@@ -20,7 +20,6 @@ from proto_saga_ns.association.consensus import (
     blend_views,
     find_consensus,
 )
-from proto_saga_ns.association.consensus.blended_views import one_ahead
 from proto_saga_ns.rasterize import rasterization
 from proto_saga_ns.rasterize.contributions import Contributions
 from tests.association.consensus.worlds import object_views, random_blended_view, renamed
@@ -118,28 +117,6 @@ def test_a_view_is_remembered_as_long_as_there_is_room() -> None:
     assert asked == [0, 1, 2, 2]
     with pytest.raises(IndexError):
         views[3]
-
-
-@pytest.mark.parametrize("num_views", [0, 1, 2, 5])
-def test_views_come_in_their_order_and_no_more_than_one_early(num_views: int) -> None:
-    asked: list[int] = []
-
-    class Asked(list[BlendedView]):
-        def __getitem__(self, index: int) -> BlendedView:  # type: ignore[override]
-            asked.append(index)
-            return super().__getitem__(index)
-
-    views = Asked(BlendedView(*(np.zeros(0, np.int64) for _ in range(3)), num_labels=k) for k in range(num_views))
-    for index, view in enumerate(one_ahead(views)):
-        assert view.num_labels == index
-        assert asked in (list(range(index + 1)), list(range(min(index + 2, num_views))))
-    assert asked == list(range(num_views))
-
-
-def test_a_view_that_cannot_be_made_says_so() -> None:
-    views = RememberedViews(lambda _: 1 / 0, [1], max_bytes=0)  # type: ignore[arg-type,return-value]
-    with pytest.raises(ZeroDivisionError):
-        list(one_ahead(views))
 
 
 def ball_world(num_objects: int, seed: int) -> tuple[dict[str, Any], torch.Tensor, torch.Tensor]:
