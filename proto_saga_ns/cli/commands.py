@@ -60,7 +60,7 @@ COMMANDS: dict[str, Command] = {
     "export": Command(
         "export",
         "Export",
-        "Take a segmented scene apart: a splat (PLY) of each instance, of the rest, and of the scene without some.",
+        "Take a segmented scene apart: a splat of each instance, of the rest, and of the scene without some.",
     ),
     "info": Command(
         "info",
@@ -88,7 +88,7 @@ COMMANDS: dict[str, Command] = {
     "make-standin": Command(
         "standin",
         "MakeStandin",
-        "Render a made-up room with ground truth and simulated masks, in the layout of a data set that is absent.",
+        "Render a made-up scene with ground truth and simulated masks, in the layout of a data set that is absent.",
     ),
     "demo": Command("demo", "Demo", "Train on the embedded dining room, then render, segment and evaluate it."),
     "doctor": Command(
