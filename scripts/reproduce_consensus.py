@@ -11,6 +11,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -48,12 +49,18 @@ Figures = dict[str, float]
 Result = TypeVar("Result")
 
 
-def main(runs: tuple[Path, ...] = (), sweep: bool = False, output: Path = Path("results/consensus.md")) -> None:
+def main(
+    runs: tuple[Path, ...] = (),
+    sweep: bool = False,
+    same_votes: bool = False,
+    output: Path = Path("results/consensus.md"),
+) -> None:
     """Associate, segment, evaluate, print the tables.
 
     Args:
         runs: config.yml of each; by default those of the demo table for three seeds.
         sweep: whether other thetas, numbers of atoms and seeds of the atoms are tried too.
+        same_votes: whether every association gets votes of its masks, in place of all ways to segment.
         output: Markdown file to write.
     """
     chosen = runs or tuple(RUNS / f"seed{seed}-3000" / "config.yml" for seed in range(3))
@@ -62,10 +69,13 @@ def main(runs: tuple[Path, ...] = (), sweep: bool = False, output: Path = Path("
     for config in chosen:
         trained = Trained.load(config)
         sweeps = [replace(ConsensusOptions(), **{key: value}) for key, values in SWEEPS.items() for value in values]
-        for name, figures in figures_of_ways(trained, seconds, sweeps if sweep else ()):
+        every = partial(figures_of_ways, others=sweeps if sweep else ())
+        for name, figures in (figures_with_same_votes if same_votes else every)(trained, seconds):
             rows.setdefault(name, []).append(figures)
             print(config.parent.name, name, {key: round(value, 1) for key, value in figures.items()}, flush=True)
-    command = f"`python scripts/reproduce_consensus.py{' --sweep' * sweep}`, {len(chosen)} runs"
+    command = (
+        f"`python scripts/reproduce_consensus.py{' --sweep' * sweep}{' --same-votes' * same_votes}`, {len(chosen)} runs"
+    )
     text = "\n".join([command, "", *markdown(rows), "", *_times(seconds), ""])
     print(text)
     output.parent.mkdir(parents=True, exist_ok=True)
