@@ -32,7 +32,7 @@ from proto_saga_ns.evaluation.standins.render import Renderer
 from proto_saga_ns.evaluation.standins.segmenter import segment
 from proto_saga_ns.labels import write_label_map
 from proto_saga_ns.plugin.adopt.fit import training_frame
-from proto_saga_ns.plugin.adopt.from_file import views_of_file
+from proto_saga_ns.plugin.adopt.from_file import DrawableFile, views_of_file
 from proto_saga_ns.plugin.adopt.options import NewRunOptions, SplatFileOptions, ViewOptions
 from proto_saga_ns.plugin.model.evaluate import evaluate_views
 from proto_saga_ns.plugin.run import Run, load_run
@@ -81,7 +81,8 @@ def _cell(config: Path, folder: Path, num_views: int) -> dict[str, dict[str, flo
     with_photos = _adopted(replace(outputs, timestamp="photos"), ply, data=data)
     middle = time.perf_counter()
     views = ViewOptions(num_views=num_views)
-    made = views_of_file(ply, SplatFileOptions(), views, outputs, progress_bar)
+    options = SplatFileOptions()
+    made = views_of_file(DrawableFile.read(ply, options), options, views, outputs, progress_bar)
     planned = time.perf_counter() - middle
     _simulate_masks(data, made.folder)
     middle = time.perf_counter()

@@ -55,17 +55,15 @@ class Associate:
     def run(self) -> None:
         self._check_arguments()
 
-        from proto_saga_ns.cli.work.associate import adopt_bare_file, adopt_file, associate_run
+        from proto_saga_ns.cli.work.associate import adopt_file, associate_run
 
         association = PRESETS.get(self.preset, self.association)
         if self.load_config is not None:
             associate_run(self.load_config, self.data, self.data_parser, self.place, association, self.scene)
             return
         assert self.ply is not None, "checked before"
-        if self.data is None:
-            adopt_bare_file(self.ply, self.views, self.data_parser, self.splat, self.place, association, self.scene)
-        else:
-            adopt_file(self.ply, self.data, self.data_parser, self.splat, self.place, association, self.scene)
+        splat, views = self.splat, self.views
+        adopt_file(self.ply, self.data, self.data_parser, splat, views, self.place, association, self.scene)
 
     def _check_arguments(self) -> None:
         if (self.load_config is None) == (self.ply is None):

@@ -12,10 +12,11 @@ from torch import Tensor
 
 from proto_saga_ns.association.consensus.survey import cells_of
 from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.export.videos.turntable import PinholeLens
 from proto_saga_ns.progress import Progress, unseen
 from proto_saga_ns.rasterize.contributions import contributions
 from proto_saga_ns.rasterize.geometry import Geometry
-from proto_saga_ns.viewpoints.scan import Scan
+from proto_saga_ns.viewpoints.scan import Scan, across
 
 CANDIDATES_PER_VIEW = 8
 CLEARANCE = 0.04
@@ -37,35 +38,6 @@ WELL_SEEN = 3
 
 
 @dataclass(frozen=True)
-class Lens:
-    """A pinhole camera, its principal point in the middle.
-
-    Attributes:
-        width: pixels.
-        height: pixels.
-        focal: pixels.
-    """
-
-    width: int
-    height: int
-    focal: float
-
-    @classmethod
-    def of(cls, width: int, height: int, degrees: float) -> Lens:
-        """By its horizontal field of view."""
-        return cls(width, height, width / 2 / float(np.tan(np.deg2rad(degrees) / 2)))
-
-    def matrix(self) -> Float[np.ndarray, "3 3"]:
-        """Intrinsics."""
-        return np.array([[self.focal, 0, self.width / 2], [0, self.focal, self.height / 2], [0, 0, 1.0]])
-
-    def coarse(self) -> Lens:
-        """The same view in few pixels."""
-        scale = min(1.0, COARSE_WIDTH / self.width)
-        return Lens(max(round(self.width * scale), 1), max(round(self.height * scale), 1), self.focal * scale)
-
-
-@dataclass(frozen=True)
 class Plan:
     """Views, best first.
 
@@ -82,7 +54,7 @@ class Plan:
 
 @torch.no_grad()
 def plan_views(
-    geometry: Geometry, scanned: Scan, lens: Lens, count: int, seed: int = 0, progress: Progress = unseen
+    geometry: Geometry, scanned: Scan, lens: PinholeLens, count: int, seed: int = 0, progress: Progress = unseen
 ) -> Plan:
     """Choose views of a splat.
 
@@ -108,7 +80,7 @@ def plan_views(
     poses = list(_looking_around(places, scanned.up, number, rng) if inside else _around(scanned, number, rng))
     cells = cells_of(geometry.means.cpu().numpy())
     near, least_shown = (least / 2, LEAST_SHOWN) if inside else (CLEARANCE * scanned.reach, LEAST_SHOWN_OUTSIDE)
-    judge = _Judge(geometry, handy_scale(scanned.diagonal), cells, lens.coarse(), near, least_shown)
+    judge = _Judge(geometry, handy_scale(scanned.diagonal), cells, _coarse(lens), near, least_shown)
     shown = {
         index: seen
         for index, pose in enumerate(progress(poses, "Looking for views", len(poses)))
@@ -135,6 +107,12 @@ def _places(scanned: Scan) -> tuple[float, Float[np.ndarray, "P 3"]]:
     return CLEARANCE * scanned.diagonal, np.zeros((0, 3))
 
 
+def _coarse(lens: PinholeLens) -> PinholeLens:
+    """The same view in few pixels."""
+    scale = min(1.0, COARSE_WIDTH / lens.width)
+    return PinholeLens(max(round(lens.width * scale), 1), max(round(lens.height * scale), 1), lens.focal * scale)
+
+
 class _Judge:
     """What a view shows, in few pixels."""
 
@@ -143,7 +121,7 @@ class _Judge:
         geometry: Geometry,
         scale: float,
         cells: Int[np.ndarray, " N"],
-        lens: Lens,
+        lens: PinholeLens,
         near: float,
         least_shown: float,
     ) -> None:
@@ -151,7 +129,7 @@ class _Judge:
         self._near, self._least = near * scale, least_shown
         self._count = int(cells.max(initial=-1)) + 1
         device = geometry.means.device
-        self._K = torch.tensor(lens.matrix(), dtype=torch.float32, device=device)
+        self._K = torch.tensor(lens.matrix, dtype=torch.float32, device=device)
         self._blank = torch.zeros(lens.height, lens.width, dtype=torch.int32, device=device)
 
     def cells_shown(self, pose: Float[np.ndarray, "4 4"]) -> Int[np.ndarray, " C"] | None:
@@ -225,8 +203,7 @@ def _around(scanned: Scan, count: int, rng: np.random.Generator) -> Iterator[Flo
 
 
 def _direction(up: Float[np.ndarray, " 3"], yaw: float, pitch: float) -> Float[np.ndarray, " 3"]:
-    one = np.cross(up, np.eye(3)[int(np.argmin(np.abs(up)))])
-    one /= np.linalg.norm(one)
+    one = across(up)
     level = np.cos(yaw) * one + np.sin(yaw) * np.cross(up, one)
     return np.cos(pitch) * level + np.sin(pitch) * up
 

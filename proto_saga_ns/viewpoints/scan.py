@@ -9,6 +9,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy.ndimage import distance_transform_edt
 
+from proto_saga_ns.export.videos.turntable import weighted_quantile
+from proto_saga_ns.rasterize.reference import quaternion_rotation
 from proto_saga_ns.splats.splat import Splat
 
 BOX_SHARE = 0.02
@@ -58,7 +60,7 @@ class Solid:
         whole = splat.select(splat.is_finite())
         scales = whole.log_scales.exp().numpy().astype(np.float64)
         order = np.argsort(-scales, axis=1)
-        rotations = _rotations(whole.unit_quats().numpy().astype(np.float64))
+        rotations = quaternion_rotation(whole.quats.double()).numpy()
         return cls(
             whole.means.numpy().astype(np.float64),
             np.take_along_axis(rotations, order[:, None, :], axis=2),
@@ -180,14 +182,19 @@ def scan(solid: Solid, up: Float[np.ndarray, " 3"] | None = None) -> Scan:
 
 def _frame(solid: Solid, up: Float[np.ndarray, " 3"]) -> Float[np.ndarray, "3 3"]:
     """Axes with ``up`` as the last one; the others as walls stand, whose normals repeat with a quarter turn."""
-    one = np.cross(up, np.eye(3)[int(np.argmin(np.abs(up)))])
-    one /= np.linalg.norm(one)
+    one = across(up)
     other = np.cross(up, one)
     walls = solid.select(np.abs(solid.axes[:, :, 2] @ up) < np.sin(np.deg2rad(10)))
     x, y = walls.axes[:, :, 2] @ one, walls.axes[:, :, 2] @ other
     angle = np.angle((walls.areas() * (x + 1j * y) ** 4).sum()) / 4 if len(walls) else 0.0
     first = np.cos(angle) * one + np.sin(angle) * other
     return np.stack([first, np.cross(up, first), up], axis=1)
+
+
+def across(up: Float[np.ndarray, " 3"]) -> Float[np.ndarray, " 3"]:
+    """Some level direction, a unit vector."""
+    one = np.cross(up, np.eye(3)[int(np.argmin(np.abs(up)))])
+    return one / np.linalg.norm(one)
 
 
 def box(
@@ -201,7 +208,7 @@ def box(
         outside: share of the weight, on each side of each axis, that may lie outside.
     """
     weights = solid.opacities if weights is None else weights
-    ends = np.array([_quantiles(axis, weights, (outside, 1 - outside)) for axis in solid.means.T]).T
+    ends = np.array([weighted_quantile(solid.means, weights, share) for share in (outside, 1 - outside)])
     size = np.maximum(ends[1] - ends[0], 6 * float(np.median(solid.scales[:, 0])))
     size = np.maximum(size, 0.02 * size.max()) * (1 + 2 * BOX_MARGIN)
     return ends.mean(axis=0) - size / 2, ends.mean(axis=0) + size / 2
@@ -220,9 +227,10 @@ def upwards(solid: Solid) -> Float[np.ndarray, " 3"]:
     facing = (np.abs(normals @ directions.T) > NEAR_NORMAL).T @ weights
     peaks = directions[_peaks(directions, facing)] if facing.any() else np.eye(3)
     candidates = [_mean_normal(normals, weights, way) for way in peaks]
-    spans = [_quantiles(solid.means @ way, solid.opacities, (BOX_SHARE, 0.5, 1 - BOX_SHARE)) for way in candidates]
-    flattest = int(np.argmin([top - bottom for bottom, _, top in spans]))
-    bottom, middle, top = spans[flattest]
+    heights = solid.means @ np.array(candidates).T
+    ends = [weighted_quantile(heights, solid.opacities, share) for share in (BOX_SHARE, 0.5, 1 - BOX_SHARE)]
+    flattest = int(np.argmin(ends[2] - ends[0]))
+    bottom, middle, top = (end[flattest] for end in ends)
     return candidates[flattest] * (1.0 if middle <= (bottom + top) / 2 else -1.0)
 
 
@@ -259,27 +267,9 @@ def _samples(solid: Solid, edge: float) -> tuple[Float[np.ndarray, "S 3"], Float
     return np.concatenate([small.means, points]), np.append(small.areas(), np.repeat(weights, len(across)))
 
 
-def _quantiles(
-    values: Float[np.ndarray, " M"], weights: Float[np.ndarray, " M"], shares: tuple[float, ...]
-) -> Float[np.ndarray, " _shares"]:
-    order = np.argsort(values)
-    cumulated = np.cumsum(weights[order])
-    return values[order][np.searchsorted(cumulated, np.array(shares) * cumulated[-1]).clip(max=len(values) - 1)]
-
-
 def _hemisphere(count: int) -> Float[np.ndarray, "D 3"]:
     """Evenly spread directions and the three axes; none stands for both ends of another."""
     index = np.arange(count) + 0.5
     z, angle = index / count, np.pi * (1 + 5**0.5) * index
     level = np.sqrt(1 - z**2)
     return np.concatenate([np.eye(3), np.stack([level * np.cos(angle), level * np.sin(angle), z], axis=1)])
-
-
-def _rotations(quats: Float[np.ndarray, "M 4"]) -> Float[np.ndarray, "M 3 3"]:
-    w, x, y, z = quats.T
-    rows = [
-        [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
-        [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
-        [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
-    ]
-    return np.moveaxis(np.array(rows), -1, 0).reshape(-1, 3, 3)

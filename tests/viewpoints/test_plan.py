@@ -11,14 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proto_saga_ns.errors import ProtoSagaError
+from proto_saga_ns.export.videos.turntable import PinholeLens
 from proto_saga_ns.rasterize.geometry import Geometry
 from proto_saga_ns.splats.splat import Splat
-from proto_saga_ns.viewpoints.plan import Lens, Plan, _most_shown, plan_views
+from proto_saga_ns.viewpoints.plan import Plan, _most_shown, plan_views
 from proto_saga_ns.viewpoints.scan import Solid, scan
 from tests.splats.splats import random_splat
 from tests.viewpoints.rooms import SIZE, room, statue
 
-LENS = Lens.of(96, 72, 70)
+LENS = PinholeLens.from_horizontal_fov(96, 72, 70)
 
 
 def geometry_of(splat: Splat) -> Geometry:

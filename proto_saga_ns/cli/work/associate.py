@@ -10,7 +10,7 @@ from proto_saga_ns.association import AssociationOptions
 from proto_saga_ns.cli.work.printing import say
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.plugin.adopt.adopt import adopt
-from proto_saga_ns.plugin.adopt.from_file import run_of_file, views_of_file
+from proto_saga_ns.plugin.adopt.from_file import DrawableFile, run_of_file, views_of_file
 from proto_saga_ns.plugin.adopt.from_splatfacto import is_splatfacto, run_of_splatfacto
 from proto_saga_ns.plugin.adopt.made_views import SHEET
 from proto_saga_ns.plugin.adopt.options import NewRunOptions, SplatFileOptions, ViewOptions
@@ -59,10 +59,11 @@ def associate_run(
 
 
 def adopt_file(
-    ply: Path,
-    data: Path,
+    file: Path,
+    data: Path | None,
     data_parser: str | None,
     splat: SplatFileOptions,
+    views: ViewOptions,
     place: NewRunOptions,
     association: AssociationOptions,
     scene: SceneOptions,
@@ -70,48 +71,35 @@ def adopt_file(
     """Make a run of a splat of any program.
 
     Args:
-        data: images, poses and masks that belong to it.
-        data_parser: None: what fits the files there.
+        data: images, poses and masks that belong to it; None makes pictures of it.
+        data_parser: None: what fits the files there. Of pictures only mask options count.
         splat: what the file does not say.
-        place: where the new run lies.
-    """
-    parser = find_parser(data) if data_parser is None else parse_choice(data_parser)
-    _adopt(run_of_file(ply, data, parser, splat, place), association, scene)
-
-
-def adopt_bare_file(
-    file: Path,
-    views: ViewOptions,
-    data_parser: str | None,
-    splat: SplatFileOptions,
-    place: NewRunOptions,
-    association: AssociationOptions,
-    scene: SceneOptions,
-) -> None:
-    """Make a run of a splat that has no photos: of pictures of it.
-
-    Args:
         views: which pictures.
-        data_parser: None, or nerfstudio-data with mask options.
-        splat: what the file does not say.
         place: where the new run lies, and the pictures.
-
-    Raises:
-        ProtoSagaError: another data parser.
     """
+    if data is not None:
+        parser = find_parser(data) if data_parser is None else parse_choice(data_parser)
+        run = run_of_file(DrawableFile.read(file, splat), data, parser, splat, place)
+    else:
+        run = _run_of_pictures(file, data_parser, splat, views, place)
+    _adopt(run, association, scene)
+
+
+def _run_of_pictures(
+    file: Path, data_parser: str | None, splat: SplatFileOptions, views: ViewOptions, place: NewRunOptions
+) -> PlainSplat:
     parser = MaskedNerfstudioConfig() if data_parser is None else parse_choice(data_parser)
     if not isinstance(parser, MaskedNerfstudioConfig):
         raise ProtoSagaError(
             "Without --data the pictures of the splat are made in nerfstudio's format. Of --data-parser only mask "
             'options count then: --data-parser "nerfstudio-data --mask-source sam".'
         )
-    made = views_of_file(file, splat, views, place, progress_bar)
+    as_made = replace(splat, frame="world", spz_axes="ply")
+    found = DrawableFile.read(file, as_made)
+    made = views_of_file(found, as_made, views, place, progress_bar)
     say(f"{made.note}: {made.folder / SHEET}")
     named = replace(place, experiment_name=place.experiment_name or file.stem)
-    seen = replace(parser, eval_mode="all")
-    _adopt(
-        run_of_file(file, made.folder, seen, replace(splat, frame="world", spz_axes="ply"), named), association, scene
-    )
+    return run_of_file(found, made.folder, replace(parser, eval_mode="all"), as_made, named)
 
 
 def _associate_again(

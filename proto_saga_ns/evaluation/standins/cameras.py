@@ -40,7 +40,7 @@ class View:
 
 def lens_of(width: int, height: int, degrees: float = 75.0) -> PinholeLens:
     """A lens by its horizontal field of view."""
-    return PinholeLens(width, height, width / 2 / float(np.tan(np.deg2rad(degrees) / 2)))
+    return PinholeLens.from_horizontal_fov(width, height, degrees)
 
 
 def walk(path: Path, views: int, test_views: int) -> list[View]:

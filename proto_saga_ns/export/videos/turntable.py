@@ -45,6 +45,16 @@ class PinholeLens:
         """By the field of view from the upper to the lower border."""
         return cls(width, height, height / 2 / float(np.tan(np.deg2rad(degrees) / 2)))
 
+    @classmethod
+    def from_horizontal_fov(cls, width: int, height: int, degrees: float) -> PinholeLens:
+        """By the field of view from the left to the right border."""
+        return cls(width, height, width / 2 / float(np.tan(np.deg2rad(degrees) / 2)))
+
+    @property
+    def matrix(self) -> Float[np.ndarray, "3 3"]:
+        """Intrinsics."""
+        return np.array([[self.focal, 0, self.width / 2], [0, self.focal, self.height / 2], [0, 0, 1.0]])
+
     @property
     def slopes(self) -> Float[np.ndarray, " 2"]:
         """Largest |x / depth| and |y / depth| that the picture shows."""

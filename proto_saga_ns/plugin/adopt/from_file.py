@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -36,44 +36,63 @@ SMALLEST_LOG_SCALE = -30.0
 """Flat Gaussians have a logarithm of minus infinity."""
 
 
+@dataclass(frozen=True)
+class DrawableFile:
+    """A splat that was read, as a model can have it.
+
+    Attributes:
+        source: its file.
+        splat: in the numbers of the file.
+        rasterize_mode: how it is drawn.
+        turns: from these numbers to those of a PLY, by what people read of it; several if it is to be found out.
+    """
+
+    source: Path
+    splat: Splat
+    rasterize_mode: Literal["classic", "antialiased"]
+    turns: Mapping[str, Similarity]
+
+    @classmethod
+    def read(cls, file: Path, options: SplatFileOptions) -> DrawableFile:
+        """Of any format that ``read_splat`` knows.
+
+        Raises:
+            ProtoSagaError: the file is missing, damaged, no splat, or holds no Gaussian.
+        """
+        found = read_splat(file)
+        return cls(file, drawable(found.splat, file), _rasterize_mode(found, file, options), _turns(found, options))
+
+
 def run_of_file(
-    file: Path, data: Path, parser: DataParserConfig, options: SplatFileOptions, place: NewRunOptions
+    file: DrawableFile, data: Path, parser: DataParserConfig, options: SplatFileOptions, place: NewRunOptions
 ) -> PlainSplat:
     """What a run of proto-saga with the Gaussians of a file is made of.
 
     Args:
-        file: splat in the coordinates that the options say, of any format that ``read_splat`` knows.
+        file: splat in the coordinates that the options say.
         data: images and poses.
         parser: how to read them, and their masks.
         options: what the file does not say.
         place: where the run shall lie.
-
-    Raises:
-        ProtoSagaError: the file is missing, damaged, no splat, or holds no Gaussian.
     """
-    found = read_splat(file)
-    splat = drawable(found.splat, file)
     model = ProtoSagaModelConfig(
-        sh_degree=splat.degree,
-        rasterize_mode=_rasterize_mode(found, file, options),
-        background_color=options.background_color,
+        sh_degree=file.splat.degree, rasterize_mode=file.rasterize_mode, background_color=options.background_color
     )
-    turns = _turns(found, options)
 
     def states(world_to_training: Similarity) -> Mapping[str, ModelState]:
         ways = {"world": world_to_training, "training": Similarity.identity()}
         chosen = ways if options.frame == "auto" else {options.frame: ways[options.frame]}
         return {
-            f"{name}{words}": _state(transform_splat(splat, turn.then(way)))
+            f"{name}{words}": _state(transform_splat(file.splat, turn.then(way)))
             for name, way in chosen.items()
-            for words, turn in turns.items()
+            for words, turn in file.turns.items()
         }
 
-    return PlainSplat(file, REMEDY, new_run(model, parser, data, place), 0, states)
+    return PlainSplat(file.source, REMEDY, new_run(model, parser, data, place), 0, states)
 
 
 def views_of_file(
-    file: Path, options: SplatFileOptions, views: ViewOptions, place: NewRunOptions, progress: Progress
+    file: DrawableFile, options: SplatFileOptions, views: ViewOptions, place: NewRunOptions, progress: Progress
 ) -> MadeViews:
     """Views of a splat without photos, beside the run that it shall become.
 
@@ -85,12 +104,11 @@ def views_of_file(
         progress: of views.
 
     Raises:
-        ProtoSagaError: the file is no splat, or no view shows anything of it.
+        ProtoSagaError: see ``make_views``.
     """
-    found = read_splat(file)
-    antialiased = _rasterize_mode(found, file, options) == "antialiased"
-    folder = place.output_dir / (place.experiment_name or file.stem)
-    return make_views(file, drawable(found.splat, file), antialiased, options.background_color, views, folder, progress)
+    antialiased = file.rasterize_mode == "antialiased"
+    folder = place.output_dir / (place.experiment_name or file.source.stem)
+    return make_views(file.source, file.splat, antialiased, options.background_color, views, folder, progress)
 
 
 def _turns(found: SplatFile, options: SplatFileOptions) -> Mapping[str, Similarity]:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,18 +14,20 @@ import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 from PIL import Image
+from torch import Tensor
 
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.export.videos.pictures import to_uint8
-from proto_saga_ns.files import write_atomically, write_json
+from proto_saga_ns.export.videos.turntable import PinholeLens
+from proto_saga_ns.files import atomic_file, write_json
 from proto_saga_ns.kernels.device import network_device
 from proto_saga_ns.plugin.adopt.options import ViewOptions
+from proto_saga_ns.plugin.model.render import CameraView, Gaussians, render
 from proto_saga_ns.progress import Progress, unseen
-from proto_saga_ns.rasterize import rasterization
 from proto_saga_ns.rasterize.geometry import Geometry
 from proto_saga_ns.splats.splat import Splat
 from proto_saga_ns.viewpoints.cameras_json import Photographed, find_cameras, read_cameras
-from proto_saga_ns.viewpoints.plan import Lens, Plan, handy_scale, plan_views, scaled, viewmat_of
+from proto_saga_ns.viewpoints.plan import Plan, handy_scale, plan_views, scaled, viewmat_of
 from proto_saga_ns.viewpoints.scan import Solid, box, scan
 
 POSES = "transforms.json"
@@ -34,6 +35,8 @@ SHEET = "views.png"
 SHEET_COLUMNS = 6
 SHEET_WIDTH = 240
 """Of each picture, pixels."""
+BACKGROUNDS = {"black": (0.0, 0.0, 0.0), "white": (1.0, 1.0, 1.0), "random": (0.1490, 0.1647, 0.2157)}
+"""As splatfacto's model shows them; random is its colour when it does not train."""
 OPENGL = np.diag([1.0, -1.0, -1.0, 1.0])
 """From OpenCV's axes of a camera to nerfstudio's."""
 
@@ -83,16 +86,16 @@ def make_views(
     known = _known(folder, made_of)
     if known is not None:
         return MadeViews(folder, known)
-    solid, geometry = Solid.of(splat), _geometry(splat, antialiased)
-    views, note = _photographed(cameras, options) if cameras else _planned(solid, geometry, options, progress)
+    solid, gaussians = Solid.of(splat), _gaussians(splat, antialiased)
+    views, note = _photographed(cameras, options) if cameras else _planned(solid, gaussians.geometry, options, progress)
     scale = handy_scale(float(np.linalg.norm(np.subtract(*box(solid)))))
-    geometry = scaled(geometry, scale)
-    color = {"black": 0.0, "white": 1.0, "random": 0.15}[background]
+    gaussians = replace(gaussians, geometry=scaled(gaussians.geometry, scale))
+    color = torch.tensor(BACKGROUNDS[background])
     pictures = []
     for index, view in enumerate(progress(views, "Rendering views", len(views))):
-        pictures.append(_render(geometry, splat, view, scale, color))
-        write_atomically(folder / _image(index), _png(pictures[-1]))
-    write_atomically(folder / SHEET, _png(_sheet(pictures)))
+        pictures.append(_render(gaussians, view, scale, splat.degree, color))
+        _write_png(folder / _image(index), pictures[-1])
+    _write_png(folder / SHEET, _sheet(pictures))
     frames = [_frame(index, view) for index, view in enumerate(views)]
     write_json(folder / POSES, {"made_of": made_of, "note": note, "camera_model": "OPENCV", "frames": frames})
     return MadeViews(folder, note)
@@ -128,7 +131,7 @@ def _planned(
     solid: Solid, geometry: Geometry, options: ViewOptions, progress: Progress
 ) -> tuple[list[Photographed], str]:
     up = None if options.up == "auto" else _axis(options.up)
-    lens = Lens.of(options.view_width, options.view_height, options.field_of_view)
+    lens = PinholeLens.from_horizontal_fov(options.view_width, options.view_height, options.field_of_view)
     scanned = scan(solid, up)
     plan = plan_views(geometry, scanned, lens, options.num_views, options.view_seed, progress)
     focal = (lens.focal, lens.focal)
@@ -149,36 +152,23 @@ def _axis(name: str) -> Float[np.ndarray, " 3"]:
     return np.eye(3)["xyz".index(name[1])] * (1.0 if name[0] == "+" else -1.0)
 
 
-def _geometry(splat: Splat, antialiased: bool) -> Geometry:
+def _gaussians(splat: Splat, antialiased: bool) -> Gaussians:
+    parameters = {**splat.to_parameters(), "embeddings": splat.means.new_zeros(len(splat), 0)}
     device = network_device()
-    return Geometry(
-        means=splat.means.to(device),
-        quats=splat.unit_quats().to(device),
-        scales=splat.log_scales.exp().to(device),
-        opacities=splat.opacity_logits.sigmoid().to(device),
-        antialiased=antialiased,
-    )
+    on_device = {name: value.to(device) for name, value in parameters.items()}
+    return Gaussians.from_parameters(on_device, antialiased=antialiased)
 
 
 @torch.no_grad()
 def _render(
-    geometry: Geometry, splat: Splat, view: Photographed, scale: float, background: float
+    gaussians: Gaussians, view: Photographed, scale: float, sh_degree: int, background: Float[Tensor, " 3"]
 ) -> UInt8[np.ndarray, "H W 3"]:
-    device = geometry.means.device
     K = torch.eye(3)
     K[0, 0], K[1, 1], K[0, 2], K[1, 2] = *view.focal, view.width / 2, view.height / 2
-    viewmat = viewmat_of(view.pose, scale)
-    colors, alphas, _ = rasterization(
-        **geometry.arguments,
-        colors=splat.harmonics.to(device),
-        viewmats=viewmat[None].to(device),
-        Ks=K[None].to(device),
-        width=view.width,
-        height=view.height,
-        sh_degree=splat.degree,
-        packed=False,
-    )
-    return to_uint8((colors[0] + (1 - alphas[0]) * background).cpu().numpy())
+    device = gaussians.geometry.means.device
+    seen = CameraView(viewmat_of(view.pose, scale)[None].to(device), K[None].to(device), view.width, view.height)
+    rendered, _ = render(gaussians, seen, sh_degree=sh_degree or None, with_depth=False)
+    return to_uint8(rendered.over(background.to(device)).cpu().numpy())
 
 
 def _sheet(pictures: Sequence[UInt8[np.ndarray, "_ _ 3"]]) -> UInt8[np.ndarray, "H W 3"]:
@@ -205,10 +195,9 @@ def _frame(index: int, view: Photographed) -> dict[str, Any]:
     return {"file_path": _image(index), "w": view.width, "h": view.height, **lens, "transform_matrix": pose}
 
 
-def _png(picture: UInt8[np.ndarray, "H W 3"]) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, format="PNG", compress_level=3)
-    return buffer.getvalue()
+def _write_png(path: Path, picture: UInt8[np.ndarray, "H W 3"]) -> None:
+    with atomic_file(path) as file:
+        Image.fromarray(picture).save(file, format="PNG", compress_level=3)
 
 
 def _digest(splat: Splat) -> str:

@@ -16,7 +16,7 @@ from scipy.spatial.transform import Rotation
 
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.plugin.adopt.fit import centers_in_view
-from proto_saga_ns.plugin.adopt.from_file import drawable, run_of_file
+from proto_saga_ns.plugin.adopt.from_file import DrawableFile, drawable, run_of_file
 from proto_saga_ns.plugin.adopt.from_splatfacto import check_same_frame, model_config, read_state
 from proto_saga_ns.plugin.adopt.options import FrameChoice, NewRunOptions, SplatFileOptions
 from proto_saga_ns.plugin.data.dataparsers import MaskedNerfstudioConfig
@@ -39,7 +39,13 @@ def test_a_ply_of_any_degree_becomes_parameters_that_show_it(tmp_path: Path, deg
     splat = replace(splat, harmonics=4 * splat.harmonics)  # with colours beyond 0 and 1, which no logit gives
     write_ply(tmp_path / "a.ply", splat)
     options = SplatFileOptions("training", "antialiased", "white")
-    run = run_of_file(tmp_path / "a.ply", tmp_path, MaskedNerfstudioConfig(), options, NewRunOptions(tmp_path))
+    run = run_of_file(
+        DrawableFile.read(tmp_path / "a.ply", options),
+        tmp_path,
+        MaskedNerfstudioConfig(),
+        options,
+        NewRunOptions(tmp_path),
+    )
     model: Any = run.config.pipeline.model
     assert (model.sh_degree, model.rasterize_mode, model.background_color) == (degree or 1, "antialiased", "white")
     ((frame, state),) = run.states(Similarity(2.0, TURN, np.ones(3))).items()
@@ -61,7 +67,13 @@ def test_a_ply_that_says_how_it_is_to_be_shown_is_believed(
 ) -> None:
     write_ply(tmp_path / "a.ply", random_splat(), comments)
     options = SplatFileOptions(rasterize_mode=chosen)
-    run = run_of_file(tmp_path / "a.ply", tmp_path, MaskedNerfstudioConfig(), options, NewRunOptions(tmp_path))
+    run = run_of_file(
+        DrawableFile.read(tmp_path / "a.ply", options),
+        tmp_path,
+        MaskedNerfstudioConfig(),
+        options,
+        NewRunOptions(tmp_path),
+    )
     assert run.config.pipeline.model.rasterize_mode == expected
 
 
@@ -72,7 +84,13 @@ def test_coordinates_of_the_data_are_turned_into_those_of_training(
     splat, way = random_splat(degree=2), Similarity(0.5, TURN, np.array([1.0, 2, 3]))
     write_ply(tmp_path / "a.ply", splat)
     place = NewRunOptions(tmp_path)
-    run = run_of_file(tmp_path / "a.ply", tmp_path, MaskedNerfstudioConfig(), SplatFileOptions(frame), place)
+    run = run_of_file(
+        DrawableFile.read(tmp_path / "a.ply", SplatFileOptions(frame)),
+        tmp_path,
+        MaskedNerfstudioConfig(),
+        SplatFileOptions(frame),
+        place,
+    )
     states = run.states(way)
     assert list(states) == expected
     for name, value in transform_splat(splat, way).to_parameters().items():
@@ -84,7 +102,7 @@ def test_a_file_of_another_format_becomes_the_same_parameters(tmp_path: Path, ki
     splat, way = random_splat(30, degree=1), Similarity(0.5, TURN, np.array([1.0, 2, 3]))
     write_splat(tmp_path / "a", splat, kind, Origin("a test", antialiased=True))
     options, place = SplatFileOptions("world"), NewRunOptions(tmp_path)
-    run = run_of_file(tmp_path / "a", tmp_path, MaskedNerfstudioConfig(), options, place)
+    run = run_of_file(DrawableFile.read(tmp_path / "a", options), tmp_path, MaskedNerfstudioConfig(), options, place)
     assert run.config.pipeline.model.rasterize_mode == "antialiased"
     ((frame, state),) = run.states(way).items()
     read = transform_splat(read_splat(tmp_path / "a").splat, way).to_parameters()
@@ -102,7 +120,9 @@ def test_a_file_of_another_format_becomes_the_same_parameters(tmp_path: Path, ki
 def test_an_spz_that_says_no_axes_is_tried_in_both(axes: Any, frame: FrameChoice, expected: list[str]) -> None:
     """The file is that of another program, with the axes that the format's documentation has."""
     options, place = SplatFileOptions(frame, spz_axes=axes), NewRunOptions(FILES)
-    run = run_of_file(FILES / "niantic_rub.spz", FILES, MaskedNerfstudioConfig(), options, place)
+    run = run_of_file(
+        DrawableFile.read(FILES / "niantic_rub.spz", options), FILES, MaskedNerfstudioConfig(), options, place
+    )
     states = run.states(Similarity.identity())
     assert list(states) == expected
     source = read_splat(FILES / "source.ply").splat.means

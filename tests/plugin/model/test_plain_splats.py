@@ -23,7 +23,7 @@ from proto_saga_ns.cli.segment import Segment
 from proto_saga_ns.errors import ProtoSagaError
 from proto_saga_ns.labels import read_label_map
 from proto_saga_ns.plugin.adopt.fit import load
-from proto_saga_ns.plugin.adopt.from_file import views_of_file
+from proto_saga_ns.plugin.adopt.from_file import DrawableFile, views_of_file
 from proto_saga_ns.plugin.adopt.options import NewRunOptions, SplatFileOptions, ViewOptions
 from proto_saga_ns.plugin.model.evaluate import evaluate_views
 from proto_saga_ns.plugin.model.options import SceneOptions
@@ -158,9 +158,9 @@ def test_a_bare_splat_is_seen_from_the_cameras_beside_it(exported: Path, tmp_pat
     shutil.copy(exported, tmp_path / "a.ply")
     entries = [{**entry, "position": [-1.5, y, 1.2]} for y in (-0.4, 0.0, 0.4)]
     (tmp_path / "cameras.json").write_text(json.dumps(entries))
-    made = views_of_file(
-        *(tmp_path / "a.ply", SplatFileOptions(), ViewOptions(view_width=80), NewRunOptions(tmp_path), unseen)
-    )
+    options = SplatFileOptions()
+    found = DrawableFile.read(tmp_path / "a.ply", options)
+    made = views_of_file(found, options, ViewOptions(view_width=80), NewRunOptions(tmp_path), unseen)
     content = json.loads((made.folder / "transforms.json").read_text())
     assert "3 views of" in made.note and [frame["w"] for frame in content["frames"]] == [384] * 3
     for frame, wanted in zip(content["frames"], entries, strict=True):
